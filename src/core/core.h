@@ -1,0 +1,257 @@
+/* The gossip protocol as a state machine without input or output.
+ *
+ * A driver gives it events and carries out the effects that a step returns;
+ * the core opens no socket, reads no clock, owns no thread and never touches
+ * a row.  Store work is an effect too, and its end comes back as an event, so
+ * that a simulator can put a crash between the two.  core/README.md has the
+ * protocol and its numbered invariants.
+ *
+ * A driver's loop:
+ *
+ *     event = wait until something happens or core_deadline() is reached
+ *     core_step(core, &event, &effects)
+ *     carry out the effects in order: store work first (each ends as an
+ *     event), sends last (what may be lost)
+ */
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+#include "core/message.h"
+#include "grapevine.h"
+
+/* Heartbeat, and how long a silent link lives (RELIABILITY: a dead link is
+ * found in 3 s). */
+#define CORE_HEARTBEAT_MS 1000
+#define CORE_SILENCE_MAX_MS 3000
+/* A VV after progress waits this long for more. */
+#define CORE_VV_PROGRESS_MS 50
+/* How long something may be missing before it is asked for. */
+#define CORE_GRACE_MS 100
+/* A WANT that brings nothing for this long is given up. */
+#define CORE_WANT_PATIENCE_MS 10000
+/* Reconnects back off from the first to the last of these, with jitter. */
+#define CORE_RECONNECT_MIN_MS 100
+#define CORE_RECONNECT_MAX_MS 5000
+/* After a refusal that will not pass by itself (another mesh). */
+#define CORE_REFUSED_RETRY_MS 30000
+/* What may be on its way on one link, unacknowledged. */
+#define CORE_NEWS_CREDIT (256 * 1024)
+#define CORE_DELTA_CREDIT (1024 * 1024)
+/* Links of both kinds at once. */
+#define CORE_LINKS_MAX 128
+#define CORE_PEERS_MAX 64
+
+/* A link's number: even where the core dialled, odd where the driver
+ * accepted.  Never used again in one run. */
+typedef uint64_t gv_link;
+
+enum event_kind {
+    EVENT_TICK,          /* time has passed */
+    EVENT_LINK_UP,       /* a dialled connection stands, or a frame came over
+                            an unknown one */
+    EVENT_LINK_DOWN,     /* a connection is gone or could not be made */
+    EVENT_MESSAGE,       /* a frame came and was decoded */
+    EVENT_BAD_FRAME,     /* a frame came that could not be decoded */
+    EVENT_SEALED,        /* the store sealed local work, and synced it */
+    EVENT_APPLIED,       /* the end of EFFECT_APPLY */
+    EVENT_STAGED,        /* the end of EFFECT_STAGE */
+    EVENT_DELTA_APPLIED, /* the end of EFFECT_APPLY_DELTA */
+    EVENT_EXTRACTED,     /* the end of EFFECT_EXTRACT */
+    EVENT_SCHEMA_CHANGED /* what was refused for the schema may be tried again */
+};
+
+struct event {
+    enum event_kind kind;
+    gv_time_ms now;  /* monotonic; never less than in the event before */
+    gv_time_ms wall; /* wall clock */
+    gv_link link;    /* LINK_*, MESSAGE, BAD_FRAME, and the ends of effects */
+    int code;        /* the ends of effects, BAD_FRAME: GV_OK or why not */
+    const char *reason; /* LINK_DOWN and failed effects: for a person, or NULL */
+    union {
+        struct {
+            const struct message *message;
+            size_t frame_size;
+        } message;
+        /* SEALED: the interval sealed (bytes NULL: longer than a NEWS may
+         * be), and the store's fingerprint after it. */
+        struct {
+            struct interval interval;
+            struct hash128 fingerprint;
+        } sealed;
+        /* APPLIED: the same interval as in the effect. */
+        struct {
+            struct interval interval;
+            struct hash128 fingerprint;
+        } applied;
+        struct {
+            uint64_t token;
+            uint64_t size; /* bytes staged by this effect */
+        } staged;
+        struct {
+            uint64_t token;
+            struct vv_view vv; /* the store's vector after it */
+            struct hash128 fingerprint;
+        } delta_applied;
+        struct {
+            uint64_t token;
+            uint64_t spool; /* names the provider's spool; not 0 */
+            uint64_t size;  /* bytes of the delta */
+            size_t claim_count; /* entries of the vector it claims */
+        } extracted;
+        struct {
+            uint64_t schema_digest;
+        } schema;
+    } as;
+};
+
+enum effect_kind {
+    EFFECT_CONNECT, /* dial @endpoint as @link */
+    EFFECT_CLOSE,   /* forget @link; what was sent on it before (a BYE) still
+                       goes out if it can */
+    EFFECT_SEND,
+    EFFECT_SEND_DELTA, /* read a piece of an extracted delta and send it */
+    EFFECT_APPLY,      /* apply and claim an interval in one transaction */
+    EFFECT_STAGE,      /* append bytes to the delta that is arriving */
+    EFFECT_APPLY_DELTA, /* apply and claim what was staged, in one transaction */
+    EFFECT_DROP_STAGE,  /* the delta of @token will not be completed */
+    EFFECT_EXTRACT,     /* read what @link's peer lacks */
+    EFFECT_DROP_EXTRACT, /* the delta of @token is no longer wanted */
+    EFFECT_LOG           /* a line for people */
+};
+
+/* Pointers live until the next step; a driver that works later copies. */
+struct effect {
+    enum effect_kind kind;
+    gv_link link;
+    union {
+        struct {
+            const char *endpoint;
+        } connect;
+        struct {
+            struct message message;
+        } send;
+        /* Send a DELTA with @size bytes from @offset; when @last, with the
+         * claim of the extract. */
+        struct {
+            uint64_t token;
+            uint64_t spool;
+            uint64_t offset;
+            size_t size;
+            bool last;
+        } send_delta;
+        struct {
+            struct interval interval;
+        } apply;
+        struct {
+            uint64_t token;
+            uint64_t offset;
+            const uint8_t *bytes;
+            size_t size;
+        } stage;
+        struct {
+            uint64_t token;
+            uint64_t size;
+            struct vv_view claim;
+        } apply_delta;
+        struct {
+            uint64_t token;
+        } drop; /* DROP_STAGE, DROP_EXTRACT */
+        struct {
+            uint64_t token;
+            struct vv_view vv; /* the asker's */
+        } extract;
+        struct {
+            enum gv_log_level level;
+            const char *line;
+        } log;
+    } as;
+};
+
+struct effects {
+    const struct effect *items;
+    size_t count;
+};
+
+struct core_config {
+    struct site site;
+    const char *mesh;
+    const char *name;
+    uint64_t instance; /* random, new at each start */
+    uint64_t seed;     /* of the core's own random generator */
+    const char *const *endpoints; /* where this node can be dialled */
+    size_t endpoint_count;
+    const struct vv *vv; /* what the store holds */
+    struct hash128 fingerprint;
+    uint64_t schema_digest;
+};
+
+enum link_state {
+    LINK_WAITING,    /* a peer to dial; not connected, backing off */
+    LINK_CONNECTING, /* dialled, not up yet */
+    LINK_GREETING,   /* up; HELLO and its vector not complete yet */
+    LINK_UP,         /* both ways in use */
+    LINK_REFUSED     /* a refusal that will not pass by itself; tried rarely */
+};
+
+/* One link or peer to dial, for status.  Texts are borrowed until the next
+ * step; an accepted link without endpoints has an empty endpoint. */
+struct link_info {
+    gv_link link; /* 0: none at present */
+    bool dialled;
+    enum link_state state;
+    const char *endpoint;
+    const char *name; /* "" until its HELLO */
+    struct site site; /* zeroes until its HELLO */
+    gv_time_ms lag_ms; /* for how long the peer has lacked something we hold;
+                          0: it lacks nothing */
+    const char *reason; /* why it is not up, or what of it is refused; "" */
+    bool refused;       /* what it offers was refused (schema or clock) */
+    bool schema_differs;
+    bool diverged; /* equal vectors, unequal fingerprints */
+};
+
+/* Counters since the core was made; they only grow. */
+struct core_counters {
+    uint64_t news_sent, news_received; /* intervals */
+    uint64_t news_applied, news_duplicate, news_early, news_refused;
+    uint64_t forks; /* intervals that straddled */
+    uint64_t wants_sent, wants_received, deltas_applied, deltas_refused;
+    uint64_t delta_bytes_sent, delta_bytes_received;
+    uint64_t bad_messages;
+    uint64_t divergences; /* equal vectors with unequal fingerprints, found */
+};
+
+struct core;
+
+/* Errors: GV_ENOMEM, GV_EINVAL (a text too long). */
+int core_new(const struct core_config *config, struct core **core);
+void core_free(struct core *core);
+
+/* Dial @endpoint from now on (copied).  Takes effect at the next TICK.
+ * Errors: GV_ELIMIT, GV_EEXIST, GV_EINVAL, GV_ENOMEM. */
+int core_add_peer(struct core *core, const char *endpoint);
+
+/* One step.  @effects borrows the core's memory until the next step.
+ *
+ * Errors: GV_EPROTO (a message that breaks the protocol: the effects close
+ * its link with a BYE), GV_ENOMEM.  Effects are valid in each case. */
+int core_step(struct core *core, const struct event *event,
+              struct effects *effects);
+
+/* When the next TICK is due, monotonic ms. */
+gv_time_ms core_deadline(const struct core *core);
+
+/* Say BYE on every link: the driver's last step. */
+void core_stop(struct core *core, gv_time_ms now, struct effects *effects);
+
+const struct vv *core_vv(const struct core *core);
+size_t core_link_count(const struct core *core);
+/* @index < core_link_count(). */
+void core_link_info(const struct core *core, size_t index, gv_time_ms now,
+                    struct link_info *info);
+const struct core_counters *core_counters(const struct core *core);
+
+/* Walk the numbered invariants; false names the first broken one in @which. */
+bool core_check(const struct core *core, const char **which);
+
+#endif

@@ -1,0 +1,138 @@
+/* The messages of the protocol, as the core speaks them.  core/README.md says
+ * when each is sent, wire/README.md how each looks in a frame.
+ *
+ * All pointers are borrowed: of a decoded message they point into its frame,
+ * of a message in an effect they live until the next step. */
+#ifndef CORE_MESSAGE_H
+#define CORE_MESSAGE_H
+
+#include "base/hash.h"
+#include "core/vv.h"
+
+#define PROTOCOL_VERSION_MIN 1
+#define PROTOCOL_VERSION_MAX 1
+
+/* A frame never exceeds 256 KiB; a DELTA's bytes and claim together stay
+ * under 240 KiB, a NEWS under 64 KiB, so that headers always fit. */
+#define MESSAGE_FRAME_SIZE_MAX (256 * 1024)
+#define MESSAGE_DELTA_SIZE_MAX (240 * 1024)
+#define MESSAGE_NEWS_SIZE_MAX (64 * 1024)
+#define MESSAGE_INTERVALS_MAX 64
+#define MESSAGE_ENDPOINTS_MAX 8
+#define MESSAGE_TEXT_SIZE_MAX 255
+
+enum message_kind {
+    MESSAGE_HELLO = 1,
+    MESSAGE_NEWS,
+    MESSAGE_VV,
+    MESSAGE_WANT,
+    MESSAGE_DELTA,
+    MESSAGE_ACK,
+    MESSAGE_PRUNE, /* reserved: eager and lazy marks per origin */
+    MESSAGE_PEERS, /* reserved: peer exchange */
+    MESSAGE_BYE
+};
+
+enum bye_code {
+    BYE_STOPPING = 1,  /* the node shuts down */
+    BYE_SAY_HELLO,     /* the first message was not a HELLO */
+    BYE_DUPLICATE,     /* another link with this peer stays */
+    BYE_SELF,          /* you dialled yourself */
+    BYE_SAME_SITE,     /* another live node has my site id */
+    BYE_OTHER_MESH,
+    BYE_OTHER_VERSION, /* no protocol version in common */
+    BYE_BAD_MESSAGE,   /* a frame or message that breaks the protocol */
+    BYE_FULL,          /* no room for another link */
+    BYE_SILENT         /* nothing was heard for too long */
+};
+
+/* Text of @size bytes, not NUL-terminated. */
+struct text {
+    const char *bytes;
+    size_t size;
+};
+
+/* What one seal of @site published: everything after @from, up to @to, and
+ * the version vector entries on which it depends.  @bytes is the interval
+ * whole, as its origin encoded it; nodes pass it on as it is. */
+struct interval {
+    struct site site;
+    gv_version from;
+    gv_version to;
+    struct vv_view dependencies;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+struct message_hello {
+    uint32_t protocol_min;
+    uint32_t protocol_max;
+    struct text mesh;
+    struct site site;
+    uint64_t instance; /* random, new at each start of the node */
+    uint64_t epoch;    /* random, new with each HELLO */
+    struct text name;
+    struct text endpoints[MESSAGE_ENDPOINTS_MAX]; /* where it can be dialled */
+    size_t endpoint_count;
+    uint32_t vv_count; /* entries that follow in VV frames */
+    uint64_t schema_digest;
+    gv_time_ms clock; /* wall */
+};
+
+struct message_news {
+    struct interval intervals[MESSAGE_INTERVALS_MAX];
+    size_t interval_count; /* at least 1 */
+};
+
+struct message_vv {
+    uint64_t epoch; /* of the sender's HELLO on this link */
+    struct vv_view entries;
+    uint64_t vv_hash; /* of the sender's whole vector */
+    struct hash128 fingerprint;
+    gv_time_ms clock;
+};
+
+struct message_want {
+    struct vv_view vv; /* the asker's whole vector */
+    uint64_t token;
+    uint64_t credit; /* bytes that may be on their way unacknowledged */
+    uint64_t spool;  /* resume cursor, both 0 for a fresh delta */
+    uint64_t offset;
+};
+
+struct message_delta {
+    uint64_t token;
+    uint64_t spool;
+    uint64_t offset; /* of the first of these bytes in the delta */
+    const uint8_t *bytes;
+    size_t size;
+    bool last;            /* the delta ends here; @claim is meaningful */
+    struct vv_view claim; /* the sender's vector in the snapshot it read */
+};
+
+struct message_ack {
+    uint64_t news_size;   /* bytes of intervals dealt with since the last ACK */
+    uint64_t token;       /* of a delta, or 0 */
+    uint64_t delta_size;  /* bytes of it taken since the last ACK */
+    bool delta_applied;   /* all of it is applied, claimed and committed */
+};
+
+struct message_bye {
+    enum bye_code code;
+    struct text text;
+};
+
+struct message {
+    enum message_kind kind;
+    union {
+        struct message_hello hello;
+        struct message_news news;
+        struct message_vv vv;
+        struct message_want want;
+        struct message_delta delta;
+        struct message_ack ack;
+        struct message_bye bye;
+    } as;
+};
+
+#endif

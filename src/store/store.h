@@ -1,0 +1,186 @@
+/* One SQLite file: capture, seal, merge, extract.  store/README.md describes
+ * the tables and what each transaction covers.
+ *
+ * A store is used by one thread.  It has two connections: one writes, one
+ * extracts.  Functions return GV_OK or a negative code; those that take a
+ * struct gv_error fill it when they fail.  After GV_EIO, GV_EFULL or
+ * GV_ENOMEM the open transaction has been rolled back. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "core/message.h"
+#include "store/host.h"
+
+struct store;
+
+enum store_mode {
+    STORE_WRITE, /* takes the lock, checks identity, may seal and apply */
+    STORE_READ   /* takes the lock; never writes and never renews */
+};
+
+struct store_options {
+    enum store_mode mode;
+    const struct host *host; /* borrowed */
+    const char *vfs;         /* SQLite's name of it; NULL: the default */
+    struct log log;
+};
+
+/* Open the file at @path (which exists) and its directory @path-gv.
+ *
+ * STORE_WRITE: reads the journal mode and the schema, checks the identity and
+ * renews it if the file is a copy or went back in time, deletes spools of an
+ * earlier run.  A file that tracks nothing is not written to.
+ *
+ * Errors: GV_ENOTFOUND, GV_EINVAL (not a database), GV_ELOCKED, GV_EVERSION
+ * (written by a newer format), GV_ECORRUPT, GV_EIO, GV_ENOMEM. */
+int store_open(const char *path, const struct store_options *options,
+               struct store **store, struct gv_error *error);
+void store_close(struct store *store);
+
+/* Make this file a member of @mesh: writes our tables, a new site id and the
+ * name if there are none yet.  @mesh may be NULL: whatever is kept already,
+ * if anything.
+ * Errors: GV_EMESH (another name is kept, or none is named and none kept). */
+int store_join(struct store *store, const char *mesh, struct gv_error *error);
+
+/* Track @table and publish the rows that are there.  @notes gets sentences
+ * for a person, one a line.  Errors as gv_track(); the file is unchanged. */
+int store_track(struct store *store, const char *table, struct buffer *notes,
+                struct gv_error *error);
+
+/* What other programs did since the last call: committed (journal rows may
+ * be waiting), and moved the schema. */
+struct store_news {
+    bool committed;
+    bool schema_moved;
+};
+int store_poll(struct store *store, struct store_news *news);
+
+/* One write transaction.  store_begin() seals what the journal holds before
+ * anything else; then any number of applies; store_commit() commits and, if
+ * anything was sealed, syncs the write-ahead log and writes the state file,
+ * in this order, before it returns.
+ *
+ * Errors of store_begin(): GV_EBUSY (another writer; try again), GV_EMOVED,
+ * GV_ESCHEMA (a tracked table is not as expected; @error says which), GV_EIO,
+ * … no transaction is open then. */
+int store_begin(struct store *store, struct gv_error *error);
+
+/* Apply and claim one interval inside the transaction.  On an error the
+ * transaction goes on as if it had not been tried.
+ *
+ * Errors: GV_EGAP (comes early or lacks a dependency), GV_EDUPLICATE,
+ * GV_EFORK, GV_EPROTO, GV_ECLOCK, GV_ESCHEMA; @error names what and where. */
+int store_apply_interval(struct store *store, const struct interval *interval,
+                         struct gv_error *error);
+
+/* Apply and claim the staged delta of @token inside the transaction; the
+ * stage is dropped in each case.  Errors as for an interval, and GV_EGAP if
+ * the vector no longer covers what @asked named. */
+int store_apply_delta(struct store *store, uint64_t token,
+                      struct vv_view claim, struct gv_error *error);
+
+/* What store_commit() sealed.  @interval borrows the store's memory until
+ * the next store_begin(). */
+struct store_sealed {
+    bool any;
+    struct interval interval; /* bytes NULL: longer than MESSAGE_NEWS_SIZE_MAX */
+};
+int store_commit(struct store *store, struct store_sealed *sealed,
+                 struct gv_error *error);
+void store_rollback(struct store *store);
+
+/* The vector and fingerprint as of the last commit. */
+const struct vv *store_vv(const struct store *store);
+struct hash128 store_fingerprint(const struct store *store);
+const struct site *store_site(const struct store *store);
+uint64_t store_schema_digest(const struct store *store);
+
+/* Pages in the write-ahead log after our last commit. */
+int store_wal_frames(const struct store *store);
+/* Move the write-ahead log into the file as far as readers allow; for a node
+ * that finds itself the only writer. */
+int store_checkpoint(struct store *store);
+
+/* A delta that is arriving: bytes are kept in a file of the node's directory
+ * until the last one is there.  One at a time: another @token drops the
+ * first.  Errors: GV_EPROTO (@offset is not where the stage ends), GV_EIO,
+ * GV_EFULL (the stage is dropped). */
+int store_stage(struct store *store, uint64_t token, uint64_t offset,
+                const uint8_t *bytes, size_t size);
+void store_stage_drop(struct store *store, uint64_t token);
+
+/* A delta that is being read and then sent.  Several may live at once; at
+ * most one is between begin and done. */
+struct extract;
+
+/* Open a snapshot whose journal is empty, for an asker with @vv.
+ *
+ * Errors: GV_EAGAIN is not one: while the journal is not empty the caller
+ * seals and calls again.  GV_EBUSY (the journal is not empty), GV_EIO, … */
+int extract_begin(struct store *store, struct vv_view vv,
+                  struct extract **extract, struct gv_error *error);
+
+/* Read on for about @rows rows; *@done when all are read and the snapshot is
+ * closed.  A short delta stays in memory, a long one goes to a spool file.
+ *
+ * Errors: GV_EDIFFERS (a value unlike its digest: its row stands in the
+ * journal now; seal and begin again), GV_ECORRUPT (damage in our tables,
+ * named in @error), GV_EFULL, GV_EIO. */
+int extract_step(struct extract *extract, size_t rows, bool *done,
+                 struct gv_error *error);
+
+/* After done: */
+uint64_t extract_spool(const struct extract *extract); /* random, not 0 */
+uint64_t extract_size(const struct extract *extract);
+struct vv_view extract_claim(const struct extract *extract);
+/* Read @size bytes from @offset. */
+int extract_read(struct extract *extract, uint64_t offset, uint8_t *bytes,
+                 size_t size);
+/* SQLite's own counters for it: full-scan steps, virtual machine steps. */
+void extract_effort(const struct extract *extract, uint64_t *scan_steps,
+                    uint64_t *vm_steps);
+/* Also deletes the spool file.  NULL is harmless. */
+void extract_free(struct extract *extract);
+
+/* For status. */
+struct store_table_status {
+    const char *name;  /* local */
+    const char *wire;  /* on the wire */
+    int64_t rows;      /* live */
+    int64_t deleted;   /* remembered as deleted */
+    int64_t null_keys; /* rows that stay here: NULL in their key */
+    const char *fault; /* why it is not shared now, or NULL */
+};
+struct store_status {
+    bool tracked; /* false: the file has no tables of ours; all below is 0 */
+    struct site site;
+    char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
+    int64_t journal; /* rows written and not sealed */
+    int64_t parked;
+    size_t table_count;
+    struct store_table_status *tables;
+};
+int store_status(struct store *store, struct store_status *status,
+                 struct gv_error *error);
+void store_status_close(struct store_status *status);
+
+/* Recompute everything; call @found for each thing that is not as it should
+ * be.  Writes nothing.  Returns GV_OK also when something was found. */
+struct store_finding {
+    const char *table; /* "" if none */
+    const char *key;   /* as SQL literals, "" if none */
+    const char *text;
+};
+struct store_verified {
+    uint64_t rows, records, findings;
+};
+int store_verify(struct store *store,
+                 void (*found)(void *context, const struct store_finding *),
+                 void *context, struct store_verified *verified,
+                 struct gv_error *error);
+
+#endif

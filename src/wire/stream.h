@@ -1,0 +1,102 @@
+/* Row fragments <-> bytes: what intervals carry and deltas are made of.
+ *
+ * A stream is a run of items, each a 4-byte big-endian length and that many
+ * bytes of msgpack.  Three kinds of item: SITE and TABLE give a number to a
+ * site and to a table with its columns; ROW is a fragment that uses those
+ * numbers.  A number is defined before it is used, counts up from 0, and is
+ * valid to the stream's end. */
+#ifndef WIRE_STREAM_H
+#define WIRE_STREAM_H
+
+#include "core/row.h"
+#include "wire/cursor.h"
+#include "wire/value.h"
+
+#include <stdbool.h>
+
+/* A value may have 64 MiB (RELIABILITY section 3); a row, 2,000 columns. */
+#define STREAM_ITEM_SIZE_MAX (256u * 1024 * 1024)
+#define STREAM_HEADER_SIZE 4
+#define STREAM_NAME_SIZE_MAX 1024
+
+enum stream_kind { STREAM_SITE = 1, STREAM_TABLE, STREAM_ROW };
+
+/* Writing.  All return @out's error. */
+
+int stream_write_site(struct buffer *out, const struct site *site);
+
+/* @name and the columns' names are wire names; column @i of @columns is bit
+ * i + 1 of the masks of this table's rows (bit 0 is existence). */
+int stream_write_table(struct buffer *out, const char *name,
+                       const char *const *columns, size_t column_count);
+
+/* A row is written as one head, then its groups, then its values:
+ *
+ *     stream_begin_row(&writer, out, table, key, key_size, length, n)
+ *     n times stream_write_group()
+ *     for every bit but ROW_EXISTENCE that a group's mask holds, in
+ *         ascending order of bits: stream_write_value()
+ *     stream_end_row()
+ */
+struct stream_row_writer {
+    struct buffer *out;
+    size_t start;
+};
+
+void stream_begin_row(struct stream_row_writer *writer, struct buffer *out,
+                      uint32_t table, const uint8_t *key, size_t key_size,
+                      uint64_t causal_length, size_t group_count,
+                      size_t value_count);
+void stream_write_group(struct stream_row_writer *writer, uint32_t site,
+                        gv_version version, const uint64_t *mask,
+                        size_t words);
+void stream_write_value(struct stream_row_writer *writer,
+                        const struct value *value);
+/* Fills in the item's length; returns @out's error. */
+int stream_end_row(struct stream_row_writer *writer);
+
+/* Reading.  An item borrows its bytes. */
+
+struct stream_item {
+    enum stream_kind kind;
+    union {
+        struct site site;
+        struct {
+            const char *name; /* not NUL-terminated */
+            size_t name_size;
+            size_t column_count; /* at most ROW_BITS_MAX - 1 */
+            struct cursor columns; /* give it to stream_next_column() */
+        } table;
+        struct {
+            uint32_t table;
+            const uint8_t *key;
+            size_t key_size;
+            uint64_t causal_length; /* 1 to ROW_CAUSAL_LENGTH_MAX */
+            size_t group_count;     /* at least 1 */
+            size_t value_count;
+            struct cursor groups; /* stream_next_group(), group_count times */
+            struct cursor values; /* stream_next_value(), value_count times */
+        } row;
+    } as;
+};
+
+/* Decode one item of @size bytes (without its length).  Everything in it is
+ * checked here: masks that overlap or are empty, a dot given twice, versions out of range,
+ * value_count unlike the bits of the masks, an even causal length with values
+ * or other bits than existence, trailing bytes.  Whether its numbers were
+ * defined is for the caller.
+ *
+ * Errors: GV_EPROTO. */
+int stream_decode(const uint8_t *bytes, size_t size,
+                  struct stream_item *item);
+
+/* These cannot fail on the cursors of a decoded item. */
+void stream_next_column(struct cursor *columns, const char **name,
+                        size_t *name_size);
+/* @mask gets ROW_WORDS_MAX words at most: exactly @words, zero-filled;
+ * GV_EPROTO if the group has a bit at or above words * 64. */
+int stream_next_group(struct cursor *groups, uint32_t *site,
+                      gv_version *version, uint64_t *mask, size_t words);
+void stream_next_value(struct cursor *values, struct value *value);
+
+#endif
