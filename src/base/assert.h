@@ -4,8 +4,7 @@
 #define BASE_ASSERT_H
 
 #define GV_ASSERT(expression)                                                 \
-    ((expression) ? (void)0                                                   \
-                  : assert_failed(#expression, __FILE__, __LINE__))
+    ((expression) ? (void)0 : assert_failed(#expression, __FILE__, __LINE__))
 
 /* Print where and what to stderr, then abort(). */
 _Noreturn void assert_failed(const char *expression, const char *file,

@@ -11,7 +11,7 @@ struct buffer {
     size_t size;     /* bytes in use */
     size_t capacity; /* bytes allocated */
     size_t limit;    /* never more than this */
-    int error;       /* GV_OK, GV_ENOMEM or GV_ELIMIT; later appends do nothing */
+    int error; /* GV_OK, GV_ENOMEM or GV_ELIMIT; later appends do nothing */
 };
 
 /* An empty buffer that never holds more than @limit bytes; allocates

@@ -17,6 +17,10 @@ struct hash128 {
 /* 64 bits: digests of values and names, hashes of version vectors. */
 uint64_t hash64(const void *bytes, size_t size);
 
+/* hash64() of the byte @tag followed by @bytes, without a copy: digests of
+ * values of any size need no memory. */
+uint64_t hash64_tagged(uint8_t tag, const void *bytes, size_t size);
+
 /* 128 bits (SipHashx-2-4): one record of the fingerprint. */
 struct hash128 hash128(const void *bytes, size_t size);
 

@@ -8,6 +8,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -73,13 +74,15 @@ int store_begin(struct store *store, struct gv_error *error);
  * transaction goes on as if it had not been tried.
  *
  * Errors: GV_EGAP (comes early or lacks a dependency), GV_EDUPLICATE,
- * GV_EFORK, GV_EPROTO, GV_ECLOCK, GV_ESCHEMA; @error names what and where. */
+ * GV_EFORK, GV_EPROTO, GV_ECLOCK, GV_ESCHEMA, GV_EDIFFERS (a row was changed
+ * past the triggers; as for a delta); @error names what and where. */
 int store_apply_interval(struct store *store, const struct interval *interval,
                          struct gv_error *error);
 
 /* Apply and claim the staged delta of @token inside the transaction; the
- * stage is dropped in each case.  Errors as for an interval, and GV_EGAP if
- * the vector no longer covers what @asked named. */
+ * stage is dropped in each case.  Errors as for an interval, and GV_EDIFFERS
+ * (a row was changed past the triggers: it is journalled, and sealed by the
+ * next transaction; ask again). */
 int store_apply_delta(struct store *store, uint64_t token,
                       struct vv_view claim, struct gv_error *error);
 
@@ -87,7 +90,8 @@ int store_apply_delta(struct store *store, uint64_t token,
  * the next store_begin(). */
 struct store_sealed {
     bool any;
-    struct interval interval; /* bytes NULL: longer than MESSAGE_NEWS_SIZE_MAX */
+    struct interval
+        interval; /* bytes NULL: longer than MESSAGE_NEWS_SIZE_MAX */
 };
 int store_commit(struct store *store, struct store_sealed *sealed,
                  struct gv_error *error);
@@ -119,17 +123,19 @@ struct extract;
 
 /* Open a snapshot whose journal is empty, for an asker with @vv.
  *
- * Errors: GV_EAGAIN is not one: while the journal is not empty the caller
- * seals and calls again.  GV_EBUSY (the journal is not empty), GV_EIO, … */
+ * Errors: GV_EBUSY (the journal is not empty: seal and call again; from the
+ * fourth call on it looks under the write lock), GV_EMOVED, GV_EIO, … */
 int extract_begin(struct store *store, struct vv_view vv,
                   struct extract **extract, struct gv_error *error);
 
 /* Read on for about @rows rows; *@done when all are read and the snapshot is
  * closed.  A short delta stays in memory, a long one goes to a spool file.
  *
- * Errors: GV_EDIFFERS (a value unlike its digest: its row stands in the
- * journal now; seal and begin again), GV_ECORRUPT (damage in our tables,
- * named in @error), GV_EFULL, GV_EIO. */
+ * Errors, after which the extract is only good for extract_free():
+ * GV_EDIFFERS (a value unlike its digest: its row stands in the journal now;
+ * seal and begin again), GV_EBUSY (the schema moved: begin again), GV_ESCHEMA
+ * (a table is not as it was tracked), GV_ECORRUPT (damage in our tables, named
+ * in @error), GV_EFULL, GV_EIO. */
 int extract_step(struct extract *extract, size_t rows, bool *done,
                  struct gv_error *error);
 

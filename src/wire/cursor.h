@@ -33,9 +33,12 @@ void cursor_init(struct cursor *cursor, const uint8_t *bytes, size_t size);
 enum cursor_type cursor_peek(const struct cursor *cursor);
 
 /* Each reads one object of its type, or sets the error. */
-uint32_t cursor_array(struct cursor *cursor); /* the count; an array claiming more elements than bytes remain is an error */
-uint64_t cursor_u64(struct cursor *cursor);   /* 0 to 2^64 - 1 */
-int64_t cursor_i64(struct cursor *cursor);
+
+/* Reads the head and returns the count; an array that claims more elements
+ * than bytes remain is an error. */
+uint32_t cursor_array(struct cursor *cursor);
+uint64_t cursor_u64(struct cursor *cursor); /* 0 to 2^64 - 1 */
+int64_t cursor_i64(struct cursor *cursor);  /* -2^63 to 2^63 - 1 */
 bool cursor_bool(struct cursor *cursor);
 void cursor_nil(struct cursor *cursor);
 double cursor_real(struct cursor *cursor); /* float 64 only, bits kept */

@@ -14,10 +14,13 @@
 
 #include <stdbool.h>
 
-/* A value may have 64 MiB (RELIABILITY section 3); a row, 2,000 columns. */
+/* A value may have VALUE_SIZE_MAX bytes; a row, 2,000 columns.  With the
+ * existence bit these are the bits 0 to 2,000, which 251 bytes hold. */
 #define STREAM_ITEM_SIZE_MAX (256u * 1024 * 1024)
 #define STREAM_HEADER_SIZE 4
 #define STREAM_NAME_SIZE_MAX 1024
+#define STREAM_COLUMNS_MAX 2000
+#define STREAM_MASK_SIZE_MAX 251
 
 enum stream_kind { STREAM_SITE = 1, STREAM_TABLE, STREAM_ROW };
 
@@ -41,6 +44,8 @@ int stream_write_table(struct buffer *out, const char *name,
 struct stream_row_writer {
     struct buffer *out;
     size_t start;
+    size_t groups_left;
+    size_t values_left;
 };
 
 void stream_begin_row(struct stream_row_writer *writer, struct buffer *out,
@@ -64,7 +69,7 @@ struct stream_item {
         struct {
             const char *name; /* not NUL-terminated */
             size_t name_size;
-            size_t column_count; /* at most ROW_BITS_MAX - 1 */
+            size_t column_count;   /* at most STREAM_COLUMNS_MAX */
             struct cursor columns; /* give it to stream_next_column() */
         } table;
         struct {
@@ -81,16 +86,16 @@ struct stream_item {
 };
 
 /* Decode one item of @size bytes (without its length).  Everything in it is
- * checked here: masks that overlap or are empty, a dot given twice, versions out of range,
- * value_count unlike the bits of the masks, an even causal length with values
- * or other bits than existence, trailing bytes.  Whether its numbers were
- * defined is for the caller.
+ * checked here: masks that overlap or are empty, a dot given twice, versions
+ * out of range, value_count unlike the bits of the masks, an even causal
+ * length with values or other bits than existence, trailing bytes.  Whether
+ * its numbers were defined is for the caller.
  *
  * Errors: GV_EPROTO. */
-int stream_decode(const uint8_t *bytes, size_t size,
-                  struct stream_item *item);
+int stream_decode(const uint8_t *bytes, size_t size, struct stream_item *item);
 
-/* These cannot fail on the cursors of a decoded item. */
+/* These cannot fail on the cursors of a decoded item, except where they say
+ * so; a call more than the item has is a bug and asserts. */
 void stream_next_column(struct cursor *columns, const char **name,
                         size_t *name_size);
 /* @mask gets ROW_WORDS_MAX words at most: exactly @words, zero-filled;

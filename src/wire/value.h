@@ -30,6 +30,8 @@ struct value {
     size_t size;
 };
 
+/* A larger text or blob never travels: it would fill a peer's memory. */
+#define VALUE_SIZE_MAX (64u * 1024 * 1024)
 #define KEY_COLUMNS_MAX 64
 
 /* 64-bit digest of the canonical bytes. */

@@ -1,0 +1,737 @@
+/* Apply: fragments from a peer into the log and the user's tables.
+ *
+ * Whatever goes wrong in an interval or a delta, nothing of it stays: each is
+ * applied inside a savepoint of the write transaction. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+#include "base/hook.h"
+#include "wire/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A site of the stream, and the versions its records may have. */
+struct stream_site {
+    uint32_t number; /* ours */
+    gv_version above, to;
+};
+
+/* A table of the stream. */
+struct stream_table {
+    char *name;
+    struct store_table *table; /* NULL: not here */
+    size_t column_count;
+    char **columns; /* wire names */
+    uint16_t *bits; /* our bit of each bit of the stream; 0: not here */
+    bool same_bits; /* all of them are equal */
+};
+
+struct apply {
+    struct store *store;
+    struct gv_error *error;
+    /* One interval's bounds, or a delta's claim. */
+    const struct interval *interval;
+    const struct vv *claim;
+    /* Where items come from. */
+    const uint8_t *bytes;
+    struct spool *spool;
+    uint64_t offset, size;
+    struct buffer item;
+
+    struct stream_site *sites;
+    struct stream_table *tables;
+    size_t site_count, table_count;
+};
+
+static void apply_close(struct apply *apply)
+{
+    for (size_t i = 0; i < apply->table_count; i++) {
+        struct stream_table *table = &apply->tables[i];
+
+        for (size_t j = 0; j < table->column_count; j++)
+            free(table->columns[j]);
+        free(table->columns);
+        free(table->bits);
+        free(table->name);
+    }
+    free(apply->tables);
+    free(apply->sites);
+    buffer_close(&apply->item);
+}
+
+static int malformed(struct apply *apply, const char *what)
+{
+    error_set(apply->error, GV_EPROTO, "What the peer sent is malformed: %s.",
+              what);
+    error_meaning(apply->error, "Nothing of it was applied.");
+    error_remedy(apply->error, "Look at the versions of both programs; if"
+                               " they are equal, report this.");
+    return GV_EPROTO;
+}
+
+/* The next item's bytes: 0 at the end, 1 with an item, or an error. */
+static int next_item(struct apply *apply, const uint8_t **bytes, size_t *size)
+{
+    uint8_t head[STREAM_HEADER_SIZE];
+    int rc = GV_OK;
+
+    if (apply->offset == apply->size)
+        return 0;
+    if (apply->size - apply->offset < STREAM_HEADER_SIZE)
+        return malformed(apply, "it ends in an item's length");
+    if (apply->spool == NULL)
+        memcpy(head, apply->bytes + apply->offset, sizeof head);
+    else
+        rc = spool_read(apply->spool, apply->offset, head, sizeof head);
+    apply->offset += STREAM_HEADER_SIZE;
+    *size = load_u32(head);
+    if (rc == GV_OK &&
+        (*size > apply->size - apply->offset || *size > STREAM_ITEM_SIZE_MAX))
+        return malformed(apply, "an item is longer than what came");
+    if (rc == GV_OK && apply->spool == NULL) {
+        *bytes = apply->bytes + apply->offset;
+    } else if (rc == GV_OK) {
+        uint8_t *room;
+
+        buffer_clear(&apply->item);
+        room = buffer_extend(&apply->item, *size);
+        rc = room == NULL
+                 ? apply->item.error
+                 : spool_read(apply->spool, apply->offset, room, *size);
+        *bytes = room;
+    }
+    apply->offset += *size;
+    return rc == GV_OK ? 1 : rc;
+}
+
+static int define_site(struct apply *apply, const struct site *site)
+{
+    struct stream_site *grown, *defined;
+    int rc;
+
+    grown = realloc(apply->sites, (apply->site_count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return GV_ENOMEM;
+    apply->sites = grown;
+    defined = &grown[apply->site_count];
+    if (apply->interval != NULL) {
+        if (!site_equal(site, &apply->interval->site))
+            return malformed(apply, "an interval with another site's records");
+        defined->above = apply->interval->from;
+        defined->to = apply->interval->to;
+    } else {
+        defined->above = 0;
+        defined->to = vv_get(apply->claim, site);
+    }
+    rc = site_number(apply->store, site, &defined->number);
+    apply->site_count += rc == GV_OK;
+    return rc;
+}
+
+static char *name_dup(const char *name, size_t size)
+{
+    char *copy = malloc(size + 1);
+
+    if (copy != NULL) {
+        memcpy(copy, name, size);
+        copy[size] = '\0';
+    }
+    return copy;
+}
+
+static uint16_t bit_named(const struct store_table *table, const char *wire)
+{
+    for (size_t i = 0; table != NULL && i < table->column_count; i++)
+        if (strcmp(table->columns[i].wire, wire) == 0)
+            return (uint16_t)(i + 1);
+    return 0;
+}
+
+static int define_columns(struct stream_table *defined,
+                          struct stream_item *item)
+{
+    size_t count = item->as.table.column_count;
+
+    defined->columns = calloc(count + 1, sizeof *defined->columns);
+    defined->bits = calloc(count + 1, sizeof *defined->bits);
+    if (defined->columns == NULL || defined->bits == NULL)
+        return GV_ENOMEM;
+    defined->same_bits = true;
+    for (size_t i = 0; i < count; i++) {
+        const char *name;
+        size_t size;
+
+        stream_next_column(&item->as.table.columns, &name, &size);
+        defined->columns[i] = name_dup(name, size);
+        defined->column_count = i + 1;
+        if (defined->columns[i] == NULL)
+            return GV_ENOMEM;
+        defined->bits[i + 1] = bit_named(defined->table, defined->columns[i]);
+        defined->same_bits &= defined->bits[i + 1] == i + 1;
+    }
+    return GV_OK;
+}
+
+static int define_table(struct apply *apply, struct stream_item *item)
+{
+    struct stream_table *grown, *defined;
+
+    grown = realloc(apply->tables, (apply->table_count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return GV_ENOMEM;
+    apply->tables = grown;
+    defined = &grown[apply->table_count++];
+    *defined = (struct stream_table){
+        .name = name_dup(item->as.table.name, item->as.table.name_size),
+        .table = schema_by_wire(apply->store, item->as.table.name,
+                                item->as.table.name_size),
+    };
+    return defined->name == NULL ? GV_ENOMEM : define_columns(defined, item);
+}
+
+static int no_table(struct apply *apply, const struct stream_table *from)
+{
+    error_set(apply->error, GV_ESCHEMA,
+              "A peer sent rows of table '%s',"
+              " which is not tracked here.",
+              from->name);
+    error_meaning(apply->error, "Nothing of what came with them was applied;"
+                                " the peer keeps it.");
+    error_remedy(apply->error,
+                 "Make the table as the peer has it and run"
+                 " 'grapevine track DB %s'; it then comes by"
+                 " itself.",
+                 from->name);
+    return GV_ESCHEMA;
+}
+
+static int no_column(struct apply *apply, const struct stream_table *from,
+                     size_t bit)
+{
+    error_set(apply->error, GV_ESCHEMA,
+              "A peer sent values of column '%s' of"
+              " table '%s', which is not there.",
+              from->columns[bit - 1], from->name);
+    error_meaning(apply->error, "Nothing of what came with them was applied;"
+                                " the peer keeps it.");
+    error_remedy(apply->error,
+                 "ALTER TABLE %s ADD COLUMN %s with the peer's"
+                 " type and default; it then comes by itself.",
+                 from->name, from->columns[bit - 1]);
+    return GV_ESCHEMA;
+}
+
+/* A mask of the stream in this file's bits. */
+static int map_mask(struct apply *apply, const struct stream_table *from,
+                    const uint64_t *mask, uint64_t *ours)
+{
+    size_t words = (from->column_count + 1 + 63) / 64;
+
+    memset(ours, 0, from->table->words * sizeof *ours);
+    for (size_t word = 0; word < words; word++) {
+        uint64_t bits = mask[word];
+
+        for (; bits != 0; bits &= bits - 1) {
+            size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+
+            if (bit == ROW_EXISTENCE)
+                mask_set(ours, bit);
+            else if (bit > from->column_count)
+                return malformed(apply, "a column that was not named");
+            else if (from->bits[bit] == 0)
+                return no_column(apply, from, bit);
+            else
+                mask_set(ours, from->bits[bit]);
+        }
+    }
+    return GV_OK;
+}
+
+/* The fragment's records, with our numbers and bits.  *@held gets the union
+ * of the stream's own masks, which the values follow. */
+static int load_groups(struct apply *apply, const struct stream_table *from,
+                       struct stream_item *item, uint64_t *held)
+{
+    struct row_space *fragment = &apply->store->fragment;
+    size_t words = (from->column_count + 1 + 63) / 64;
+    uint64_t mask[ROW_WORDS_MAX];
+    int rc;
+
+    fragment->row.record_count = 0;
+    rc = row_space_reserve(fragment, item->as.row.group_count,
+                           from->table->words);
+    for (size_t i = 0; i < item->as.row.group_count && rc == GV_OK; i++) {
+        struct record *record = &fragment->records[i];
+        struct stream_site *site;
+        uint32_t number;
+
+        if (stream_next_group(&item->as.row.groups, &number, &record->version,
+                              mask, words) != GV_OK)
+            return malformed(apply, "a column that was not named");
+        if (number >= apply->site_count)
+            return malformed(apply, "a site that was not named");
+        site = &apply->sites[number];
+        if (record->version <= site->above || record->version > site->to)
+            return malformed(apply, "a record outside of what is claimed");
+        record->site = site->number;
+        for (size_t word = 0; word < words; word++)
+            held[word] |= mask[word];
+        rc = map_mask(apply, from, mask, record->mask);
+    }
+    fragment->row.record_count = item->as.row.group_count;
+    fragment->row.causal_length = item->as.row.causal_length;
+    return rc;
+}
+
+static void load_values(struct apply *apply, const struct stream_table *from,
+                        struct stream_item *item, const uint64_t *held)
+{
+    struct store *store = apply->store;
+    size_t words = (from->column_count + 1 + 63) / 64;
+
+    for (size_t word = 0; word < words; word++) {
+        uint64_t bits = column_bits(held, word);
+
+        for (; bits != 0; bits &= bits - 1) {
+            size_t bit = from->bits[word * 64 + (size_t)__builtin_ctzll(bits)];
+            struct value *value = &store->values[bit - 1];
+
+            stream_next_value(&item->as.row.values, value);
+            store->fragment.digests[bit] = value_digest(value);
+        }
+    }
+}
+
+static int cannot_keep(struct apply *apply, const struct store_table *table,
+                       const struct row_key *key, const char *column)
+{
+    char name[200];
+
+    row_name(table, key, name, sizeof name);
+    error_set(apply->error, GV_ESCHEMA,
+              "Column '%s' cannot keep the value"
+              " that a peer sent for %s.",
+              column, name);
+    error_meaning(apply->error, "Its type or a constraint here would change"
+                                " or refuse it; nothing of what came with it"
+                                " was applied, and the peer keeps it.");
+    error_remedy(apply->error, "Give the column the peer's type (compare the"
+                               " two CREATE TABLE statements); it then comes"
+                               " by itself.");
+    return GV_ESCHEMA;
+}
+
+/* Read back what a column might not have kept as it was. */
+static int check_kept(struct apply *apply, struct store_table *table,
+                      const struct row_key *key, const uint64_t *written)
+{
+    struct store *store = apply->store;
+    const char *unlike = NULL;
+    bool present, doubt = false;
+    int rc;
+
+    for (size_t i = 0; i < table->column_count && !doubt; i++)
+        doubt = mask_get(written, i + 1) &&
+                !affinity_keeps(table->columns[i].affinity, &store->values[i]);
+    if (!doubt)
+        return GV_OK;
+    rc = user_read(store, table, key, store->read_back, &present);
+    if (rc != GV_OK)
+        return rc;
+    for (size_t i = 0; present && i < table->column_count; i++)
+        if (mask_get(written, i + 1) &&
+            !value_equal(&store->values[i], &store->read_back[i]))
+            unlike = table->columns[i].local;
+    user_read_done(table);
+    return unlike == NULL ? GV_OK : cannot_keep(apply, table, key, unlike);
+}
+
+static int check_key_kept(struct apply *apply, struct store_table *table,
+                          const struct row_key *key)
+{
+    bool kept = true, doubt = false;
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < key->count && !doubt; i++)
+        doubt = !affinity_keeps(table->key_affinities[i], &key->values[i]);
+    if (doubt)
+        rc = user_key_kept(apply->store, table, key, &kept);
+    if (rc == GV_OK && !kept)
+        rc = cannot_keep(apply, table, key, table->keys[0]);
+    return rc;
+}
+
+/* Every column that was not won goes to its default. */
+static void fill_defaults(struct store *store, const struct store_table *table,
+                          uint64_t *written)
+{
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (mask_get(written, i + 1))
+            continue;
+        store->values[i] = table->columns[i].initial;
+        mask_set(written, i + 1);
+    }
+}
+
+static int write_user_row(struct apply *apply, struct store_table *table,
+                          const struct row_key *key, bool was_alive,
+                          const struct row_change *change)
+{
+    struct store *store = apply->store;
+    uint64_t written[ROW_WORDS_MAX];
+    int rc;
+
+    if (store->space.row.causal_length % 2 == 0)
+        return was_alive ? user_delete(store, table, key) : GV_OK;
+    memcpy(written, change->won, table->words * sizeof *written);
+    if (change->reset)
+        fill_defaults(store, table, written);
+    rc = was_alive ? user_update(store, table, key, written, store->values)
+                   : user_insert(store, table, key, store->values);
+    if (rc == GV_OK)
+        rc = check_kept(apply, table, key, written);
+    if (rc == GV_OK && !was_alive)
+        rc = check_key_kept(apply, table, key);
+    return rc;
+}
+
+/* What SQLite says when a row does not fit its table. */
+static int explain(struct apply *apply, struct store_table *table,
+                   const struct row_key *key, int rc)
+{
+    char name[200], reason[200];
+
+    if (rc == GV_OK || (apply->error != NULL && apply->error->code == rc))
+        return rc;
+    sqlite3_snprintf(sizeof reason, reason, "%s",
+                     sqlite3_errmsg(apply->store->db));
+    row_name(table, key, name, sizeof name);
+    if (rc == GV_EDIFFERS) {
+        error_set(apply->error, rc, "%s was changed past the triggers.", name);
+        error_meaning(apply->error, "That change is published first; what"
+                                    " the peer sent comes again after it.");
+        return rc;
+    }
+    error_set(apply->error, rc, "Cannot apply %s: %s.", name, reason);
+    if (rc == GV_ESCHEMA) {
+        error_meaning(apply->error, "The table here cannot store it; nothing"
+                                    " of what came with it was applied, and"
+                                    " the peer keeps it.");
+        error_remedy(apply->error, "Give the table the peer's columns, types"
+                                   " and constraints; it then comes by"
+                                   " itself.");
+    }
+    return rc;
+}
+
+/* Merge the fragment in store->fragment and store->values. */
+static int merge_row(struct apply *apply, struct store_table *table,
+                     const struct row_key *key)
+{
+    struct store *store = apply->store;
+    struct row *row = &store->space.row;
+    uint64_t won[ROW_WORDS_MAX];
+    struct row_change change = {.won = won};
+    bool was_alive;
+    int rc = rows_find(store, table, key, apply->error);
+
+    if (rc == GV_OK)
+        rc = row_space_reserve(&store->space,
+                               row->record_count +
+                                   store->fragment.row.record_count,
+                               table->words);
+    if (rc != GV_OK)
+        return rc;
+    was_alive = row->causal_length % 2 == 1;
+    row_merge(row, &store->fragment.row, table->words, store->sites, &change);
+    if (!change.any)
+        return GV_OK;
+    rc = write_user_row(apply, table, key, was_alive, &change);
+    if (rc == GV_OK)
+        rc = rows_save(store, table, key);
+    if (rc == GV_EDIFFERS) {
+        store->past_table = table;
+        buffer_clear(&store->past_key);
+        buffer_append(&store->past_key, key->bytes, key->size);
+    }
+    hook_kill("apply-row");
+    return explain(apply, table, key, rc);
+}
+
+static int apply_row(struct apply *apply, struct stream_item *item)
+{
+    uint64_t held[ROW_WORDS_MAX] = {0};
+    struct stream_table *from;
+    struct row_key key;
+    int rc;
+
+    if (item->as.row.table >= apply->table_count)
+        return malformed(apply, "a table that was not named");
+    from = &apply->tables[item->as.row.table];
+    if (from->table == NULL)
+        return no_table(apply, from);
+    if (from->table->fault != NULL) {
+        error_set(apply->error, GV_ESCHEMA, "Table %s is not synced now: %s.",
+                  from->table->local, from->table->fault);
+        error_remedy(apply->error, "Bring the table back with the columns it"
+                                   " had when it was tracked.");
+        return GV_ESCHEMA;
+    }
+    rc = row_key_decode(&key, item->as.row.key, item->as.row.key_size,
+                        from->table->key_count);
+    if (rc != GV_OK)
+        return malformed(apply, "a key that is not one");
+    if (from->table->integer_key && key.values[0].class != VALUE_INTEGER)
+        return cannot_keep(apply, from->table, &key, from->table->keys[0]);
+    rc = load_groups(apply, from, item, held);
+    if (rc != GV_OK)
+        return rc;
+    load_values(apply, from, item, held);
+    return merge_row(apply, from->table, &key);
+}
+
+static int apply_items(struct apply *apply)
+{
+    struct stream_item item;
+    const uint8_t *bytes;
+    size_t size;
+    int rc;
+
+    while ((rc = next_item(apply, &bytes, &size)) > 0) {
+        if (stream_decode(bytes, size, &item) != GV_OK)
+            return malformed(apply, "an item that is not one");
+        switch (item.kind) {
+        case STREAM_SITE:
+            rc = define_site(apply, &item.as.site);
+            break;
+        case STREAM_TABLE:
+            rc = define_table(apply, &item);
+            break;
+        case STREAM_ROW:
+            rc = apply_row(apply, &item);
+            break;
+        }
+        if (rc != GV_OK)
+            return rc;
+    }
+    return rc;
+}
+
+/* Run @apply, then @claim, in a savepoint. */
+static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
+{
+    struct store *store = apply->store;
+    struct store_numbers before = store->numbers;
+    int rc = sql_run(store->db, "SAVEPOINT gv_apply");
+
+    store->past_table = NULL;
+    buffer_init(&apply->item, STREAM_ITEM_SIZE_MAX);
+    if (rc == GV_OK)
+        rc = apply_items(apply);
+    if (rc == GV_OK)
+        rc = claim(apply);
+    if (rc == GV_OK)
+        rc = sql_run(store->db, "RELEASE gv_apply");
+    if (rc != GV_OK && !sqlite3_get_autocommit(store->db)) {
+        sql_run(store->db, "ROLLBACK TO gv_apply; RELEASE gv_apply");
+        store->numbers = before;
+        if (sites_load(store) != GV_OK)
+            rc = GV_EIO;
+    }
+    /* A row that got past the triggers is sealed by the next transaction,
+     * before anything is applied again. */
+    if (rc == GV_EDIFFERS && store->past_table != NULL) {
+        struct row_key key;
+
+        if (row_key_decode(&key, store->past_key.data, store->past_key.size,
+                           store->past_table->key_count) == GV_OK)
+            journal_row(store, store->past_table, &key);
+    }
+    if (rc != GV_OK && apply->error != NULL && apply->error->code != rc)
+        sql_fail(store->db, rc, apply->error, "cannot apply");
+    apply_close(apply);
+    return rc;
+}
+
+static int refuse_clock(struct store *store, gv_version version,
+                        struct gv_error *error)
+{
+    gv_time_ms now = store->host->wall(store->host->context);
+
+    if (!clock_too_far(version, now))
+        return GV_OK;
+    error_set(error, GV_ECLOCK,
+              "A peer's change is %lld s ahead of this"
+              " node's clock.",
+              (long long)(clock_wall(version) - now) / 1000);
+    error_meaning(error, "One of the two clocks is wrong; nothing of what"
+                         " came with the change was applied, and the peer"
+                         " keeps it.");
+    error_remedy(error, "Compare the clocks of both machines ('date -u') and"
+                        " set them by NTP; what is not too far ahead comes"
+                        " by itself.");
+    return GV_ECLOCK;
+}
+
+static int claim_interval(struct apply *apply)
+{
+    struct store *store = apply->store;
+    uint32_t number;
+    int rc = site_number(store, &apply->interval->site, &number);
+
+    if (rc == GV_OK)
+        rc = site_raise(store, number, apply->interval->to);
+    if (store->numbers.clock < apply->interval->to)
+        store->numbers.clock = apply->interval->to;
+    return rc;
+}
+
+/* Whether the interval comes next: its site stands at its start, and what it
+ * depends on is here. */
+static int check_next(const struct store *store,
+                      const struct interval *interval, struct gv_error *error)
+{
+    gv_version held = vv_get(&store->vv, &interval->site);
+
+    if (interval->to <= held)
+        return error_set(error, GV_EDUPLICATE, "Already held.");
+    if (interval->from < held ||
+        site_equal(&interval->site, store_site(store)))
+        return error_set(error, GV_EFORK,
+                         "The interval straddles what is"
+                         " held of its site.");
+    if (interval->from > held)
+        return error_set(error, GV_EGAP, "What comes before is missing.");
+    if (!vv_covers_view(&store->vv, interval->dependencies))
+        return error_set(error, GV_EGAP, "What it depends on is missing.");
+    return GV_OK;
+}
+
+int store_apply_interval(struct store *store, const struct interval *interval,
+                         struct gv_error *error)
+{
+    struct apply apply = {.store = store, .error = error};
+    struct interval decoded;
+    const uint8_t *fragments;
+    size_t size;
+    int rc;
+
+    GV_ASSERT(store->in_transaction);
+    rc = interval_decode(interval->bytes, interval->size, &decoded, &fragments,
+                         &size);
+    if (rc != GV_OK)
+        return malformed(&apply, "an interval that is not one");
+    rc = check_next(store, &decoded, error);
+    if (rc == GV_OK)
+        rc = refuse_clock(store, decoded.to, error);
+    if (rc != GV_OK)
+        return rc;
+    apply.interval = &decoded;
+    apply.bytes = fragments;
+    apply.size = size;
+    return apply_whole(&apply, claim_interval);
+}
+
+static int claim_delta(struct apply *apply)
+{
+    struct store *store = apply->store;
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < apply->claim->count && rc == GV_OK; i++) {
+        const struct vv_entry *entry = &apply->claim->entries[i];
+        uint32_t number;
+
+        if (vv_get(&store->vv, &entry->site) >= entry->version)
+            continue;
+        rc = site_number(store, &entry->site, &number);
+        if (rc == GV_OK)
+            rc = site_raise(store, number, entry->version);
+        if (store->numbers.clock < entry->version)
+            store->numbers.clock = entry->version;
+    }
+    return rc;
+}
+
+/* A claim of more of our own site than we hold proves that this file went
+ * back in time.  The state file is told, so that the next start renews. */
+static int check_own_claim(struct store *store, const struct vv *claim,
+                           struct gv_error *error)
+{
+    const struct site *own = store_site(store);
+
+    if (vv_get(claim, own) <= vv_get(&store->vv, own))
+        return GV_OK;
+    error_set(error, GV_EFORK,
+              "A peer holds changes of this very file that"
+              " the file does not have.");
+    error_meaning(error, "The file went back to an earlier state, or a copy"
+                         " of it runs elsewhere under the same site id.");
+    error_remedy(error, "Start the node again: the file then takes a new site"
+                        " id and fetches what it lacks.");
+    identity_note(store, vv_get(claim, own));
+    return GV_EFORK;
+}
+
+int store_apply_delta(struct store *store, uint64_t token,
+                      struct vv_view claim_view, struct gv_error *error)
+{
+    struct apply apply = {.store = store, .error = error};
+    struct vv claim;
+    int rc;
+
+    GV_ASSERT(store->in_transaction);
+    if (token == 0 || token != store->stage_token)
+        return error_set(error, GV_ENOTFOUND, "Nothing is staged.");
+    vv_init(&claim);
+    rc = vv_raise_view(&claim, claim_view);
+    if (rc == GV_OK)
+        rc = check_own_claim(store, &claim, error);
+    for (size_t i = 0; i < claim.count && rc == GV_OK; i++)
+        if (claim.entries[i].version >
+            vv_get(&store->vv, &claim.entries[i].site))
+            rc = refuse_clock(store, claim.entries[i].version, error);
+    if (rc == GV_OK)
+        rc = spool_flush(&store->stage);
+    if (rc == GV_OK) {
+        apply.claim = &claim;
+        apply.spool = &store->stage;
+        apply.size = spool_size(&store->stage);
+        rc = apply_whole(&apply, claim_delta);
+    }
+    vv_close(&claim);
+    store_stage_drop(store, token);
+    return rc;
+}
+
+/* The delta that is arriving */
+
+int store_stage(struct store *store, uint64_t token, uint64_t offset,
+                const uint8_t *bytes, size_t size)
+{
+    int rc;
+
+    if (token != store->stage_token) {
+        char *path = store_file_path(store, "in-0");
+
+        if (path == NULL)
+            return GV_ENOMEM;
+        store_stage_drop(store, store->stage_token);
+        spool_init(&store->stage, store->vfs, path);
+        store->stage_token = token;
+    }
+    if (offset != spool_size(&store->stage))
+        return GV_EPROTO;
+    rc = spool_append(&store->stage, bytes, size);
+    if (rc != GV_OK)
+        store_stage_drop(store, token);
+    return rc;
+}
+
+void store_stage_drop(struct store *store, uint64_t token)
+{
+    if (token == 0 || token != store->stage_token)
+        return;
+    spool_close(&store->stage);
+    store->stage_token = 0;
+}

@@ -1,0 +1,97 @@
+/* Row fragments into a stream, with the stream's own numbers for sites and
+ * tables. */
+#include "store/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void emit_init(struct emit *emit, struct buffer *out)
+{
+    *emit = (struct emit){.out = out};
+}
+
+void emit_close(struct emit *emit)
+{
+    free(emit->sites);
+    free(emit->tables);
+}
+
+/* Room for @index in *@numbers, zero-filled. */
+static int numbers_reserve(uint32_t **numbers, size_t *capacity, size_t index)
+{
+    uint32_t *grown;
+    size_t count = index + 16;
+
+    if (index < *capacity)
+        return GV_OK;
+    grown = realloc(*numbers, count * sizeof *grown);
+    if (grown == NULL)
+        return GV_ENOMEM;
+    memset(grown + *capacity, 0, (count - *capacity) * sizeof *grown);
+    *numbers = grown;
+    *capacity = count;
+    return GV_OK;
+}
+
+static int define_site(struct emit *emit, const struct store *store,
+                       uint32_t number)
+{
+    int rc = numbers_reserve(&emit->sites, &emit->site_capacity, number);
+
+    if (rc != GV_OK || emit->sites[number] != 0)
+        return rc;
+    emit->sites[number] = ++emit->site_count;
+    return stream_write_site(emit->out, &store->sites[number]);
+}
+
+static int define_table(struct emit *emit, const struct store_table *table,
+                        size_t index)
+{
+    const char **names;
+    int rc = numbers_reserve(&emit->tables, &emit->table_capacity, index);
+
+    if (rc != GV_OK || emit->tables[index] != 0)
+        return rc;
+    names = calloc(table->column_count + 1, sizeof *names);
+    if (names == NULL)
+        return GV_ENOMEM;
+    for (size_t i = 0; i < table->column_count; i++)
+        names[i] = table->columns[i].wire;
+    emit->tables[index] = ++emit->table_count;
+    rc =
+        stream_write_table(emit->out, table->wire, names, table->column_count);
+    free(names);
+    return rc;
+}
+
+int emit_row(struct emit *emit, const struct store *store,
+             const struct store_table *table, const struct row_key *key,
+             uint64_t causal_length, const struct record *records,
+             size_t record_count, const struct value *values)
+{
+    struct stream_row_writer writer;
+    uint64_t held[ROW_WORDS_MAX] = {0};
+    size_t value_count, index = (size_t)table->id;
+    int rc = define_table(emit, table, index);
+
+    for (size_t i = 0; i < record_count && rc == GV_OK; i++) {
+        rc = define_site(emit, store, records[i].site);
+        for (size_t word = 0; word < table->words; word++)
+            held[word] |= records[i].mask[word];
+    }
+    if (rc != GV_OK)
+        return rc;
+    held[0] &= ~(uint64_t)1;
+    value_count = mask_count(held, table->words);
+    stream_begin_row(&writer, emit->out, emit->tables[index] - 1, key->bytes,
+                     key->size, causal_length, record_count, value_count);
+    for (size_t i = 0; i < record_count; i++)
+        stream_write_group(&writer, emit->sites[records[i].site] - 1,
+                           records[i].version, records[i].mask, table->words);
+    for (size_t word = 0; word < table->words; word++)
+        for (uint64_t bits = held[word]; bits != 0; bits &= bits - 1)
+            stream_write_value(
+                &writer,
+                &values[word * 64 + (size_t)__builtin_ctzll(bits) - 1]);
+    return stream_end_row(&writer);
+}

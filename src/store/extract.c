@@ -1,0 +1,638 @@
+/* Extract: what another vector lacks, from one snapshot whose journal is
+ * empty, every value checked against its digest before it is sent.
+ *
+ * A little is found by ranges of gv_ver, row by row; a lot (an empty asker, or
+ * more rows than RANGE_ROWS_MAX) by one join per table in key order. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 16 bytes each: 3.2 MB.  Walking 200,000 rows one by one costs about as much
+ * as reading a million in order. */
+#define RANGE_ROWS_MAX 200000
+/* Deltas kept at once; a node reads one and sends the others. */
+#define EXTRACTS_MAX 64
+#define CHUNK_SIZE 65536
+#define TRIES_BEFORE_LOCK 3
+
+struct row_place {
+    int64_t table;
+    int64_t rid;
+};
+
+struct extract {
+    struct store *store;
+    struct extract *next;
+    unsigned slot;
+    uint64_t spool_id;
+    uint64_t schema_generation;
+    gv_version *asker; /* by site number */
+    size_t asker_count;
+    struct buffer claim;
+    struct spool spool;
+    struct buffer chunk;
+    struct emit emit;
+    bool done;
+
+    bool whole;      /* join tables instead of going to places[] */
+    size_t table_at; /* the table being joined */
+    struct row_place *places;
+    size_t place_count, place_capacity, place_at;
+    sqlite3_stmt *read; /* of the table at hand */
+    int64_t read_table;
+
+    uint64_t scan_steps, vm_steps;
+};
+
+/* Begin */
+
+static int open_reader(struct store *store, struct gv_error *error)
+{
+    if (store->reader != NULL)
+        return GV_OK;
+    return connection_open(store, &store->reader, error);
+}
+
+static void end_snapshot(struct store *store)
+{
+    if (!sqlite3_get_autocommit(store->reader))
+        sql_run(store->reader, "ROLLBACK");
+}
+
+/* Open the reader's snapshot; GV_EBUSY if its journal is not empty. */
+static int snapshot(struct store *store)
+{
+    int64_t mark = 0, waiting = 0;
+    int rc = sql_run(store->reader, "BEGIN");
+
+    if (rc == GV_OK)
+        rc = sql_number(store->reader, &mark, "SELECT mark FROM gv_meta");
+    if (rc == GV_OK && (uint64_t)mark != store->mark)
+        rc = GV_EMOVED;
+    if (rc == GV_OK)
+        rc = sql_number(store->reader, &waiting,
+                        "SELECT EXISTS(SELECT 1 FROM gv_journal)");
+    if (rc == GV_OK && waiting != 0)
+        rc = GV_EBUSY;
+    if (rc != GV_OK)
+        end_snapshot(store);
+    return rc;
+}
+
+/* While an application writes without pause the journal is never empty by
+ * itself: with the write lock held it cannot fill between the look and the
+ * snapshot. */
+static int snapshot_locked(struct store *store)
+{
+    int rc = sql_finish(store->begin);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = snapshot(store);
+    sql_finish(store->rollback);
+    return rc;
+}
+
+static int take_slot(struct extract *extract)
+{
+    struct store *store = extract->store;
+    char name[16], *path;
+    bool used[EXTRACTS_MAX] = {false};
+
+    for (struct extract *other = store->extracts; other != NULL;
+         other = other->next)
+        used[other->slot] = true;
+    while (extract->slot < EXTRACTS_MAX && used[extract->slot])
+        extract->slot++;
+    if (extract->slot == EXTRACTS_MAX)
+        return GV_ELIMIT;
+    snprintf(name, sizeof name, "out-%u", extract->slot);
+    path = store_file_path(store, name);
+    if (path == NULL)
+        return GV_ENOMEM;
+    spool_init(&extract->spool, store->vfs, path);
+    extract->next = store->extracts;
+    store->extracts = extract;
+    return GV_OK;
+}
+
+static int note_vectors(struct extract *extract, struct vv_view asker)
+{
+    struct store *store = extract->store;
+    struct vv vv;
+    int rc;
+
+    vv_init(&vv);
+    rc = vv_raise_view(&vv, asker);
+    extract->asker_count = store->site_count;
+    extract->asker = calloc(store->site_count + 1, sizeof *extract->asker);
+    if (extract->asker == NULL)
+        rc = GV_ENOMEM;
+    for (size_t i = 1; rc == GV_OK && i < store->site_count; i++)
+        extract->asker[i] = vv_get(&vv, &store->sites[i]);
+    vv_close(&vv);
+    for (size_t i = 0; rc == GV_OK && i < store->vv.count; i++) {
+        uint8_t *room = buffer_extend(&extract->claim, VV_ENTRY_SIZE);
+
+        if (room == NULL)
+            return GV_ENOMEM;
+        vv_entry_store(&store->vv.entries[i], room);
+    }
+    return rc;
+}
+
+static int add_place(struct extract *extract, int64_t table, int64_t rid)
+{
+    struct row_place *grown;
+
+    if (extract->place_count == extract->place_capacity) {
+        size_t capacity = 2 * extract->place_capacity + 64;
+
+        grown = realloc(extract->places, capacity * sizeof *grown);
+        if (grown == NULL)
+            return GV_ENOMEM;
+        extract->places = grown;
+        extract->place_capacity = capacity;
+    }
+    extract->places[extract->place_count++] = (struct row_place){table, rid};
+    return GV_OK;
+}
+
+static void add_effort(struct extract *extract, sqlite3_stmt *statement)
+{
+    extract->scan_steps += (uint64_t)sqlite3_stmt_status(
+        statement, SQLITE_STMTSTATUS_FULLSCAN_STEP, 1);
+    extract->vm_steps +=
+        (uint64_t)sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
+/* The rows of one site's records above what the asker has. */
+static int find_range(struct extract *extract, sqlite3_stmt *range,
+                      uint32_t site)
+{
+    int rc;
+
+    sqlite3_bind_int64(range, 1, site);
+    sqlite3_bind_int64(range, 2, (sqlite3_int64)extract->asker[site]);
+    while ((rc = sql_step(range)) > 0) {
+        rc = extract->place_count > RANGE_ROWS_MAX
+                 ? GV_ELIMIT
+                 : add_place(extract, sqlite3_column_int64(range, 0),
+                             sqlite3_column_int64(range, 1));
+        if (rc != GV_OK)
+            break;
+    }
+    sqlite3_reset(range);
+    return rc;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct row_place *x = a, *y = b;
+
+    if (x->table != y->table)
+        return x->table < y->table ? -1 : 1;
+    return x->rid < y->rid ? -1 : x->rid > y->rid;
+}
+
+static int find_places(struct extract *extract)
+{
+    struct store *store = extract->store;
+    sqlite3_stmt *range;
+    size_t kept = 0;
+    int rc = sql_prepare(store->reader, &range,
+                         "SELECT tbl,rid FROM gv_ver WHERE site=?1 AND"
+                         " version>?2");
+
+    for (uint32_t i = 1; i < store->site_count && rc == GV_OK; i++)
+        if (vv_get(&store->vv, &store->sites[i]) > extract->asker[i])
+            rc = find_range(extract, range, i);
+    if (rc == GV_OK)
+        add_effort(extract, range);
+    sqlite3_finalize(range);
+    if (rc == GV_ELIMIT) {
+        extract->whole = true;
+        return GV_OK;
+    }
+    if (extract->place_count > 0)
+        qsort(extract->places, extract->place_count, sizeof *extract->places,
+              compare_places);
+    for (size_t i = 0; i < extract->place_count; i++)
+        if (i == 0 ||
+            compare_places(&extract->places[i], &extract->places[i - 1]) != 0)
+            extract->places[kept++] = extract->places[i];
+    extract->place_count = kept;
+    return rc;
+}
+
+static struct extract *extract_new(struct store *store)
+{
+    struct extract *extract = calloc(1, sizeof *extract);
+
+    if (extract == NULL)
+        return NULL;
+    extract->store = store;
+    extract->schema_generation = store->schema_generation;
+    buffer_init(&extract->claim, SIZE_MAX);
+    buffer_init(&extract->chunk, SIZE_MAX);
+    emit_init(&extract->emit, &extract->chunk);
+    do
+        store->host->random(store->host->context, &extract->spool_id,
+                            sizeof extract->spool_id);
+    while (extract->spool_id == 0);
+    return extract;
+}
+
+int extract_begin(struct store *store, struct vv_view vv,
+                  struct extract **extract, struct gv_error *error)
+{
+    struct extract *made = NULL;
+    int rc = open_reader(store, error);
+
+    GV_ASSERT(!store->in_transaction);
+    if (rc != GV_OK)
+        return rc;
+    GV_ASSERT(sqlite3_get_autocommit(store->reader));
+    rc = store->extract_tries < TRIES_BEFORE_LOCK ? snapshot(store)
+                                                  : snapshot_locked(store);
+    store->extract_tries = rc == GV_EBUSY ? store->extract_tries + 1 : 0;
+    if (rc != GV_OK)
+        return sql_fail(store->reader, rc, error, "cannot open a snapshot");
+    made = extract_new(store);
+    rc = made == NULL ? GV_ENOMEM : take_slot(made);
+    if (rc == GV_OK)
+        rc = note_vectors(made, vv);
+    if (rc == GV_OK) {
+        made->whole = vv.count == 0;
+        if (!made->whole)
+            rc = find_places(made);
+    }
+    if (rc != GV_OK) {
+        sql_fail(store->reader, rc, error, "cannot begin an extract");
+        end_snapshot(store);
+        extract_free(made);
+        return rc;
+    }
+    *extract = made;
+    return GV_OK;
+}
+
+/* Read */
+
+/* Columns of the statement: rid, causal length, state, the user's first key
+ * column (NULL: no such row), the key, the values. */
+#define READ_KEY 4
+
+static int prepare_read(struct extract *extract,
+                        const struct store_table *table)
+{
+    sqlite3_str *keys = sqlite3_str_new(NULL), *on = sqlite3_str_new(NULL);
+    sqlite3_str *order = sqlite3_str_new(NULL);
+    sqlite3_str *columns = sqlite3_str_new(NULL);
+    char *key_text, *on_text, *order_text, *column_text;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->key_count; i++) {
+        char name[24] = "rid";
+
+        if (!table->integer_key)
+            snprintf(name, sizeof name, "k%zu", i + 1);
+        sqlite3_str_appendf(keys, ",r.%s", name);
+        sqlite3_str_appendf(on, "%st.\"%w\"=r.%s", i == 0 ? "" : " AND ",
+                            table->keys[i], name);
+        sqlite3_str_appendf(order, "%sr.%s", i == 0 ? "" : ",", name);
+    }
+    for (size_t i = 0; i < table->column_count; i++)
+        sqlite3_str_appendf(columns, ",t.\"%w\"", table->columns[i].local);
+    key_text = sqlite3_str_finish(keys);
+    on_text = sqlite3_str_finish(on);
+    order_text = sqlite3_str_finish(order);
+    column_text = table->column_count == 0 ? sqlite3_mprintf("")
+                                           : sqlite3_str_finish(columns);
+    if (table->column_count == 0)
+        sqlite3_free(sqlite3_str_finish(columns));
+    if (key_text != NULL && on_text != NULL && order_text != NULL &&
+        column_text != NULL)
+        rc = sql_prepare(extract->store->reader, &extract->read,
+                         "SELECT r.rid,r.cl,r.state,t.\"%w\"%s%s"
+                         " FROM gv_row_%lld AS r"
+                         " LEFT JOIN main.\"%w\" AS t ON %s"
+                         "%s%s",
+                         table->keys[0], key_text, column_text,
+                         (long long)table->id, table->local, on_text,
+                         extract->whole ? " ORDER BY " : " WHERE r.rid=?1",
+                         extract->whole ? order_text : "");
+    sqlite3_free(key_text);
+    sqlite3_free(on_text);
+    sqlite3_free(order_text);
+    sqlite3_free(column_text);
+    extract->read_table = table->id;
+    return rc;
+}
+
+static void end_read(struct extract *extract)
+{
+    if (extract->read != NULL)
+        add_effort(extract, extract->read);
+    sqlite3_finalize(extract->read);
+    extract->read = NULL;
+}
+
+/* Which records the asker lacks, moved to the front of @records; if it lacks
+ * the row's existence, all. */
+static size_t choose_records(const struct extract *extract, struct row *row,
+                             struct record *chosen)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < row->record_count; i++) {
+        const struct record *record = &row->records[i];
+
+        if (record->version <= extract->asker[record->site])
+            continue;
+        if (mask_get(record->mask, ROW_EXISTENCE)) {
+            memcpy(chosen, row->records, row->record_count * sizeof *chosen);
+            return row->record_count;
+        }
+        chosen[count++] = *record;
+    }
+    return count;
+}
+
+static int damaged(const struct store_table *table, const struct row_key *key,
+                   struct gv_error *error)
+{
+    char name[200];
+
+    row_name(table, key, name, sizeof name);
+    error_set(error, GV_ECORRUPT, "The sync metadata of %s is damaged.", name);
+    error_meaning(error, "Nothing is sent to peers that lack this row, so that"
+                         " the damage does not spread.");
+    error_remedy(error, "Run 'grapevine verify' on this file; restore it from"
+                        " a peer's copy.");
+    return GV_ECORRUPT;
+}
+
+/* The row got past the triggers: it is a local write, to be sealed first. */
+static int differs(struct extract *extract, const struct store_table *table,
+                   const struct row_key *key, struct gv_error *error)
+{
+    char name[200];
+    int rc = journal_row(extract->store, table, key);
+
+    row_name(table, key, name, sizeof name);
+    if (rc != GV_OK)
+        return sql_fail(extract->store->db, rc, error, "cannot journal a row");
+    error_set(error, GV_EDIFFERS, "%s was changed past the triggers.", name);
+    error_meaning(error, "The change is published as a write of this file.");
+    return GV_EDIFFERS;
+}
+
+/* Whether the user's row, as read, is what the log says of it. */
+static bool row_holds(struct extract *extract, const struct store_table *table,
+                      const struct row *row, const struct record *records,
+                      size_t record_count, bool present)
+{
+    struct store *store = extract->store;
+
+    if (present != (row->causal_length % 2 == 1))
+        return false;
+    for (size_t i = 0; i < record_count; i++) {
+        for (size_t word = 0; word < table->words; word++) {
+            uint64_t bits = column_bits(records[i].mask, word);
+
+            for (; bits != 0; bits &= bits - 1) {
+                size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+
+                if (value_digest(&store->values[bit - 1]) != row->digests[bit])
+                    return false;
+            }
+        }
+    }
+    return true;
+}
+
+static int read_row(struct extract *extract, const struct store_table *table,
+                    struct gv_error *error)
+{
+    struct store *store = extract->store;
+    struct row *row = &store->space.row;
+    sqlite3_stmt *read = extract->read;
+    const int first_value = READ_KEY + (int)table->key_count;
+    struct record *chosen;
+    struct row_key key;
+    uint32_t check;
+    size_t count;
+    bool null;
+    int rc;
+
+    buffer_clear(&store->key);
+    rc = row_key_read(read, READ_KEY, table->key_count, &store->key, &null);
+    if (rc != GV_OK || null ||
+        row_key_decode(&key, store->key.data, store->key.size,
+                       table->key_count) != GV_OK)
+        return rc != GV_OK ? rc : GV_ECORRUPT;
+    row->causal_length = (uint64_t)sqlite3_column_int64(read, 1);
+    rc = state_decode(sqlite3_column_blob(read, 2),
+                      (size_t)sqlite3_column_bytes(read, 2),
+                      table->column_count, &store->space, &check);
+    for (size_t i = 0; rc == GV_OK && i < row->record_count; i++)
+        if (row->records[i].site >= extract->asker_count)
+            rc = GV_ECORRUPT;
+    if (rc == GV_ECORRUPT)
+        return damaged(table, &key, error);
+    if (rc != GV_OK)
+        return rc;
+    chosen = store->space.before;
+    count = choose_records(extract, row, chosen);
+    if (count == 0)
+        return GV_OK;
+    if ((uint32_t)state_hash(store, table, key.bytes, key.size, row).low !=
+        check)
+        return damaged(table, &key, error);
+    for (size_t i = 0; i < table->column_count; i++)
+        sql_column_value(read, first_value + (int)i, &store->values[i]);
+    if (!row_holds(extract, table, row, chosen, count,
+                   sqlite3_column_type(read, 3) != SQLITE_NULL))
+        return differs(extract, table, &key, error);
+    return emit_row(&extract->emit, store, table, &key, row->causal_length,
+                    chosen, count, store->values);
+}
+
+static int flush_chunk(struct extract *extract, size_t above)
+{
+    int rc = GV_OK;
+
+    if (extract->chunk.size > above) {
+        rc = spool_append(&extract->spool, extract->chunk.data,
+                          extract->chunk.size);
+        buffer_clear(&extract->chunk);
+    }
+    return rc;
+}
+
+/* The table to read, its statement prepared. */
+static int use_table(struct extract *extract, struct store_table *table,
+                     struct gv_error *error)
+{
+    if (table == NULL)
+        return GV_ECORRUPT;
+    if (table->fault != NULL)
+        return error_set(error, GV_ESCHEMA, "Table %s is not synced now: %s.",
+                         table->local, table->fault);
+    if (extract->read != NULL && extract->read_table == table->id)
+        return GV_OK;
+    end_read(extract);
+    return prepare_read(extract, table);
+}
+
+/* One row of the places found; *@done after the last. */
+static int step_place(struct extract *extract, bool *done,
+                      struct gv_error *error)
+{
+    struct row_place *place;
+    struct store_table *table;
+    int rc;
+
+    if (extract->place_at == extract->place_count) {
+        *done = true;
+        return GV_OK;
+    }
+    place = &extract->places[extract->place_at++];
+    table = schema_by_id(extract->store, place->table);
+    rc = use_table(extract, table, error);
+    if (rc != GV_OK)
+        return rc;
+    sqlite3_bind_int64(extract->read, 1, place->rid);
+    rc = sql_step(extract->read);
+    if (rc > 0)
+        rc = read_row(extract, table, error);
+    else if (rc == 0)
+        rc = GV_ECORRUPT; /* gv_ver names a row that is not there */
+    sqlite3_reset(extract->read);
+    return rc;
+}
+
+/* One row of a table's join, or the step to the next table. */
+static int step_join(struct extract *extract, bool *done,
+                     struct gv_error *error)
+{
+    struct store *store = extract->store;
+    struct store_table *table;
+    int rc;
+
+    if (extract->table_at == store->table_count) {
+        *done = true;
+        return GV_OK;
+    }
+    table = store->tables[extract->table_at];
+    rc = use_table(extract, table, error);
+    if (rc != GV_OK)
+        return rc;
+    rc = sql_step(extract->read);
+    if (rc > 0)
+        return read_row(extract, table, error);
+    if (rc == 0)
+        extract->table_at++;
+    return rc;
+}
+
+int extract_step(struct extract *extract, size_t rows, bool *done,
+                 struct gv_error *error)
+{
+    struct store *store = extract->store;
+    bool ended = false;
+    int rc = GV_OK;
+
+    GV_ASSERT(!extract->done);
+    if (extract->schema_generation != store->schema_generation)
+        rc = GV_EBUSY;
+    for (size_t i = 0; i < rows && rc == GV_OK && !ended; i++) {
+        rc = extract->whole ? step_join(extract, &ended, error)
+                            : step_place(extract, &ended, error);
+        if (rc == GV_OK)
+            rc = flush_chunk(extract, CHUNK_SIZE);
+    }
+    if (rc == GV_OK && ended) {
+        rc = flush_chunk(extract, 0);
+        if (rc == GV_OK)
+            rc = spool_flush(&extract->spool);
+    }
+    if (rc != GV_OK || ended) {
+        end_read(extract);
+        end_snapshot(store);
+        extract->done = true;
+    }
+    if (rc != GV_OK) {
+        if (error != NULL && error->code != rc)
+            sql_fail(store->reader, rc, error,
+                     "cannot read what a peer lacks");
+        return rc;
+    }
+    *done = ended;
+    return GV_OK;
+}
+
+/* What was read */
+
+uint64_t extract_spool(const struct extract *extract)
+{
+    return extract->spool_id;
+}
+
+uint64_t extract_size(const struct extract *extract)
+{
+    return spool_size(&extract->spool);
+}
+
+struct vv_view extract_claim(const struct extract *extract)
+{
+    return (struct vv_view){extract->claim.data,
+                            extract->claim.size / VV_ENTRY_SIZE};
+}
+
+int extract_read(struct extract *extract, uint64_t offset, uint8_t *bytes,
+                 size_t size)
+{
+    return spool_read(&extract->spool, offset, bytes, size);
+}
+
+void extract_effort(const struct extract *extract, uint64_t *scan_steps,
+                    uint64_t *vm_steps)
+{
+    *scan_steps = extract->scan_steps;
+    *vm_steps = extract->vm_steps;
+}
+
+void extract_free(struct extract *extract)
+{
+    if (extract == NULL)
+        return;
+    for (struct extract **at = &extract->store->extracts; *at != NULL;
+         at = &(*at)->next)
+        if (*at == extract) {
+            *at = extract->next;
+            break;
+        }
+    if (!extract->done) {
+        end_read(extract);
+        end_snapshot(extract->store);
+    }
+    spool_close(&extract->spool);
+    buffer_close(&extract->claim);
+    buffer_close(&extract->chunk);
+    emit_close(&extract->emit);
+    free(extract->asker);
+    free(extract->places);
+    free(extract);
+}
+
+void extracts_close(struct store *store)
+{
+    while (store->extracts != NULL)
+        extract_free(store->extracts);
+}

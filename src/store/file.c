@@ -1,0 +1,124 @@
+#include "store/file.h"
+
+#include "store/sql.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* SQLite's file object comes behind ours; its name must live as long. */
+struct file {
+    char *path;
+    sqlite3_file *handle;
+};
+
+/* VFS implementations may look for URI parameters behind the name, so it
+ * ends with more zeroes than one. */
+static char *name_dup(const char *path)
+{
+    size_t size = strlen(path);
+    char *name = calloc(1, size + 4);
+
+    if (name != NULL)
+        memcpy(name, path, size);
+    return name;
+}
+
+int file_open(const char *vfs_name, const char *path, int create,
+              struct file **file)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(vfs_name);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_TEMP_JOURNAL |
+                (create ? SQLITE_OPEN_CREATE : 0);
+    struct file *made;
+    int rc, there = 0;
+
+    if (vfs == NULL)
+        return GV_EIO;
+    if (!create) {
+        rc = vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &there);
+        if (rc != SQLITE_OK || !there)
+            return rc != SQLITE_OK ? GV_EIO : GV_ENOTFOUND;
+    }
+    made = calloc(1, sizeof *made + (size_t)vfs->szOsFile);
+    if (made == NULL)
+        return GV_ENOMEM;
+    made->handle = (sqlite3_file *)(made + 1);
+    made->path = name_dup(path);
+    rc = made->path == NULL
+             ? SQLITE_NOMEM
+             : vfs->xOpen(vfs, made->path, made->handle, flags, NULL);
+    if (rc != SQLITE_OK) {
+        free(made->path);
+        free(made);
+        return sql_code(rc);
+    }
+    *file = made;
+    return GV_OK;
+}
+
+void file_close(struct file *file)
+{
+    if (file == NULL)
+        return;
+    file->handle->pMethods->xClose(file->handle);
+    free(file->path);
+    free(file);
+}
+
+/* The VFS takes ints. */
+#define PIECE_SIZE_MAX (1 << 20)
+
+int file_write(struct file *file, uint64_t offset, const void *bytes,
+               size_t size)
+{
+    const uint8_t *at = bytes;
+    int rc = SQLITE_OK;
+
+    while (size > 0 && rc == SQLITE_OK) {
+        int piece = size > PIECE_SIZE_MAX ? PIECE_SIZE_MAX : (int)size;
+
+        rc = file->handle->pMethods->xWrite(file->handle, at, piece,
+                                            (sqlite3_int64)offset);
+        at += piece;
+        offset += (uint64_t)piece;
+        size -= (size_t)piece;
+    }
+    return sql_code(rc);
+}
+
+int file_read(struct file *file, uint64_t offset, void *bytes, size_t size)
+{
+    uint8_t *at = bytes;
+    int rc = SQLITE_OK;
+
+    while (size > 0 && rc == SQLITE_OK) {
+        int piece = size > PIECE_SIZE_MAX ? PIECE_SIZE_MAX : (int)size;
+
+        rc = file->handle->pMethods->xRead(file->handle, at, piece,
+                                           (sqlite3_int64)offset);
+        at += piece;
+        offset += (uint64_t)piece;
+        size -= (size_t)piece;
+    }
+    return sql_code(rc);
+}
+
+int file_truncate(struct file *file, uint64_t size)
+{
+    return sql_code(
+        file->handle->pMethods->xTruncate(file->handle, (sqlite3_int64)size));
+}
+
+int file_delete(const char *vfs_name, const char *path)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(vfs_name);
+    int rc, there = 0;
+
+    if (vfs == NULL)
+        return GV_EIO;
+    rc = vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &there);
+    if (rc == SQLITE_OK && there)
+        rc = vfs->xDelete(vfs, path, 0);
+    return sql_code(rc);
+}

@@ -1,0 +1,295 @@
+/* What the rooms of the store share: the open store, what it knows of each
+ * tracked table, and the row at hand. */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "core/clock.h"
+#include "core/row.h"
+#include "store/spool.h"
+#include "store/sql.h"
+#include "store/store.h"
+#include "wire/stream.h"
+
+#define STORE_FORMAT 1
+#define STORE_PATH_SIZE 4096
+/* How long to wait for another writer: a node must not stop hearing its peers
+ * (it tries again soon), a command may wait. */
+#define STORE_BUSY_NODE_MS 20
+#define STORE_BUSY_COMMAND_MS 10000
+
+/* SQLite's column affinities (lang: datatype3, section 3.1). */
+enum affinity {
+    AFFINITY_BLOB,
+    AFFINITY_TEXT,
+    AFFINITY_NUMERIC,
+    AFFINITY_INTEGER,
+    AFFINITY_REAL
+};
+
+/* A column outside the key; columns[i] of a table has bit i + 1. */
+struct store_column {
+    char *wire;
+    char *local;
+    uint64_t wire_hash;
+    enum affinity affinity;
+    struct value initial; /* its default when it was registered; owned */
+    uint64_t initial_digest;
+};
+
+#define TABLE_UPDATES_MAX 16
+
+/* An UPDATE of one set of columns. */
+struct table_update {
+    uint64_t mask[ROW_WORDS_MAX];
+    sqlite3_stmt *statement;
+};
+
+struct store_table {
+    int64_t id;
+    char *wire;
+    char *local;
+    uint64_t wire_hash;
+    bool integer_key; /* INTEGER PRIMARY KEY: the rid of gv_row_N is the key */
+    size_t key_count;
+    char **keys;
+    enum affinity *key_affinities;
+    size_t column_count;
+    struct store_column *columns;
+    size_t words;    /* of this table's masks */
+    uint16_t *order; /* column indexes by ascending wire name */
+    char *fault;     /* why it cannot be read or written now, or NULL */
+
+    /* Prepared when first needed. */
+    sqlite3_stmt *row_find, *row_insert, *row_update;
+    sqlite3_stmt *user_read, *user_keys, *user_insert, *user_delete;
+    struct table_update updates[TABLE_UPDATES_MAX];
+    size_t update_next;
+};
+
+/* Word @word of @mask without the existence bit. */
+static inline uint64_t column_bits(const uint64_t *mask, size_t word)
+{
+    return word == 0 ? mask[0] & ~(uint64_t)1 : mask[word];
+}
+
+/* A row's state in memory, with room to change it. */
+struct row_space {
+    struct row row;
+    int64_t rid; /* in gv_row_N; 0: it has none yet */
+    size_t capacity;
+    size_t words;
+    struct record *records;
+    uint64_t *masks;
+    uint64_t digests[ROW_BITS_MAX];
+    /* As it was read: what gv_ver and the fingerprint hold of it. */
+    struct record *before; /* masks not kept */
+    size_t before_count;
+    struct hash128 before_sum;
+};
+
+/* A key's canonical bytes and what they decode to. */
+struct row_key {
+    const uint8_t *bytes;
+    size_t size;
+    size_t count;
+    struct value values[KEY_COLUMNS_MAX];
+};
+
+/* Numbers that change with each transaction and live in gv_meta. */
+struct store_numbers {
+    gv_version clock; /* the largest version seen, own or not */
+    struct hash128 fingerprint;
+};
+
+struct store {
+    char path[STORE_PATH_SIZE];      /* resolved */
+    char directory[STORE_PATH_SIZE]; /* path + "-gv" */
+    const struct host *host;
+    char *vfs;
+    struct log log;
+    enum store_mode mode;
+    void *lock;
+    sqlite3 *db;     /* writes */
+    sqlite3 *reader; /* extracts; opened when first needed */
+    int wal_frames;
+    int64_t data_version; /* at the last store_poll() */
+    int64_t polled_schema_version;
+
+    bool wal;
+    bool joined; /* our tables are there */
+    bool in_transaction;
+    int64_t changes; /* rows written by this connection when it began */
+    uint64_t mark;   /* the commit mark of our last transaction */
+    uint64_t next_mark;
+    struct store_numbers numbers;
+    struct store_numbers committed;
+
+    /* Sites by their local number; number 0 is nobody. */
+    struct site *sites;
+    size_t site_count; /* numbers below this are in use */
+    size_t site_capacity;
+    uint32_t own; /* number of the file's own site */
+    struct vv vv; /* as of the open transaction; see transaction.c */
+
+    int64_t schema_version;     /* that tables[] was read at; -1: read again */
+    uint64_t schema_generation; /* new each time tables[] is read */
+    struct store_table **tables;
+    size_t table_count;
+
+    sqlite3_stmt *begin, *commit, *rollback, *schema_version_read, *mark_read,
+        *meta_write, *journal_read, *journal_clear, *ver_insert,
+        *ver_delete, *site_raise, *site_find, *interval_insert, *untold,
+        *told_write, *data_version_read;
+
+    struct row_space space;    /* the row at hand */
+    struct row_space fragment; /* what is merged into it */
+    struct buffer state;       /* a state being encoded */
+    struct buffer hashed;      /* a record being hashed */
+    struct buffer key;         /* a key being encoded */
+
+    struct value values[ROW_BITS_MAX]; /* of the row at hand, by column */
+    struct value read_back[ROW_BITS_MAX];
+    /* A row found to differ from the log while applying. */
+    struct store_table *past_table;
+    struct buffer past_key;
+    struct buffer stream;   /* fragments of the interval being sealed */
+    struct buffer interval; /* the interval sealed last */
+    struct store_sealed sealed;
+
+    struct spool stage;       /* a delta that is arriving */
+    uint64_t stage_token;     /* 0: none */
+    struct extract *extracts; /* all that live */
+    unsigned extract_tries;   /* in a row that met a journal not empty */
+};
+
+/* sites (identity.c) */
+
+/* The number of @site, given one if it has none. */
+int site_number(struct store *store, const struct site *site,
+                uint32_t *number);
+/* Raise a site's entry of the vector, in memory and in the file. */
+int site_raise(struct store *store, uint32_t number, gv_version version);
+int sites_load(struct store *store);
+/* Read gv_meta and the sites anew: what the file holds now. */
+int meta_load(struct store *store);
+/* Make our tables and a site id. */
+int identity_create(struct store *store);
+/* Compare the file with its marks and the state file; renew if it is a copy
+ * or went back in time.  Inside a write transaction. */
+int identity_check(struct store *store, struct gv_error *error);
+/* Say in the state file that this site has issued versions up to @last; no
+ * sync. */
+void identity_note(struct store *store, gv_version last);
+
+/* schema.c */
+
+int schema_create(struct store *store);
+/* Read the tracked tables if the schema moved since; inside a write
+ * transaction it registers new columns and puts triggers back. */
+int schema_refresh(struct store *store, bool may_write,
+                   struct gv_error *error);
+void schema_close(struct store *store);
+struct store_table *schema_by_id(const struct store *store, int64_t id);
+struct store_table *schema_by_wire(const struct store *store, const char *wire,
+                                   size_t size);
+/* Write a table's registration: gv_table, gv_col, gv_row_N, triggers. */
+int schema_register(struct store *store, const char *local,
+                    struct gv_error *error);
+/* The trigger's text; @which is one of "ikud".  sqlite3_free() it. */
+char *schema_trigger_sql(const struct store_table *table, char which);
+/* Mark all rows of @table as changed. */
+int schema_journal_all(struct store *store, const struct store_table *table);
+/* A table as SQLite describes it now, with no registration (track.c). */
+int schema_describe(struct store *store, const char *local,
+                    struct store_table **table, struct gv_error *error);
+void table_free(struct store_table *table);
+
+/* state.c: the state of a row <-> bytes, and its hash */
+
+int row_space_reserve(struct row_space *space, size_t records, size_t words);
+void row_space_close(struct row_space *space);
+/* Errors: GV_ECORRUPT. */
+int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
+                 struct row_space *space, uint32_t *check);
+int state_encode(const struct row *row, size_t words, uint32_t check,
+                 struct buffer *out);
+/* Sum of the hashes of the row's records. */
+struct hash128 state_hash(struct store *store, const struct store_table *table,
+                          const uint8_t *key, size_t key_size,
+                          const struct row *row);
+
+/* rows.c: rows of gv_row_N and of the user's table, on the writer */
+
+/* Decode @bytes (borrowed) as a key of @count columns. */
+int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
+                   size_t count);
+/* The key that a statement's columns from @first on hold, into @buffer.
+ * *@null when a column of it is NULL. */
+int row_key_read(sqlite3_stmt *statement, int first, size_t count,
+                 struct buffer *buffer, bool *null);
+/* Read a row's state into store->space; causal length 0 if there is none. */
+int rows_find(struct store *store, struct store_table *table,
+              const struct row_key *key, struct gv_error *error);
+/* Write store->space back, with gv_ver and the fingerprint. */
+int rows_save(struct store *store, struct store_table *table,
+              const struct row_key *key);
+/* Read the user's row: *@present, and its values by column index, borrowed
+ * until user_read_done(). */
+int user_read(struct store *store, struct store_table *table,
+              const struct row_key *key, struct value *values, bool *present);
+void user_read_done(struct store_table *table);
+/* Write the user's row.  GV_EDIFFERS when the table does not hold what the
+ * log says it does.  @values by column index. */
+int user_insert(struct store *store, struct store_table *table,
+                const struct row_key *key, const struct value *values);
+int user_update(struct store *store, struct store_table *table,
+                const struct row_key *key, const uint64_t *mask,
+                const struct value *values);
+int user_delete(struct store *store, struct store_table *table,
+                const struct row_key *key);
+/* Whether the row is stored under exactly this key. */
+int user_key_kept(struct store *store, struct store_table *table,
+                  const struct row_key *key, bool *kept);
+/* Whether a column of this affinity surely keeps @value as it is. */
+bool affinity_keeps(enum affinity affinity, const struct value *value);
+/* Mark one row as changed, now. */
+int journal_row(struct store *store, const struct store_table *table,
+                const struct row_key *key);
+/* "contacts 'ann'" for people. */
+void row_name(const struct store_table *table, const struct row_key *key,
+              char *text, size_t size);
+
+/* emit.c: fragments into a stream */
+
+struct emit {
+    struct buffer *out;
+    uint32_t *sites;  /* by site number: its number in the stream + 1 */
+    uint32_t *tables; /* by table id, likewise */
+    size_t site_capacity, table_capacity;
+    uint32_t site_count, table_count;
+};
+
+void emit_init(struct emit *emit, struct buffer *out);
+void emit_close(struct emit *emit);
+/* @values by column index. */
+int emit_row(struct emit *emit, const struct store *store,
+             const struct store_table *table, const struct row_key *key,
+             uint64_t causal_length, const struct record *records,
+             size_t record_count, const struct value *values);
+
+/* seal.c: inside a write transaction, before anything else */
+int seal_journal(struct store *store, struct gv_error *error);
+
+/* spools of the node's directory */
+char *store_file_path(const struct store *store, const char *name);
+
+/* extract.c */
+void extracts_close(struct store *store);
+
+/* open.c */
+/* A connection with our settings. */
+int connection_open(struct store *store, sqlite3 **db, struct gv_error *error);
+/* Make the file a member, of no mesh yet. */
+int store_adopt(struct store *store, struct gv_error *error);
+
+#endif

@@ -1,0 +1,494 @@
+/* Opening a file: the lock, the connections and their settings, membership of
+ * a mesh. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *store_file_path(const struct store *store, const char *name)
+{
+    size_t size = strlen(store->directory) + strlen(name) + 2;
+    char *path = malloc(size);
+
+    if (path != NULL)
+        snprintf(path, size, "%s/%s", store->directory, name);
+    return path;
+}
+
+/* Connections */
+
+static int note_frames(void *context, sqlite3 *db, const char *schema,
+                       int frames)
+{
+    struct store *store = context;
+
+    (void)db;
+    (void)schema;
+    store->wal_frames = frames;
+    return SQLITE_OK;
+}
+
+static void set_config(sqlite3 *db, int option, int value)
+{
+    sqlite3_db_config(db, option, value, NULL);
+}
+
+/* What a file from elsewhere may do to its reader is kept small; our own
+ * triggers and the application's are off on connections of ours. */
+static int configure(struct store *store, sqlite3 *db)
+{
+    int rc;
+
+    set_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1);
+    set_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0);
+    set_config(db, SQLITE_DBCONFIG_DQS_DML, 0);
+    set_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0);
+    set_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0);
+    if (store->mode == STORE_READ)
+        set_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1);
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_busy_timeout(db, STORE_BUSY_COMMAND_MS);
+    rc = sql_run(db, "PRAGMA mmap_size=0;"
+                     "PRAGMA cell_size_check=ON;"
+                     "PRAGMA synchronous=NORMAL;"
+                     "PRAGMA ignore_check_constraints=ON;"
+                     "PRAGMA temp_store=MEMORY;");
+    if (rc == GV_OK && store->mode == STORE_READ)
+        rc = sql_run(db, "PRAGMA query_only=ON");
+    return rc;
+}
+
+int connection_open(struct store *store, sqlite3 **db, struct gv_error *error)
+{
+    int rc = sqlite3_open_v2(store->path, db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                             store->vfs);
+
+    if (rc == SQLITE_OK)
+        rc = configure(store, *db);
+    if (rc != 0) {
+        sql_fail(*db, rc, error, "cannot open the file");
+        sqlite3_close(*db);
+        *db = NULL;
+        return rc > 0 ? sql_code(rc) : rc;
+    }
+    return GV_OK;
+}
+
+/* Statements */
+
+struct statement_text {
+    sqlite3_stmt **statement;
+    const char *text;
+};
+
+static int prepare_list(sqlite3 *db, const struct statement_text *list,
+                        size_t count)
+{
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < count && rc == GV_OK; i++)
+        rc = sql_prepare(db, list[i].statement, "%s", list[i].text);
+    return rc;
+}
+
+#define LIST_COUNT(list) (sizeof(list) / sizeof(list)[0])
+
+static int prepare_common(struct store *store)
+{
+    const struct statement_text list[] = {
+        {&store->begin, "BEGIN IMMEDIATE"},
+        {&store->commit, "COMMIT"},
+        {&store->rollback, "ROLLBACK"},
+        {&store->schema_version_read, "PRAGMA main.schema_version"},
+        {&store->data_version_read, "PRAGMA main.data_version"},
+    };
+
+    return prepare_list(store->db, list, LIST_COUNT(list));
+}
+
+static int prepare_joined(struct store *store)
+{
+    const struct statement_text list[] = {
+        {&store->mark_read, "SELECT mark FROM gv_meta WHERE id=1"},
+        {&store->meta_write, "UPDATE gv_meta SET clock=?1,fingerprint=?2,"
+                             "mark=?3 WHERE id=1"},
+        {&store->journal_read, "SELECT * FROM gv_journal ORDER BY id"},
+        {&store->journal_clear, "DELETE FROM gv_journal"},
+        {&store->ver_insert, "INSERT INTO gv_ver(site,version,tbl,rid)"
+                             " VALUES(?1,?2,?3,?4)"},
+        {&store->ver_delete, "DELETE FROM gv_ver WHERE site=?1 AND version=?2"
+                             " AND tbl=?3 AND rid=?4"},
+        {&store->site_find, "SELECT num FROM gv_site WHERE site=?1"},
+        {&store->site_raise, "UPDATE gv_site SET version=?2 WHERE num=?1"},
+        {&store->untold, "SELECT site,version FROM gv_site INDEXED BY"
+                         " gv_untold WHERE version<>told AND num<>?1"
+                         " ORDER BY site"},
+        {&store->told_write, "UPDATE gv_site INDEXED BY gv_untold SET"
+                             " told=version WHERE version<>told"},
+        {&store->interval_insert, "INSERT INTO gv_interval(version)"
+                                  " VALUES(?1)"},
+    };
+
+    if (store->mark_read != NULL)
+        return GV_OK;
+    return prepare_list(store->db, list, LIST_COUNT(list));
+}
+
+static void finalize_all(struct store *store)
+{
+    sqlite3_stmt *const list[] = {
+        store->begin,           store->commit,
+        store->rollback,        store->schema_version_read,
+        store->mark_read,       store->meta_write,
+        store->journal_read,    store->journal_clear,
+        store->ver_insert,      store->ver_delete,
+        store->site_raise,      store->site_find,
+        store->interval_insert, store->untold,
+        store->told_write,      store->data_version_read,
+    };
+
+    for (size_t i = 0; i < LIST_COUNT(list); i++)
+        sqlite3_finalize(list[i]);
+}
+
+/* Open */
+
+static int find_file(struct store *store, const char *path,
+                     struct gv_error *error)
+{
+    int rc = store->host->resolve(store->host->context, path, store->path,
+                                  sizeof store->path - 16);
+
+    if (rc == GV_ENOTFOUND)
+        return error_set(error, rc, "There is no file %s.", path);
+    if (rc != GV_OK)
+        return error_set(error, rc, "Cannot find %s: %s.", path,
+                         gv_strerror(rc));
+    snprintf(store->directory, sizeof store->directory, "%.*s-gv",
+             (int)(sizeof store->directory - 4), store->path);
+    return GV_OK;
+}
+
+static int take_lock(struct store *store, struct gv_error *error)
+{
+    char *path = store_file_path(store, "lock");
+    int rc = path == NULL ? GV_ENOMEM : GV_OK;
+
+    if (rc == GV_OK)
+        rc = store->host->directory(store->host->context, store->directory);
+    if (rc == GV_OK)
+        rc = store->host->lock(store->host->context, path, &store->lock);
+    free(path);
+    if (rc == GV_ELOCKED) {
+        error_set(error, rc, "Another node or command is using %s.",
+                  store->path);
+        error_meaning(error,
+                      "One process at a time may sync a file; it holds"
+                      " the lock %s/lock.",
+                      store->directory);
+        error_remedy(error, "Wait for it, stop it, or use the node that runs:"
+                            " 'grapevine status' asks it.");
+    } else if (rc != GV_OK) {
+        error_set(error, rc, "Cannot lock %s/lock: %s.", store->directory,
+                  gv_strerror(rc));
+        error_remedy(error, "Look at the rights of the directory.");
+    }
+    return rc;
+}
+
+static int is_joined(struct store *store)
+{
+    int64_t count = 0;
+    int rc = sql_number(store->db, &count,
+                        "SELECT count(*) FROM main.sqlite_schema WHERE"
+                        " type='table' AND name='gv_meta'");
+
+    store->joined = rc == GV_OK && count > 0;
+    return rc;
+}
+
+static int check_format(struct store *store, struct gv_error *error)
+{
+    int64_t format;
+    int rc = sql_number(store->db, &format, "SELECT format FROM gv_meta");
+
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read gv_meta");
+    if (format == STORE_FORMAT)
+        return GV_OK;
+    error_set(error, GV_EVERSION,
+              "The file's sync metadata has format %lld;"
+              " this program knows %d.",
+              (long long)format, STORE_FORMAT);
+    error_meaning(error, "A newer Grapevine wrote it.");
+    error_remedy(error, "Use the newer program on this file.");
+    return GV_EVERSION;
+}
+
+static int is_wal(struct store *store)
+{
+    int64_t wal = 0;
+    int rc = sql_number(store->db, &wal,
+                        "SELECT journal_mode='wal' FROM pragma_journal_mode");
+
+    store->wal = rc == GV_OK && wal != 0;
+    return rc;
+}
+
+static int turn_wal(struct store *store, struct gv_error *error)
+{
+    int rc =
+        store->wal ? GV_OK : sql_run(store->db, "PRAGMA journal_mode=WAL");
+
+    if (rc == GV_OK && !store->wal)
+        rc = is_wal(store);
+    if (rc == GV_OK && store->wal)
+        return GV_OK;
+    error_set(error, rc == GV_OK ? GV_EIO : rc,
+              "Cannot turn %s to WAL mode: %s.", store->path,
+              sqlite3_errmsg(store->db));
+    error_meaning(error, "Grapevine and your programs write side by side,"
+                         " which needs SQLite's write-ahead log.");
+    error_remedy(error, "Close other programs that use the file and try again;"
+                        " the file must lie on a local disk.");
+    return error != NULL ? error->code : GV_EIO;
+}
+
+static int clean_directory(struct store *store)
+{
+    int rc = GV_OK;
+
+    for (int i = -1; i < 64 && rc == GV_OK; i++) {
+        char name[16], *path;
+
+        snprintf(name, sizeof name, i < 0 ? "in-0" : "out-%d", i);
+        path = store_file_path(store, name);
+        rc = path == NULL ? GV_ENOMEM : file_delete(store->vfs, path);
+        free(path);
+    }
+    return rc;
+}
+
+/* Load what a joined file holds; with the right to write, also look at its
+ * identity and put the triggers right. */
+static int load(struct store *store, struct gv_error *error)
+{
+    bool may_write = store->mode == STORE_WRITE;
+    int rc = check_format(store, error);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = prepare_joined(store);
+    if (rc == GV_OK)
+        rc = may_write ? turn_wal(store, error) : GV_OK;
+    if (rc != GV_OK)
+        return rc;
+    if (may_write)
+        rc = sql_finish(store->begin);
+    if (rc == GV_OK)
+        rc = meta_load(store);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read the sync metadata");
+    rc = may_write ? identity_check(store, error) : GV_OK;
+    if (rc == GV_OK)
+        rc = schema_refresh(store, may_write, error);
+    if (rc == GV_OK && may_write) {
+        rc = sql_finish(store->commit);
+        if (rc != GV_OK)
+            sql_fail(store->db, rc, error, "cannot commit");
+    }
+    if (rc == GV_OK && may_write)
+        identity_note(store, vv_get(&store->vv, &store->sites[store->own]));
+    return rc;
+}
+
+static int open_database(struct store *store, struct gv_error *error)
+{
+    int64_t schema;
+    int rc = connection_open(store, &store->db, error);
+
+    if (rc != GV_OK)
+        return rc;
+    sqlite3_wal_hook(store->db, note_frames, store);
+    rc = sql_number(store->db, &schema, "PRAGMA main.schema_version");
+    if (rc == GV_ECORRUPT) {
+        error_set(error, GV_EINVAL, "%s is not a SQLite database.",
+                  store->path);
+        error_meaning(error, "Its contents do not start as one, or it is"
+                             " encrypted.");
+        error_remedy(error, "Name a database file, or a new one with"
+                            " 'grapevine run --create'.");
+        return GV_EINVAL;
+    }
+    if (rc == GV_OK)
+        rc = prepare_common(store);
+    if (rc == GV_OK)
+        rc = is_joined(store);
+    if (rc == GV_OK)
+        rc = is_wal(store);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read the file");
+    return store->joined ? load(store, error) : GV_OK;
+}
+
+int store_open(const char *path, const struct store_options *options,
+               struct store **opened, struct gv_error *error)
+{
+    struct store *store = calloc(1, sizeof *store);
+    int rc;
+
+    if (store == NULL)
+        return error_set(error, GV_ENOMEM, "Out of memory.");
+    store->host = options->host;
+    store->log = options->log;
+    store->mode = options->mode;
+    store->schema_version = -1;
+    store->polled_schema_version = -1;
+    store->data_version = -1;
+    vv_init(&store->vv);
+    buffer_init(&store->state, SIZE_MAX);
+    buffer_init(&store->hashed, SIZE_MAX);
+    buffer_init(&store->key, SIZE_MAX);
+    buffer_init(&store->past_key, SIZE_MAX);
+    buffer_init(&store->stream, MESSAGE_NEWS_SIZE_MAX);
+    buffer_init(&store->interval, MESSAGE_NEWS_SIZE_MAX);
+    if (options->vfs != NULL)
+        store->vfs = strdup(options->vfs);
+    rc = find_file(store, path, error);
+    if (rc == GV_OK)
+        rc = take_lock(store, error);
+    if (rc == GV_OK && store->mode == STORE_WRITE)
+        rc = clean_directory(store);
+    if (rc == GV_OK)
+        rc = open_database(store, error);
+    if (rc == GV_OK)
+        sqlite3_busy_timeout(store->db, store->mode == STORE_WRITE
+                                            ? STORE_BUSY_NODE_MS
+                                            : STORE_BUSY_COMMAND_MS);
+    if (rc != GV_OK) {
+        store_close(store);
+        return rc;
+    }
+    *opened = store;
+    return GV_OK;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    store_stage_drop(store, store->stage_token);
+    extracts_close(store);
+    schema_close(store);
+    finalize_all(store);
+    sqlite3_close(store->reader);
+    sqlite3_close(store->db);
+    if (store->lock != NULL)
+        store->host->unlock(store->host->context, store->lock);
+    row_space_close(&store->space);
+    row_space_close(&store->fragment);
+    buffer_close(&store->state);
+    buffer_close(&store->hashed);
+    buffer_close(&store->key);
+    buffer_close(&store->past_key);
+    buffer_close(&store->stream);
+    buffer_close(&store->interval);
+    vv_close(&store->vv);
+    free(store->sites);
+    free(store->vfs);
+    free(store);
+}
+
+/* Join */
+
+static int create_tables(struct store *store)
+{
+    int rc = sql_finish(store->begin);
+
+    if (rc == GV_OK)
+        rc = schema_create(store);
+    if (rc == GV_OK)
+        rc = prepare_joined(store);
+    if (rc == GV_OK)
+        rc = identity_create(store);
+    if (rc == GV_OK)
+        rc = sql_finish(store->commit);
+    if (rc != GV_OK && !sqlite3_get_autocommit(store->db))
+        sql_finish(store->rollback);
+    return rc;
+}
+
+int store_adopt(struct store *store, struct gv_error *error)
+{
+    int rc;
+
+    if (store->joined)
+        return GV_OK;
+    rc = turn_wal(store, error);
+    if (rc != GV_OK)
+        return rc;
+    rc = create_tables(store);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot make the gv_ tables");
+    store->joined = true;
+    return load(store, error);
+}
+
+static int kept_mesh(struct store *store, char *mesh, size_t size)
+{
+    sqlite3_stmt *statement;
+    int rc = sql_prepare(store->db, &statement, "SELECT mesh FROM gv_meta");
+
+    mesh[0] = '\0';
+    if (rc == GV_OK && (rc = sql_step(statement)) > 0) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+
+        if (text != NULL)
+            snprintf(mesh, size, "%s", text);
+        rc = GV_OK;
+    }
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+int store_join(struct store *store, const char *mesh, struct gv_error *error)
+{
+    char kept[MESSAGE_TEXT_SIZE_MAX + 1] = "";
+    int rc = GV_OK;
+
+    if (store->joined)
+        rc = kept_mesh(store, kept, sizeof kept);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read the mesh's name");
+    if (kept[0] == '\0' && mesh == NULL) {
+        error_set(error, GV_EMESH, "No mesh is named.");
+        error_meaning(error, "A mesh is the group of nodes that share this"
+                             " data; nodes of other meshes are refused.");
+        error_remedy(error, "Name it at the file's first run: --mesh NAME."
+                            " It is kept in the file.");
+        return GV_EMESH;
+    }
+    if (kept[0] != '\0' && mesh != NULL && strcmp(kept, mesh) != 0) {
+        error_set(error, GV_EMESH,
+                  "This file belongs to the mesh '%s', not"
+                  " '%s'.",
+                  kept, mesh);
+        error_meaning(error, "Its rows would mix with those of other data.");
+        error_remedy(error,
+                     "Leave --mesh out, or name a file of the mesh"
+                     " '%s'.",
+                     mesh);
+        return GV_EMESH;
+    }
+    rc = store_adopt(store, error);
+    if (rc == GV_OK && kept[0] == '\0') {
+        rc = sql_run(store->db, "UPDATE gv_meta SET mesh=%Q", mesh);
+        if (rc != GV_OK)
+            sql_fail(store->db, rc, error, "cannot keep the mesh's name");
+    }
+    return rc;
+}

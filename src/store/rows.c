@@ -1,0 +1,556 @@
+/* Rows of gv_row_N and of the user's table, on the connection that writes. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+#include "base/hook.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
+                   size_t count)
+{
+    size_t offset = 0;
+
+    key->bytes = bytes;
+    key->size = size;
+    key->count = count;
+    for (size_t i = 0; i < count; i++) {
+        if (offset >= size ||
+            key_next(bytes, size, &offset, &key->values[i]) != GV_OK ||
+            key->values[i].class == VALUE_NULL)
+            return GV_EPROTO;
+    }
+    return offset == size ? GV_OK : GV_EPROTO;
+}
+
+int row_key_read(sqlite3_stmt *statement, int first, size_t count,
+                 struct buffer *buffer, bool *null)
+{
+    *null = false;
+    for (size_t i = 0; i < count; i++) {
+        struct value value;
+
+        sql_column_value(statement, first + (int)i, &value);
+        *null |= value.class == VALUE_NULL;
+        key_append(buffer, &value);
+    }
+    return buffer->error;
+}
+
+void row_name(const struct store_table *table, const struct row_key *key,
+              char *text, size_t size)
+{
+    int used = snprintf(text, size, "%s ", table->local);
+
+    if (used > 0 && (size_t)used < size)
+        key_format(key->bytes, key->size, text + used, size - (size_t)used);
+}
+
+/* " AND "-joined comparisons of @names with ?1, ?2, …; sqlite3_free() it. */
+static char *where_text(const struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(text, "%s\"%w\"=?%d", i == 0 ? "" : " AND ",
+                            table->keys[i], (int)i + 1);
+    return sqlite3_str_finish(text);
+}
+
+static void bind_key(sqlite3_stmt *statement, const struct row_key *key)
+{
+    for (size_t i = 0; i < key->count; i++)
+        sql_bind_value(statement, (int)i + 1, &key->values[i]);
+}
+
+static int prepare_row_find(struct store *store, struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    char *where;
+    int rc;
+
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(text, "%sk%d=?%d", i == 0 ? "" : " AND ",
+                            (int)i + 1, (int)i + 1);
+    where = sqlite3_str_finish(text);
+    if (where == NULL)
+        return GV_ENOMEM;
+    rc = sql_prepare(store->db, &table->row_find,
+                     "SELECT rid,cl,state FROM gv_row_%lld WHERE %s",
+                     table->id, table->integer_key ? "rid=?1" : where);
+    sqlite3_free(where);
+    return rc;
+}
+
+static int prepare_row_writes(struct store *store, struct store_table *table)
+{
+    sqlite3_str *names = sqlite3_str_new(NULL);
+    sqlite3_str *marks = sqlite3_str_new(NULL);
+    char *name_text, *mark_text;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (table->integer_key)
+            sqlite3_str_appendf(names, "rid,");
+        else
+            sqlite3_str_appendf(names, "k%d,", (int)i + 1);
+        sqlite3_str_appendf(marks, "?%d,", (int)i + 1);
+    }
+    name_text = sqlite3_str_finish(names);
+    mark_text = sqlite3_str_finish(marks);
+    if (name_text != NULL && mark_text != NULL)
+        rc = sql_prepare(store->db, &table->row_insert,
+                         "INSERT INTO gv_row_%lld(%scl,state)"
+                         " VALUES(%s?%d,?%d)",
+                         table->id, name_text, mark_text,
+                         (int)table->key_count + 1, (int)table->key_count + 2);
+    sqlite3_free(name_text);
+    sqlite3_free(mark_text);
+    if (rc == GV_OK)
+        rc = sql_prepare(store->db, &table->row_update,
+                         "UPDATE gv_row_%lld SET cl=?2,state=?3 WHERE rid=?1",
+                         table->id);
+    return rc;
+}
+
+static void space_clear(struct row_space *space)
+{
+    space->rid = 0;
+    space->row.causal_length = 0;
+    space->row.record_count = 0;
+    space->before_count = 0;
+    space->before_sum = (struct hash128){0, 0};
+}
+
+/* Keep what gv_ver and the fingerprint hold of the row before it changes. */
+static int remember(struct store *store, const struct store_table *table,
+                    const struct row_key *key, uint32_t check)
+{
+    struct row_space *space = &store->space;
+
+    for (size_t i = 0; i < space->row.record_count; i++)
+        if (space->records[i].site >= store->site_count)
+            return GV_ECORRUPT;
+    memcpy(space->before, space->records,
+           space->row.record_count * sizeof *space->before);
+    space->before_count = space->row.record_count;
+    space->before_sum =
+        state_hash(store, table, key->bytes, key->size, &space->row);
+    return (uint32_t)space->before_sum.low == check ? GV_OK : GV_ECORRUPT;
+}
+
+int rows_find(struct store *store, struct store_table *table,
+              const struct row_key *key, struct gv_error *error)
+{
+    struct row_space *space = &store->space;
+    uint32_t check = 0;
+    int rc = GV_OK;
+
+    if (table->row_find == NULL)
+        rc = prepare_row_find(store, table);
+    space_clear(space);
+    if (rc == GV_OK)
+        rc = row_space_reserve(space, 1, table->words);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read a row's state");
+    bind_key(table->row_find, key);
+    rc = sql_step(table->row_find);
+    if (rc <= 0)
+        return rc == 0 ? GV_OK
+                       : sql_fail(store->db, rc, error,
+                                  "cannot read a row's state");
+    space->rid = sqlite3_column_int64(table->row_find, 0);
+    space->row.causal_length =
+        (uint64_t)sqlite3_column_int64(table->row_find, 1);
+    rc = state_decode(sqlite3_column_blob(table->row_find, 2),
+                      (size_t)sqlite3_column_bytes(table->row_find, 2),
+                      table->column_count, space, &check);
+    sql_finish(table->row_find);
+    if (rc == GV_OK)
+        rc = remember(store, table, key, check);
+    if (rc == GV_ECORRUPT) {
+        char name[256];
+
+        row_name(table, key, name, sizeof name);
+        error_set(error, rc, "The sync metadata of %s is damaged.", name);
+        error_meaning(error,
+                      "Something outside Grapevine changed gv_row_%lld,"
+                      " or the disk did; nothing of this row is sent.",
+                      (long long)table->id);
+        error_remedy(error, "Run 'grapevine verify' on this file and on a"
+                            " peer; restore the file from a peer's copy.");
+    }
+    return rc;
+}
+
+static bool dot_listed(const struct record *list, size_t count,
+                       const struct record *record)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].site == record->site && list[i].version == record->version)
+            return true;
+    return false;
+}
+
+static int ver_write(sqlite3_stmt *statement, const struct store_table *table,
+                     const struct record *record, int64_t rid)
+{
+    sqlite3_bind_int64(statement, 1, record->site);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)record->version);
+    sqlite3_bind_int64(statement, 3, table->id);
+    sqlite3_bind_int64(statement, 4, rid);
+    return sql_finish(statement);
+}
+
+/* gv_ver has one row for each record: take out those gone, put in the new. */
+static int ver_follow(struct store *store, const struct store_table *table)
+{
+    struct row_space *space = &store->space;
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < space->before_count && rc == GV_OK; i++)
+        if (!dot_listed(space->row.records, space->row.record_count,
+                        &space->before[i]))
+            rc = ver_write(store->ver_delete, table, &space->before[i],
+                           space->rid);
+    for (size_t i = 0; i < space->row.record_count && rc == GV_OK; i++)
+        if (!dot_listed(space->before, space->before_count,
+                        &space->row.records[i]))
+            rc = ver_write(store->ver_insert, table, &space->row.records[i],
+                           space->rid);
+    return rc;
+}
+
+int rows_save(struct store *store, struct store_table *table,
+              const struct row_key *key)
+{
+    struct row_space *space = &store->space;
+    struct hash128 sum =
+        state_hash(store, table, key->bytes, key->size, &space->row);
+    int count = (int)key->count;
+    sqlite3_stmt *statement;
+    int rc = GV_OK;
+
+    if (table->row_insert == NULL || table->row_update == NULL)
+        rc = prepare_row_writes(store, table);
+    if (rc == GV_OK)
+        rc = state_encode(&space->row, table->words, (uint32_t)sum.low,
+                          &store->state);
+    if (rc != GV_OK)
+        return rc;
+    if (space->rid == 0) {
+        statement = table->row_insert;
+        bind_key(statement, key);
+    } else {
+        statement = table->row_update;
+        sqlite3_bind_int64(statement, 1, space->rid);
+        count = 1;
+    }
+    sqlite3_bind_int64(statement, count + 1,
+                       (sqlite3_int64)space->row.causal_length);
+    sqlite3_bind_blob64(statement, count + 2, store->state.data,
+                        store->state.size, SQLITE_STATIC);
+    rc = sql_finish(statement);
+    if (rc != GV_OK)
+        return rc;
+    if (space->rid == 0)
+        space->rid = sqlite3_last_insert_rowid(store->db);
+    store->numbers.fingerprint = hash128_add(
+        hash128_subtract(store->numbers.fingerprint, space->before_sum), sum);
+    return ver_follow(store, table);
+}
+
+/* The user's table */
+
+static int prepare_user_read(struct store *store, struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    char *names, *where = where_text(table);
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->column_count; i++)
+        sqlite3_str_appendf(text, "%s\"%w\"", i == 0 ? "" : ",",
+                            table->columns[i].local);
+    if (table->column_count == 0)
+        sqlite3_str_appendf(text, "1");
+    names = sqlite3_str_finish(text);
+    if (names != NULL && where != NULL)
+        rc = sql_prepare(store->db, &table->user_read,
+                         "SELECT %s FROM main.\"%w\" WHERE %s", names,
+                         table->local, where);
+    sqlite3_free(names);
+    sqlite3_free(where);
+    return rc;
+}
+
+int user_read(struct store *store, struct store_table *table,
+              const struct row_key *key, struct value *values, bool *present)
+{
+    int rc =
+        table->user_read == NULL ? prepare_user_read(store, table) : GV_OK;
+
+    if (rc != GV_OK)
+        return rc;
+    bind_key(table->user_read, key);
+    rc = sql_step(table->user_read);
+    if (rc < 0)
+        return rc;
+    *present = rc == 1;
+    for (size_t i = 0; *present && i < table->column_count; i++)
+        sql_column_value(table->user_read, (int)i, &values[i]);
+    return GV_OK;
+}
+
+void user_read_done(struct store_table *table)
+{
+    sqlite3_reset(table->user_read);
+    sqlite3_clear_bindings(table->user_read);
+}
+
+static int prepare_user_insert(struct store *store, struct store_table *table)
+{
+    sqlite3_str *names = sqlite3_str_new(NULL);
+    sqlite3_str *marks = sqlite3_str_new(NULL);
+    char *name_text, *mark_text;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->key_count + table->column_count; i++) {
+        const char *name = i < table->key_count
+                               ? table->keys[i]
+                               : table->columns[i - table->key_count].local;
+
+        sqlite3_str_appendf(names, "%s\"%w\"", i == 0 ? "" : ",", name);
+        sqlite3_str_appendf(marks, "%s?%d", i == 0 ? "" : ",", (int)i + 1);
+    }
+    name_text = sqlite3_str_finish(names);
+    mark_text = sqlite3_str_finish(marks);
+    if (name_text != NULL && mark_text != NULL)
+        rc = sql_prepare(store->db, &table->user_insert,
+                         "INSERT INTO main.\"%w\"(%s) VALUES(%s)",
+                         table->local, name_text, mark_text);
+    sqlite3_free(name_text);
+    sqlite3_free(mark_text);
+    return rc;
+}
+
+int user_insert(struct store *store, struct store_table *table,
+                const struct row_key *key, const struct value *values)
+{
+    bool there;
+    int rc;
+
+    if (table->user_insert == NULL) {
+        rc = prepare_user_insert(store, table);
+        if (rc != GV_OK)
+            return rc;
+    }
+    bind_key(table->user_insert, key);
+    for (size_t i = 0; i < table->column_count; i++)
+        sql_bind_value(table->user_insert, (int)(key->count + i) + 1,
+                       &values[i]);
+    if (hook_reached("spoil-apply"))
+        sqlite3_bind_text(table->user_insert, (int)key->count + 1, "spoiled",
+                          -1, SQLITE_STATIC);
+    rc = sql_finish(table->user_insert);
+    if (rc != GV_ESCHEMA)
+        return rc;
+    /* A row under this key that the log knows nothing of got past the
+     * triggers: it is a local write first. */
+    if (user_key_kept(store, table, key, &there) == GV_OK && there)
+        return GV_EDIFFERS;
+    return rc;
+}
+
+static int prepare_user_update(struct store *store, struct store_table *table,
+                               const uint64_t *mask, sqlite3_stmt **statement)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    char *sets, *where = where_text(table);
+    const char *comma = "";
+    int rc = GV_ENOMEM;
+    int parameter = (int)table->key_count;
+
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (!mask_get(mask, i + 1))
+            continue;
+        sqlite3_str_appendf(text, "%s\"%w\"=?%d", comma,
+                            table->columns[i].local, ++parameter);
+        comma = ",";
+    }
+    sets = sqlite3_str_finish(text);
+    if (sets != NULL && where != NULL)
+        rc = sql_prepare(store->db, statement,
+                         "UPDATE main.\"%w\" SET %s WHERE %s", table->local,
+                         sets, where);
+    sqlite3_free(sets);
+    sqlite3_free(where);
+    return rc;
+}
+
+/* The statement for @mask, from those kept or made in place of the oldest. */
+static int find_update(struct store *store, struct store_table *table,
+                       const uint64_t *mask, sqlite3_stmt **statement)
+{
+    struct table_update *update;
+    int rc;
+
+    for (size_t i = 0; i < TABLE_UPDATES_MAX; i++) {
+        update = &table->updates[i];
+        if (update->statement != NULL &&
+            memcmp(update->mask, mask, table->words * sizeof *mask) == 0) {
+            *statement = update->statement;
+            return GV_OK;
+        }
+    }
+    rc = prepare_user_update(store, table, mask, statement);
+    if (rc != GV_OK)
+        return rc;
+    update = &table->updates[table->update_next++ % TABLE_UPDATES_MAX];
+    sqlite3_finalize(update->statement);
+    update->statement = *statement;
+    memcpy(update->mask, mask, table->words * sizeof *mask);
+    return GV_OK;
+}
+
+int user_update(struct store *store, struct store_table *table,
+                const struct row_key *key, const uint64_t *mask,
+                const struct value *values)
+{
+    uint64_t columns[ROW_WORDS_MAX];
+    int parameter = (int)key->count;
+    sqlite3_stmt *statement;
+    int rc;
+
+    memcpy(columns, mask, table->words * sizeof *mask);
+    columns[0] &= ~(uint64_t)1;
+    if (mask_empty(columns, table->words))
+        return GV_OK;
+    rc = find_update(store, table, columns, &statement);
+    if (rc != GV_OK)
+        return rc;
+    bind_key(statement, key);
+    for (size_t i = 0; i < table->column_count; i++)
+        if (mask_get(columns, i + 1))
+            sql_bind_value(statement, ++parameter, &values[i]);
+    if (hook_reached("spoil-apply"))
+        sqlite3_bind_text(statement, (int)key->count + 1, "spoiled", -1,
+                          SQLITE_STATIC);
+    rc = sql_finish(statement);
+    if (rc == GV_OK && sqlite3_changes(store->db) == 0)
+        return GV_EDIFFERS;
+    return rc;
+}
+
+int user_delete(struct store *store, struct store_table *table,
+                const struct row_key *key)
+{
+    char *where;
+    int rc;
+
+    if (table->user_delete == NULL) {
+        where = where_text(table);
+        if (where == NULL)
+            return GV_ENOMEM;
+        rc = sql_prepare(store->db, &table->user_delete,
+                         "DELETE FROM main.\"%w\" WHERE %s", table->local,
+                         where);
+        sqlite3_free(where);
+        if (rc != GV_OK)
+            return rc;
+    }
+    bind_key(table->user_delete, key);
+    return sql_finish(table->user_delete);
+}
+
+static int prepare_user_keys(struct store *store, struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    char *names, *where = where_text(table);
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(text, "%s\"%w\"", i == 0 ? "" : ",",
+                            table->keys[i]);
+    names = sqlite3_str_finish(text);
+    if (names != NULL && where != NULL)
+        rc = sql_prepare(store->db, &table->user_keys,
+                         "SELECT %s FROM main.\"%w\" WHERE %s", names,
+                         table->local, where);
+    sqlite3_free(names);
+    sqlite3_free(where);
+    return rc;
+}
+
+int user_key_kept(struct store *store, struct store_table *table,
+                  const struct row_key *key, bool *kept)
+{
+    bool null;
+    int rc =
+        table->user_keys == NULL ? prepare_user_keys(store, table) : GV_OK;
+
+    if (rc != GV_OK)
+        return rc;
+    bind_key(table->user_keys, key);
+    rc = sql_step(table->user_keys);
+    if (rc < 0)
+        return rc;
+    *kept = false;
+    if (rc == 1) {
+        buffer_clear(&store->key);
+        rc = row_key_read(table->user_keys, 0, key->count, &store->key, &null);
+        *kept = rc == GV_OK && store->key.size == key->size &&
+                memcmp(store->key.data, key->bytes, key->size) == 0;
+        sql_finish(table->user_keys);
+    }
+    return rc;
+}
+
+bool affinity_keeps(enum affinity affinity, const struct value *value)
+{
+    switch (value->class) {
+    case VALUE_NULL:
+    case VALUE_BLOB:
+        return true;
+    case VALUE_TEXT:
+        return affinity == AFFINITY_BLOB || affinity == AFFINITY_TEXT;
+    case VALUE_INTEGER:
+        return affinity != AFFINITY_TEXT && affinity != AFFINITY_REAL;
+    case VALUE_REAL:
+        /* A REAL column stores whole reals as integers and loses -0.0. */
+        return affinity == AFFINITY_BLOB ||
+               (affinity == AFFINITY_REAL && value->real != 0.0);
+    }
+    return false;
+}
+
+int journal_row(struct store *store, const struct store_table *table,
+                const struct row_key *key)
+{
+    sqlite3_str *names = sqlite3_str_new(store->db);
+    sqlite3_str *marks = sqlite3_str_new(store->db);
+    char *name_text, *mark_text;
+    sqlite3_stmt *statement = NULL;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < key->count; i++) {
+        sqlite3_str_appendf(names, ",k%d", (int)i + 1);
+        sqlite3_str_appendf(marks, ",?%d", (int)i + 1);
+    }
+    name_text = sqlite3_str_finish(names);
+    mark_text = sqlite3_str_finish(marks);
+    if (name_text != NULL && mark_text != NULL)
+        rc = sql_prepare(store->db, &statement,
+                         "INSERT INTO gv_journal(tbl,ms%s)"
+                         " VALUES(%lld,%lld%s)",
+                         name_text, table->id,
+                         store->host->wall(store->host->context), mark_text);
+    sqlite3_free(name_text);
+    sqlite3_free(mark_text);
+    if (rc != GV_OK)
+        return rc;
+    bind_key(statement, key);
+    rc = sql_finish(statement);
+    sqlite3_finalize(statement);
+    return rc;
+}

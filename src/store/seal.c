@@ -1,0 +1,393 @@
+/* The seal: journal rows become a publication.
+ *
+ * A look is one seal's reading of a row; what counts is what two looks see.
+ * For each journalled key, once, in key order: is the row there, which values
+ * are unlike their digests?  All that one seal publishes is one interval; the
+ * vector moves in the transaction that empties the journal. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+#include "base/hook.h"
+#include "wire/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A pause this long ends a run; a smaller one may lie within one
+ * transaction. */
+#define RUN_PAUSE_MS 10000
+
+struct journal_row {
+    struct store_table *table;
+    size_t key_at; /* in journal.keys */
+    size_t key_size;
+    uint32_t run;
+    uint32_t order; /* of the journal */
+};
+
+/* What was written without a pause; it gets a version of its own. */
+struct run {
+    gv_time_ms ms; /* the largest of its rows */
+    gv_version version;
+};
+
+struct journal {
+    struct journal_row *rows;
+    size_t count, capacity;
+    bool any; /* it had rows at all */
+    struct buffer keys;
+    struct run *runs;
+    size_t run_count, run_capacity;
+    gv_time_ms last_ms;
+};
+
+static void journal_close(struct journal *journal)
+{
+    free(journal->rows);
+    free(journal->runs);
+    buffer_close(&journal->keys);
+}
+
+static int grow(void **items, size_t *capacity, size_t count, size_t size)
+{
+    void *grown;
+
+    if (count < *capacity)
+        return GV_OK;
+    grown = realloc(*items, (2 * *capacity + 16) * size);
+    if (grown == NULL)
+        return GV_ENOMEM;
+    *items = grown;
+    *capacity = 2 * *capacity + 16;
+    return GV_OK;
+}
+
+/* The run that a row written at @ms belongs to.  Runs follow the journal's
+ * order, never its times: a clock may have been set back. */
+static int run_of(struct journal *journal, gv_time_ms ms, uint32_t *run)
+{
+    void *items = journal->runs;
+    int rc;
+
+    if (journal->run_count == 0 || ms - journal->last_ms >= RUN_PAUSE_MS) {
+        rc = grow(&items, &journal->run_capacity, journal->run_count,
+                  sizeof *journal->runs);
+        if (rc != GV_OK)
+            return rc;
+        journal->runs = items;
+        journal->runs[journal->run_count++] = (struct run){.ms = ms};
+    }
+    journal->last_ms = ms;
+    *run = (uint32_t)(journal->run_count - 1);
+    if (journal->runs[*run].ms < ms)
+        journal->runs[*run].ms = ms;
+    return GV_OK;
+}
+
+static int fault_of(const struct store_table *table, struct gv_error *error)
+{
+    error_set(error, GV_ESCHEMA, "Table %s is not synced now: %s.",
+              table->local, table->fault);
+    error_meaning(error, "Writes to this file are kept and stay unsent, and"
+                         " nothing is applied, until the table is as it was"
+                         " when it was tracked.");
+    error_remedy(error, "Finish the migration, or bring the table back with"
+                        " the columns it had.");
+    return GV_ESCHEMA;
+}
+
+static int journal_take(struct store *store, struct journal *journal,
+                        struct gv_error *error)
+{
+    struct store_table *table =
+        schema_by_id(store, sqlite3_column_int64(store->journal_read, 1));
+    void *items = journal->rows;
+    struct journal_row *row;
+    size_t at = journal->keys.size;
+    bool null;
+    int rc;
+
+    if (table == NULL)
+        return GV_OK; /* of a registration that is gone */
+    if (table->fault != NULL)
+        return fault_of(table, error);
+    rc = grow(&items, &journal->capacity, journal->count,
+              sizeof *journal->rows);
+    if (rc != GV_OK)
+        return rc;
+    journal->rows = items;
+    row = &journal->rows[journal->count];
+    rc = row_key_read(store->journal_read, 3, table->key_count, &journal->keys,
+                      &null);
+    if (rc != GV_OK || null) {
+        journal->keys.size = at; /* a row with NULL in its key stays local */
+        return rc;
+    }
+    row->table = table;
+    row->key_at = at;
+    row->key_size = journal->keys.size - at;
+    row->order = (uint32_t)journal->count++;
+    return run_of(journal, sqlite3_column_int64(store->journal_read, 2),
+                  &row->run);
+}
+
+static int journal_load(struct store *store, struct journal *journal,
+                        struct gv_error *error)
+{
+    int rc;
+
+    buffer_init(&journal->keys, SIZE_MAX);
+    while ((rc = sql_step(store->journal_read)) > 0) {
+        journal->any = true;
+        rc = journal_take(store, journal, error);
+        if (rc != GV_OK) {
+            sqlite3_reset(store->journal_read);
+            return rc;
+        }
+    }
+    return rc;
+}
+
+static int compare_rows(const void *a, const void *b, void *keys)
+{
+    const struct journal_row *x = a, *y = b;
+    size_t size = x->key_size < y->key_size ? x->key_size : y->key_size;
+    int order;
+
+    if (x->table != y->table)
+        return x->table->id < y->table->id ? -1 : 1;
+    order = memcmp((const uint8_t *)keys + x->key_at,
+                   (const uint8_t *)keys + y->key_at, size);
+    if (order != 0)
+        return order;
+    if (x->key_size != y->key_size)
+        return x->key_size < y->key_size ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
+}
+
+static bool same_key(const struct journal *journal,
+                     const struct journal_row *a, const struct journal_row *b)
+{
+    return a->table == b->table && a->key_size == b->key_size &&
+           memcmp(journal->keys.data + a->key_at,
+                  journal->keys.data + b->key_at, a->key_size) == 0;
+}
+
+/* Each run's version: its own time where that is possible. */
+static void give_versions(const struct store *store, struct journal *journal)
+{
+    gv_time_ms now = store->host->wall(store->host->context);
+    gv_version last = vv_get(&store->vv, &store->sites[store->own]);
+
+    for (size_t i = 0; i < journal->run_count; i++) {
+        gv_time_ms ms = journal->runs[i].ms < now ? journal->runs[i].ms : now;
+
+        last = clock_next(ms < 0 ? 0 : ms, last, store->numbers.clock);
+        journal->runs[i].version = last;
+    }
+}
+
+/* Which columns of a live row are unlike what the log holds of them; with
+ * @reset, unlike their defaults.  Their digests go into the row. */
+static void compare_values(const struct store_table *table, struct row *row,
+                           const struct value *values, bool reset,
+                           uint64_t *written)
+{
+    uint64_t held[ROW_WORDS_MAX] = {0};
+
+    for (size_t i = 0; i < row->record_count && !reset; i++)
+        for (size_t word = 0; word < table->words; word++)
+            held[word] |= row->records[i].mask[word];
+    for (size_t i = 0; i < table->column_count; i++) {
+        uint64_t digest = value_digest(&values[i]);
+        uint64_t known = mask_get(held, i + 1)
+                             ? row->digests[i + 1]
+                             : table->columns[i].initial_digest;
+
+        if (digest == known)
+            continue;
+        mask_set(written, i + 1);
+        row->digests[i + 1] = digest;
+    }
+}
+
+static int emit_own(struct store *store, struct emit *emit,
+                    const struct store_table *table, const struct row_key *key,
+                    gv_version version, const struct value *values)
+{
+    const struct row *row = &store->space.row;
+    size_t i = 0;
+    int rc;
+
+    if (emit->out->error == GV_ELIMIT)
+        return GV_OK; /* too long to be pushed: it goes as a delta */
+    while (row->records[i].site != store->own ||
+           row->records[i].version != version) {
+        i++;
+        GV_ASSERT(i < row->record_count);
+    }
+    rc = emit_row(emit, store, table, key, row->causal_length,
+                  &row->records[i], 1, values);
+    return rc == GV_ELIMIT ? GV_OK : rc;
+}
+
+/* One look.  *@changed when it published something. */
+static int seal_row(struct store *store, struct emit *emit,
+                    struct store_table *table, const struct row_key *key,
+                    gv_version version, bool *changed, struct gv_error *error)
+{
+    struct row *row = &store->space.row;
+    uint64_t written[ROW_WORDS_MAX] = {0};
+    bool present, alive, reset;
+    int rc = rows_find(store, table, key, error);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = user_read(store, table, key, store->values, &present);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read a row");
+    alive = row->causal_length % 2 == 1;
+    reset = present != alive;
+    if (present)
+        compare_values(table, row, store->values, reset, written);
+    if (reset)
+        mask_set(written, ROW_EXISTENCE);
+    *changed = !mask_empty(written, table->words);
+    if (*changed) {
+        rc = row_space_reserve(&store->space, row->record_count + 1,
+                               table->words);
+        if (rc == GV_OK) {
+            row_write(row, store->own, version, written, table->words, reset);
+            row->causal_length += reset;
+            rc = rows_save(store, table, key);
+        }
+        if (rc == GV_OK)
+            rc = emit_own(store, emit, table, key, version, store->values);
+        if (rc != GV_OK)
+            sql_fail(store->db, rc, error, "cannot write a row's state");
+        hook_kill("seal");
+    }
+    user_read_done(table);
+    return rc;
+}
+
+/* Look at each key once; a key written in several runs belongs to the
+ * last. */
+static int seal_rows(struct store *store, struct journal *journal,
+                     struct emit *emit, gv_version *last,
+                     struct gv_error *error)
+{
+    struct row_key key;
+
+    if (journal->count == 0)
+        return GV_OK;
+    qsort_r(journal->rows, journal->count, sizeof *journal->rows, compare_rows,
+            journal->keys.data);
+    for (size_t i = 0; i < journal->count; i++) {
+        struct journal_row *entry = &journal->rows[i];
+        gv_version version = journal->runs[entry->run].version;
+        bool changed = false;
+        int rc;
+
+        if (i + 1 < journal->count &&
+            same_key(journal, entry, &journal->rows[i + 1]))
+            continue;
+        rc = row_key_decode(&key, journal->keys.data + entry->key_at,
+                            entry->key_size, entry->table->key_count);
+        GV_ASSERT(rc == GV_OK);
+        rc = seal_row(store, emit, entry->table, &key, version, &changed,
+                      error);
+        if (rc != GV_OK)
+            return rc;
+        if (changed && version > *last)
+            *last = version;
+    }
+    return GV_OK;
+}
+
+/* The entries that changed since the last interval, in the view's form. */
+static int read_dependencies(struct store *store, struct buffer *bytes,
+                             struct vv_view *view)
+{
+    int rc;
+
+    sqlite3_bind_int64(store->untold, 1, store->own);
+    while ((rc = sql_step(store->untold)) > 0) {
+        struct vv_entry entry;
+        uint8_t *room = buffer_extend(bytes, VV_ENTRY_SIZE);
+
+        if (room == NULL) {
+            sqlite3_reset(store->untold);
+            return bytes->error;
+        }
+        memcpy(entry.site.bytes, sqlite3_column_blob(store->untold, 0), 16);
+        entry.version = (gv_version)sqlite3_column_int64(store->untold, 1);
+        vv_entry_store(&entry, room);
+    }
+    *view = (struct vv_view){bytes->data, bytes->size / VV_ENTRY_SIZE};
+    return rc;
+}
+
+/* Close the interval: the own entry moves, and what it depends on is told. */
+static int publish(struct store *store, gv_version to)
+{
+    struct store_sealed *sealed = &store->sealed;
+    struct buffer dependencies;
+    gv_version from = vv_get(&store->vv, &store->sites[store->own]);
+    struct vv_view view;
+    int rc;
+
+    buffer_init(&dependencies, SIZE_MAX);
+    rc = read_dependencies(store, &dependencies, &view);
+    if (rc == GV_OK) {
+        sealed->any = true;
+        sealed->interval = (struct interval){
+            .site = store->sites[store->own], .from = from, .to = to};
+        buffer_clear(&store->interval);
+        if (store->stream.error == GV_OK &&
+            interval_encode(&sealed->interval.site, from, to, view,
+                            store->stream.data, store->stream.size,
+                            &store->interval) == GV_OK)
+            rc = interval_decode(store->interval.data, store->interval.size,
+                                 &sealed->interval, &(const uint8_t *){NULL},
+                                 &(size_t){0});
+    }
+    buffer_close(&dependencies);
+    if (rc == GV_OK)
+        rc = site_raise(store, store->own, to);
+    if (rc == GV_OK)
+        rc = sql_finish(store->told_write);
+    if (rc == GV_OK) {
+        sqlite3_bind_int64(store->interval_insert, 1, (sqlite3_int64)to);
+        rc = sql_finish(store->interval_insert);
+    }
+    if (store->numbers.clock < to)
+        store->numbers.clock = to;
+    return rc;
+}
+
+int seal_journal(struct store *store, struct gv_error *error)
+{
+    struct journal journal = {0};
+    struct emit emit;
+    gv_version last = 0;
+    int rc = journal_load(store, &journal, error);
+
+    buffer_clear(&store->stream);
+    emit_init(&emit, &store->stream);
+    if (rc == GV_OK) {
+        give_versions(store, &journal);
+        rc = seal_rows(store, &journal, &emit, &last, error);
+        if (rc == GV_OK && last > 0)
+            rc = publish(store, last);
+        if (rc == GV_OK && journal.any)
+            rc = sql_finish(store->journal_clear);
+        if (rc != GV_OK && error != NULL && error->code != rc)
+            sql_fail(store->db, rc, error, "cannot seal");
+    } else if (error != NULL && error->code != rc) {
+        sql_fail(store->db, rc, error, "cannot read the journal");
+    }
+    emit_close(&emit);
+    journal_close(&journal);
+    return rc;
+}

@@ -1,0 +1,182 @@
+#include "store/sql.h"
+
+#include <stdarg.h>
+
+int sql_code(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return GV_OK;
+    case SQLITE_NOMEM:
+        return GV_ENOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return GV_EBUSY;
+    case SQLITE_FULL:
+        return GV_EFULL;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+        return GV_ECORRUPT;
+    case SQLITE_TOOBIG:
+        return GV_ELIMIT;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_ERROR:
+    case SQLITE_SCHEMA:
+    case SQLITE_AUTH:
+        return GV_ESCHEMA;
+    default:
+        return GV_EIO;
+    }
+}
+
+int sql_fail(sqlite3 *db, int rc, struct gv_error *error, const char *what)
+{
+    int code = rc > 0 ? sql_code(rc) : rc;
+
+    return error_set(error, code, "%s: %s.", what,
+                     db == NULL ? gv_strerror(code) : sqlite3_errmsg(db));
+}
+
+static int sql_vprepare(sqlite3 *db, sqlite3_stmt **statement, unsigned flags,
+                        const char *format, va_list arguments)
+{
+    char *text = sqlite3_vmprintf(format, arguments);
+    int rc;
+
+    *statement = NULL;
+    if (text == NULL)
+        return GV_ENOMEM;
+    rc = sqlite3_prepare_v3(db, text, -1, flags, statement, NULL);
+    sqlite3_free(text);
+    return sql_code(rc);
+}
+
+int sql_prepare(sqlite3 *db, sqlite3_stmt **statement, const char *format, ...)
+{
+    va_list arguments;
+    int rc;
+
+    va_start(arguments, format);
+    rc = sql_vprepare(db, statement, SQLITE_PREPARE_PERSISTENT, format,
+                      arguments);
+    va_end(arguments);
+    return rc;
+}
+
+int sql_run(sqlite3 *db, const char *format, ...)
+{
+    va_list arguments;
+    char *text;
+    int rc;
+
+    va_start(arguments, format);
+    text = sqlite3_vmprintf(format, arguments);
+    va_end(arguments);
+    if (text == NULL)
+        return GV_ENOMEM;
+    rc = sqlite3_exec(db, text, NULL, NULL, NULL);
+    sqlite3_free(text);
+    return sql_code(rc);
+}
+
+int sql_step(sqlite3_stmt *statement)
+{
+    int rc = sqlite3_step(statement);
+
+    if (rc == SQLITE_ROW)
+        return 1;
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return sql_code(rc);
+}
+
+int sql_finish(sqlite3_stmt *statement)
+{
+    int rc;
+
+    do
+        rc = sql_step(statement);
+    while (rc > 0);
+    return rc;
+}
+
+int sql_number(sqlite3 *db, int64_t *number, const char *format, ...)
+{
+    sqlite3_stmt *statement;
+    va_list arguments;
+    int rc;
+
+    va_start(arguments, format);
+    rc = sql_vprepare(db, &statement, 0, format, arguments);
+    va_end(arguments);
+    if (rc != GV_OK)
+        return rc;
+    rc = sql_step(statement);
+    if (rc > 0) {
+        *number = sqlite3_column_int64(statement, 0);
+        rc = GV_OK;
+    } else if (rc == 0) {
+        rc = GV_ENOTFOUND;
+    }
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+void sql_bind_value(sqlite3_stmt *statement, int index,
+                    const struct value *value)
+{
+    switch (value->class) {
+    case VALUE_NULL:
+        sqlite3_bind_null(statement, index);
+        break;
+    case VALUE_INTEGER:
+        sqlite3_bind_int64(statement, index, value->integer);
+        break;
+    case VALUE_REAL:
+        sqlite3_bind_double(statement, index, value->real);
+        break;
+    case VALUE_TEXT:
+        sqlite3_bind_text64(statement, index,
+                            value->size == 0 ? "" : (const char *)value->bytes,
+                            value->size, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case VALUE_BLOB:
+        if (value->size == 0)
+            sqlite3_bind_zeroblob(statement, index, 0);
+        else
+            sqlite3_bind_blob64(statement, index, value->bytes, value->size,
+                                SQLITE_STATIC);
+        break;
+    }
+}
+
+void sql_column_value(sqlite3_stmt *statement, int index, struct value *value)
+{
+    *value = (struct value){.class = VALUE_NULL};
+    switch (sqlite3_column_type(statement, index)) {
+    case SQLITE_INTEGER:
+        value->class = VALUE_INTEGER;
+        value->integer = sqlite3_column_int64(statement, index);
+        break;
+    case SQLITE_FLOAT:
+        value->class = VALUE_REAL;
+        value->real = sqlite3_column_double(statement, index);
+        break;
+    case SQLITE_TEXT:
+        value->class = VALUE_TEXT;
+        value->bytes = sqlite3_column_text(statement, index);
+        value->size = (size_t)sqlite3_column_bytes(statement, index);
+        break;
+    case SQLITE_BLOB:
+        value->class = VALUE_BLOB;
+        value->bytes = sqlite3_column_blob(statement, index);
+        value->size = (size_t)sqlite3_column_bytes(statement, index);
+        break;
+    default:
+        break;
+    }
+}

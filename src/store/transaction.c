@@ -1,0 +1,201 @@
+/* Transactions: what is checked when one begins, what is written when it
+ * ends, and what other programs did in between. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+#include "base/hook.h"
+
+/* The state in memory follows the open transaction; a rollback makes it what
+ * the file says. */
+void store_rollback(struct store *store)
+{
+    if (!store->in_transaction)
+        return;
+    store->in_transaction = false;
+    if (!sqlite3_get_autocommit(store->db))
+        sql_finish(store->rollback);
+    store->numbers = store->committed;
+    store->schema_version = -1;
+    if (sites_load(store) != GV_OK)
+        log_line(&store->log, GV_LOG_ERROR,
+                 "cannot read the site list of %s again", store->path);
+}
+
+/* A file restored or replaced while it is open gives no error by itself. */
+static int check_same_file(struct store *store, struct gv_error *error)
+{
+    int moved = 0;
+    uint64_t mark;
+    int rc;
+
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    rc = moved ? 0 : sql_step(store->mark_read);
+    if (rc == 1) {
+        mark = (uint64_t)sqlite3_column_int64(store->mark_read, 0);
+        rc = sql_finish(store->mark_read);
+        if (rc == GV_OK && mark == store->mark)
+            return GV_OK;
+    }
+    if (rc < 0 && rc != GV_ESCHEMA)
+        return sql_fail(store->db, rc, error, "cannot read gv_meta");
+    error_set(error, GV_EMOVED,
+              "The file %s was replaced or restored while it was open.",
+              store->path);
+    error_meaning(error, "What is there now is another state of the data, or"
+                         " another file; going on could fork its identity.");
+    error_remedy(error, "Start the node again: it looks at the file anew and"
+                        " fetches what is missing from its peers.");
+    return GV_EMOVED;
+}
+
+int store_begin(struct store *store, struct gv_error *error)
+{
+    int rc;
+
+    GV_ASSERT(store->mode == STORE_WRITE && store->joined);
+    GV_ASSERT(!store->in_transaction);
+    rc = sql_finish(store->begin);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error,
+                        "cannot begin a write transaction");
+    store->in_transaction = true;
+    store->sealed = (struct store_sealed){0};
+    store->changes = sqlite3_total_changes64(store->db);
+    rc = check_same_file(store, error);
+    if (rc == GV_OK)
+        rc = schema_refresh(store, true, error);
+    if (rc == GV_OK)
+        rc = seal_journal(store, error);
+    if (rc != GV_OK)
+        store_rollback(store);
+    return rc;
+}
+
+/* Sync the write-ahead log's own file handle: done inside the commit the sync
+ * would hold the write lock.  One sync covers all commits before it. */
+static int sync_log(struct store *store)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(store->db, "main",
+                                  SQLITE_FCNTL_JOURNAL_POINTER, &file);
+
+    if (rc != SQLITE_OK || file == NULL || file->pMethods == NULL)
+        return GV_EIO;
+    return sql_code(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL));
+}
+
+static int write_meta(struct store *store)
+{
+    uint8_t fingerprint[16];
+
+    store->host->random(store->host->context, &store->next_mark,
+                        sizeof store->next_mark);
+    store_u64(fingerprint, store->numbers.fingerprint.high);
+    store_u64(fingerprint + 8, store->numbers.fingerprint.low);
+    sqlite3_bind_int64(store->meta_write, 1,
+                       (sqlite3_int64)store->numbers.clock);
+    sqlite3_bind_blob(store->meta_write, 2, fingerprint, sizeof fingerprint,
+                      SQLITE_TRANSIENT);
+    sqlite3_bind_int64(store->meta_write, 3, (sqlite3_int64)store->next_mark);
+    return sql_finish(store->meta_write);
+}
+
+int store_commit(struct store *store, struct store_sealed *sealed,
+                 struct gv_error *error)
+{
+    int rc = GV_OK;
+
+    GV_ASSERT(store->in_transaction);
+    if (sqlite3_total_changes64(store->db) == store->changes) {
+        rc = sql_finish(store->commit);
+    } else {
+        rc = write_meta(store);
+        if (rc == GV_OK)
+            rc = sql_finish(store->commit);
+        if (rc == GV_OK)
+            store->mark = store->next_mark;
+    }
+    if (rc != GV_OK) {
+        sql_fail(store->db, rc, error, "cannot commit");
+        store_rollback(store);
+        return rc;
+    }
+    store->in_transaction = false;
+    store->committed = store->numbers;
+    if (store->sealed.any) {
+        hook_kill("before-sync");
+        rc = sync_log(store);
+        if (rc != GV_OK) {
+            error_set(error, rc,
+                      "The disk did not confirm what was written"
+                      " to %s-wal.",
+                      store->path);
+            error_meaning(error, "The change is committed, but a power cut"
+                                 " could take it back, so it is not sent.");
+            error_remedy(error, "Look at the disk and its file system, then"
+                                " start the node again.");
+            return rc;
+        }
+        identity_note(store, store->sealed.interval.to);
+    }
+    *sealed = store->sealed;
+    return GV_OK;
+}
+
+static int pragma_number(sqlite3_stmt *statement, int64_t *number)
+{
+    int rc = sql_step(statement);
+
+    if (rc <= 0)
+        return rc < 0 ? rc : GV_EIO;
+    *number = sqlite3_column_int64(statement, 0);
+    return sql_finish(statement);
+}
+
+int store_poll(struct store *store, struct store_news *news)
+{
+    int64_t version;
+    int rc = pragma_number(store->data_version_read, &version);
+
+    *news = (struct store_news){false, false};
+    if (rc != GV_OK || version == store->data_version)
+        return rc;
+    store->data_version = version;
+    news->committed = true;
+    rc = pragma_number(store->schema_version_read, &version);
+    if (rc == GV_OK && version != store->polled_schema_version) {
+        store->polled_schema_version = version;
+        news->schema_moved = true;
+    }
+    return rc;
+}
+
+int store_wal_frames(const struct store *store)
+{
+    return store->wal_frames;
+}
+
+int store_checkpoint(struct store *store)
+{
+    int rc = sqlite3_wal_checkpoint_v2(store->db, "main",
+                                       SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    if (rc == SQLITE_OK)
+        store->wal_frames = 0;
+    return sql_code(rc);
+}
+
+const struct vv *store_vv(const struct store *store)
+{
+    return &store->vv;
+}
+
+struct hash128 store_fingerprint(const struct store *store)
+{
+    return store->committed.fingerprint;
+}
+
+const struct site *store_site(const struct store *store)
+{
+    return &store->sites[store->own];
+}

@@ -1,0 +1,337 @@
+/* Verify: recompute everything from the rows, change nothing. */
+#include "store/internal.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct verify {
+    struct store *store;
+    void (*found)(void *context, const struct store_finding *finding);
+    void *context;
+    struct store_verified *verified;
+    struct hash128 sum;
+    uint64_t table_records;
+    sqlite3_stmt *ver_find;
+};
+
+static void report(struct verify *verify, const struct store_table *table,
+                   const struct row_key *key, const char *text)
+{
+    char name[256] = "";
+    struct store_finding finding = {
+        .table = table == NULL ? "" : table->local, .key = name, .text = text};
+
+    if (key != NULL)
+        key_format(key->bytes, key->size, name, sizeof name);
+    verify->verified->findings++;
+    verify->found(verify->context, &finding);
+}
+
+static void report_column(struct verify *verify,
+                          const struct store_table *table,
+                          const struct row_key *key, size_t column,
+                          const char *format)
+{
+    char *text = sqlite3_mprintf(format, table->columns[column].local);
+
+    report(verify, table, key, text == NULL ? format : text);
+    sqlite3_free(text);
+}
+
+/* A row that waits to be sealed may differ from the log; 1, 0 or an error. */
+static int is_journalled(struct verify *verify,
+                         const struct store_table *table,
+                         const struct row_key *key)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    sqlite3_stmt *statement = NULL;
+    char *where;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < key->count; i++)
+        sqlite3_str_appendf(text, " AND k%d=?%d", (int)i + 1, (int)i + 1);
+    where = sqlite3_str_finish(text);
+    if (where != NULL)
+        rc = sql_prepare(verify->store->db, &statement,
+                         "SELECT 1 FROM gv_journal WHERE tbl=%lld%s LIMIT 1",
+                         (long long)table->id, where);
+    sqlite3_free(where);
+    if (rc == GV_OK) {
+        for (size_t i = 0; i < key->count; i++)
+            sql_bind_value(statement, (int)i + 1, &key->values[i]);
+        rc = sql_step(statement);
+    }
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+/* The first column whose value is unlike what the log says, or -1. */
+static int64_t column_unlike(struct verify *verify,
+                             const struct store_table *table,
+                             const struct row *row)
+{
+    uint64_t held[ROW_WORDS_MAX] = {0};
+
+    for (size_t i = 0; i < row->record_count; i++)
+        for (size_t word = 0; word < table->words; word++)
+            held[word] |= row->records[i].mask[word];
+    for (size_t i = 0; i < table->column_count; i++)
+        if (value_digest(&verify->store->values[i]) !=
+            (mask_get(held, i + 1) ? row->digests[i + 1]
+                                   : table->columns[i].initial_digest))
+            return (int64_t)i;
+    return -1;
+}
+
+static int check_values(struct verify *verify, struct store_table *table,
+                        const struct row_key *key)
+{
+    struct store *store = verify->store;
+    struct row *row = &store->space.row;
+    bool present, alive = row->causal_length % 2 == 1;
+    int64_t unlike = -1;
+    int rc = user_read(store, table, key, store->values, &present);
+
+    if (rc != GV_OK)
+        return rc;
+    if (present && alive)
+        unlike = column_unlike(verify, table, row);
+    user_read_done(table);
+    if (present == alive && unlike < 0)
+        return GV_OK;
+    rc = is_journalled(verify, table, key);
+    if (rc != 0)
+        return rc > 0 ? GV_OK : rc;
+    if (present != alive)
+        report(verify, table, key,
+               present ? "the row is there, and the log says it is deleted"
+                       : "the row is gone, and the log says it is there");
+    else
+        report_column(verify, table, key, (size_t)unlike,
+                      "the value of column '%s' is not the one its digest was"
+                      " made of");
+    return GV_OK;
+}
+
+static int check_records(struct verify *verify,
+                         const struct store_table *table,
+                         const struct row_key *key)
+{
+    struct store *store = verify->store;
+    const struct row *row = &store->space.row;
+
+    for (size_t i = 0; i < row->record_count; i++) {
+        const struct record *record = &row->records[i];
+        int rc;
+
+        if (record->version > vv_get(&store->vv, &store->sites[record->site]))
+            report(verify, table, key,
+                   "a record is newer than the version vector");
+        sqlite3_bind_int64(verify->ver_find, 1, record->site);
+        sqlite3_bind_int64(verify->ver_find, 2,
+                           (sqlite3_int64)record->version);
+        sqlite3_bind_int64(verify->ver_find, 3, table->id);
+        sqlite3_bind_int64(verify->ver_find, 4, store->space.rid);
+        rc = sql_step(verify->ver_find);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            report(verify, table, key, "a record is missing from gv_ver");
+        sqlite3_reset(verify->ver_find);
+    }
+    verify->verified->records += row->record_count;
+    verify->table_records += row->record_count;
+    return GV_OK;
+}
+
+static int check_row(struct verify *verify, struct store_table *table,
+                     const struct row_key *key)
+{
+    struct store *store = verify->store;
+    struct gv_error error = {0};
+    int rc = rows_find(store, table, key, &error);
+
+    verify->verified->rows++;
+    if (rc == GV_ECORRUPT) {
+        report(verify, table, key,
+               "its state in the log is damaged (a mask, a digest or a record"
+               " is not what was written)");
+        return GV_OK;
+    }
+    if (rc != GV_OK)
+        return rc;
+    verify->sum = hash128_add(verify->sum, store->space.before_sum);
+    rc = check_records(verify, table, key);
+    return rc == GV_OK ? check_values(verify, table, key) : rc;
+}
+
+/* Run @statement, whose columns are a key, and do @each with it. */
+static int for_each_key(struct verify *verify, struct store_table *table,
+                        sqlite3_stmt *statement,
+                        int (*each)(struct verify *, struct store_table *,
+                                    const struct row_key *))
+{
+    struct buffer bytes;
+    struct row_key key;
+    bool null;
+    int rc;
+
+    buffer_init(&bytes, SIZE_MAX);
+    while ((rc = sql_step(statement)) > 0) {
+        buffer_clear(&bytes);
+        rc = row_key_read(statement, 0, table->key_count, &bytes, &null);
+        if (rc != GV_OK)
+            break;
+        if (null)
+            continue;
+        rc = row_key_decode(&key, bytes.data, bytes.size, table->key_count);
+        if (rc == GV_OK)
+            rc = each(verify, table, &key);
+        if (rc != GV_OK)
+            break;
+    }
+    buffer_close(&bytes);
+    return rc;
+}
+
+static int report_unknown(struct verify *verify, struct store_table *table,
+                          const struct row_key *key)
+{
+    int rc = is_journalled(verify, table, key);
+
+    if (rc == 0)
+        report(verify, table, key,
+               "the row is not in the log: it was written past the triggers");
+    return rc < 0 ? rc : GV_OK;
+}
+
+/* "a,b" of our key columns or the user's, and the comparison of the two. */
+static int prepare_walks(struct store *store, const struct store_table *table,
+                         sqlite3_stmt **ours, sqlite3_stmt **unknown)
+{
+    sqlite3_str *names = sqlite3_str_new(NULL), *same = sqlite3_str_new(NULL);
+    sqlite3_str *theirs = sqlite3_str_new(NULL);
+    char *name_text, *same_text, *their_text;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->key_count; i++) {
+        char name[24] = "rid";
+
+        if (!table->integer_key)
+            sqlite3_snprintf(sizeof name, name, "k%d", (int)i + 1);
+        sqlite3_str_appendf(names, "%sr.%s", i == 0 ? "" : ",", name);
+        sqlite3_str_appendf(theirs, "%st.\"%w\"", i == 0 ? "" : ",",
+                            table->keys[i]);
+        sqlite3_str_appendf(same, "%sr.%s=t.\"%w\"", i == 0 ? "" : " AND ",
+                            name, table->keys[i]);
+    }
+    name_text = sqlite3_str_finish(names);
+    their_text = sqlite3_str_finish(theirs);
+    same_text = sqlite3_str_finish(same);
+    *ours = *unknown = NULL;
+    if (name_text != NULL && their_text != NULL && same_text != NULL)
+        rc = sql_prepare(store->db, ours,
+                         "SELECT %s FROM gv_row_%lld AS r ORDER BY %s",
+                         name_text, (long long)table->id, name_text);
+    if (rc == GV_OK)
+        rc = sql_prepare(store->db, unknown,
+                         "SELECT %s FROM main.\"%w\" AS t WHERE NOT EXISTS"
+                         "(SELECT 1 FROM gv_row_%lld AS r WHERE %s)",
+                         their_text, table->local, (long long)table->id,
+                         same_text);
+    sqlite3_free(name_text);
+    sqlite3_free(their_text);
+    sqlite3_free(same_text);
+    return rc;
+}
+
+static int verify_table(struct verify *verify, struct store_table *table)
+{
+    sqlite3_stmt *ours, *unknown;
+    int64_t listed = 0;
+    int rc;
+
+    if (table->fault != NULL) {
+        report(verify, table, NULL, table->fault);
+        return GV_OK;
+    }
+    verify->table_records = 0;
+    rc = prepare_walks(verify->store, table, &ours, &unknown);
+    if (rc == GV_OK)
+        rc = for_each_key(verify, table, ours, check_row);
+    if (rc == GV_OK)
+        rc = for_each_key(verify, table, unknown, report_unknown);
+    sqlite3_finalize(ours);
+    sqlite3_finalize(unknown);
+    if (rc == GV_OK)
+        rc = sql_number(verify->store->db, &listed,
+                        "SELECT count(*) FROM gv_ver WHERE tbl=%lld",
+                        (long long)table->id);
+    if (rc == GV_OK && (uint64_t)listed > verify->table_records)
+        report(verify, table, NULL, "gv_ver lists records that no row has");
+    return rc;
+}
+
+static int verify_file(struct verify *verify)
+{
+    sqlite3_stmt *check;
+    int rc = sql_prepare(verify->store->db, &check, "PRAGMA quick_check(10)");
+
+    while (rc == GV_OK && (rc = sql_step(check)) > 0) {
+        const char *text = (const char *)sqlite3_column_text(check, 0);
+
+        if (text != NULL && strcmp(text, "ok") != 0)
+            report(verify, NULL, NULL, text);
+        rc = GV_OK;
+    }
+    sqlite3_finalize(check);
+    return rc;
+}
+
+static int verify_all(struct verify *verify)
+{
+    struct store *store = verify->store;
+    int rc = verify_file(verify);
+
+    if (rc != GV_OK || !store->joined)
+        return rc;
+    rc = sql_prepare(store->db, &verify->ver_find,
+                     "SELECT 1 FROM gv_ver WHERE site=?1 AND version=?2 AND"
+                     " tbl=?3 AND rid=?4");
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++)
+        rc = verify_table(verify, store->tables[i]);
+    sqlite3_finalize(verify->ver_find);
+    if (rc == GV_OK && !hash128_equal(verify->sum, store->numbers.fingerprint))
+        report(verify, NULL, NULL,
+               "the fingerprint is not the sum of the records");
+    for (size_t i = 0; i < store->vv.count && rc == GV_OK; i++)
+        if (store->vv.entries[i].version > store->numbers.clock)
+            report(verify, NULL, NULL,
+                   "the clock is behind the version vector");
+    return rc;
+}
+
+int store_verify(struct store *store,
+                 void (*found)(void *context, const struct store_finding *),
+                 void *context, struct store_verified *verified,
+                 struct gv_error *error)
+{
+    struct verify verify = {.store = store,
+                            .found = found,
+                            .context = context,
+                            .verified = verified};
+    int rc;
+
+    GV_ASSERT(!store->in_transaction);
+    *verified = (struct store_verified){0};
+    rc = sql_run(store->db, "BEGIN");
+    if (rc == GV_OK)
+        rc = verify_all(&verify);
+    if (rc != GV_OK)
+        sql_fail(store->db, rc, error, "cannot verify");
+    if (!sqlite3_get_autocommit(store->db))
+        sql_run(store->db, "ROLLBACK");
+    return rc;
+}

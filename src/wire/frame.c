@@ -1,0 +1,456 @@
+#include "wire/frame.h"
+
+#include "base/assert.h"
+#include "base/utf8.h"
+#include "grapevine.h"
+#include "wire/cursor.h"
+#include "wire/pack.h"
+
+#include <string.h>
+
+/* Wall clocks end where the versions made of them do: 2^46 - 1 ms. */
+#define FRAME_CLOCK_MAX ((gv_time_ms)(VERSION_MAX >> 16))
+
+/* Elements of each message, its kind included; of an interval. */
+#define HELLO_COUNT 12
+#define NEWS_COUNT 2
+#define VV_COUNT 6
+#define WANT_COUNT 6
+#define DELTA_COUNT 7
+#define ACK_COUNT 5
+#define BYE_COUNT 3
+#define INTERVAL_COUNT 5
+
+/* Encoding. */
+
+static void encode_text(msgpack_packer *packer, struct text text)
+{
+    GV_ASSERT(text.size <= MESSAGE_TEXT_SIZE_MAX);
+    pack_text(packer, text.bytes, text.size);
+}
+
+static void encode_hello(msgpack_packer *packer,
+                         const struct message_hello *hello)
+{
+    GV_ASSERT(hello->endpoint_count <= MESSAGE_ENDPOINTS_MAX);
+    msgpack_pack_array(packer, HELLO_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_HELLO);
+    msgpack_pack_uint32(packer, hello->protocol_min);
+    msgpack_pack_uint32(packer, hello->protocol_max);
+    encode_text(packer, hello->mesh);
+    pack_site(packer, &hello->site);
+    msgpack_pack_uint64(packer, hello->instance);
+    msgpack_pack_uint64(packer, hello->epoch);
+    encode_text(packer, hello->name);
+    msgpack_pack_array(packer, hello->endpoint_count);
+    for (size_t i = 0; i < hello->endpoint_count; i++)
+        encode_text(packer, hello->endpoints[i]);
+    msgpack_pack_uint32(packer, hello->vv_count);
+    msgpack_pack_uint64(packer, hello->schema_digest);
+    msgpack_pack_int64(packer, hello->clock);
+}
+
+static void encode_news(msgpack_packer *packer,
+                        const struct message_news *news)
+{
+    size_t size = 0;
+
+    GV_ASSERT(news->interval_count >= 1 &&
+              news->interval_count <= MESSAGE_INTERVALS_MAX);
+    msgpack_pack_array(packer, NEWS_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_NEWS);
+    msgpack_pack_array(packer, news->interval_count);
+    for (size_t i = 0; i < news->interval_count; i++) {
+        const struct interval *interval = &news->intervals[i];
+        size += interval->size;
+        pack_blob(packer, interval->bytes, interval->size);
+    }
+    GV_ASSERT(size <= MESSAGE_NEWS_SIZE_MAX);
+}
+
+static void encode_vv(msgpack_packer *packer, const struct message_vv *vv)
+{
+    uint8_t fingerprint[16];
+
+    store_u64(fingerprint, vv->fingerprint.high);
+    store_u64(fingerprint + 8, vv->fingerprint.low);
+    msgpack_pack_array(packer, VV_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_VV);
+    msgpack_pack_uint64(packer, vv->epoch);
+    pack_vv(packer, vv->entries);
+    msgpack_pack_uint64(packer, vv->vv_hash);
+    pack_blob(packer, fingerprint, sizeof(fingerprint));
+    msgpack_pack_int64(packer, vv->clock);
+}
+
+static void encode_want(msgpack_packer *packer,
+                        const struct message_want *want)
+{
+    msgpack_pack_array(packer, WANT_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_WANT);
+    pack_vv(packer, want->vv);
+    msgpack_pack_uint64(packer, want->token);
+    msgpack_pack_uint64(packer, want->credit);
+    msgpack_pack_uint64(packer, want->spool);
+    msgpack_pack_uint64(packer, want->offset);
+}
+
+static void encode_bool(msgpack_packer *packer, bool value)
+{
+    if (value)
+        msgpack_pack_true(packer);
+    else
+        msgpack_pack_false(packer);
+}
+
+static void encode_delta(msgpack_packer *packer,
+                         const struct message_delta *delta)
+{
+    struct vv_view none = {NULL, 0};
+    struct vv_view claim = delta->last ? delta->claim : none;
+
+    GV_ASSERT(delta->size + claim.count * VV_ENTRY_SIZE <=
+              MESSAGE_DELTA_SIZE_MAX);
+    msgpack_pack_array(packer, DELTA_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_DELTA);
+    msgpack_pack_uint64(packer, delta->token);
+    msgpack_pack_uint64(packer, delta->spool);
+    msgpack_pack_uint64(packer, delta->offset);
+    pack_blob(packer, delta->bytes, delta->size);
+    encode_bool(packer, delta->last);
+    pack_vv(packer, claim);
+}
+
+static void encode_ack(msgpack_packer *packer, const struct message_ack *ack)
+{
+    msgpack_pack_array(packer, ACK_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_ACK);
+    msgpack_pack_uint64(packer, ack->news_size);
+    msgpack_pack_uint64(packer, ack->token);
+    msgpack_pack_uint64(packer, ack->delta_size);
+    encode_bool(packer, ack->delta_applied);
+}
+
+static void encode_bye(msgpack_packer *packer, const struct message_bye *bye)
+{
+    msgpack_pack_array(packer, BYE_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_BYE);
+    msgpack_pack_uint32(packer, (uint32_t)bye->code);
+    encode_text(packer, bye->text);
+}
+
+static void encode_message(msgpack_packer *packer,
+                           const struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_HELLO:
+        encode_hello(packer, &message->as.hello);
+        return;
+    case MESSAGE_NEWS:
+        encode_news(packer, &message->as.news);
+        return;
+    case MESSAGE_VV:
+        encode_vv(packer, &message->as.vv);
+        return;
+    case MESSAGE_WANT:
+        encode_want(packer, &message->as.want);
+        return;
+    case MESSAGE_DELTA:
+        encode_delta(packer, &message->as.delta);
+        return;
+    case MESSAGE_ACK:
+        encode_ack(packer, &message->as.ack);
+        return;
+    case MESSAGE_BYE:
+        encode_bye(packer, &message->as.bye);
+        return;
+    case MESSAGE_PRUNE:
+    case MESSAGE_PEERS:
+        break;
+    }
+    assert_failed("the kind can be sent", __FILE__, __LINE__);
+}
+
+int frame_encode(const struct message *message, struct buffer *out)
+{
+    msgpack_packer packer = pack_into(out);
+    size_t start = out->size;
+
+    encode_message(&packer, message);
+    if (out->error == GV_OK && out->size - start > MESSAGE_FRAME_SIZE_MAX)
+        out->error = GV_ELIMIT;
+    if (out->error != GV_OK)
+        out->size = start; /* No part of a frame stays. */
+    return out->error;
+}
+
+int interval_encode(const struct site *site, gv_version from, gv_version to,
+                    struct vv_view dependencies, const uint8_t *fragments,
+                    size_t fragments_size, struct buffer *out)
+{
+    msgpack_packer packer = pack_into(out);
+
+    GV_ASSERT(from < to && to <= VERSION_MAX);
+    msgpack_pack_array(&packer, INTERVAL_COUNT);
+    pack_site(&packer, site);
+    msgpack_pack_uint64(&packer, from);
+    msgpack_pack_uint64(&packer, to);
+    pack_vv(&packer, dependencies);
+    pack_blob(&packer, fragments, fragments_size);
+    return out->error;
+}
+
+/* Decoding.  Each function reads one field and fails the cursor when the
+ * field is not what it may be; frame_decode() looks once at the end. */
+
+static void decode_fail(struct cursor *cursor)
+{
+    cursor->error = GV_EPROTO;
+    cursor->at = cursor->end;
+}
+
+static uint64_t decode_number(struct cursor *cursor, uint64_t min,
+                              uint64_t max)
+{
+    uint64_t number = cursor_u64(cursor);
+
+    if (number >= min && number <= max)
+        return number;
+    decode_fail(cursor);
+    return min;
+}
+
+static gv_time_ms decode_clock(struct cursor *cursor)
+{
+    return (gv_time_ms)decode_number(cursor, 0, (uint64_t)FRAME_CLOCK_MAX);
+}
+
+/* Texts are shown to people, so they are printable. */
+static struct text decode_text(struct cursor *cursor)
+{
+    struct text text;
+
+    text.bytes = cursor_text(cursor, &text.size);
+    if (text.size > MESSAGE_TEXT_SIZE_MAX ||
+        !utf8_printable(text.bytes, text.size))
+        decode_fail(cursor);
+    return text;
+}
+
+/* A blob of exactly @size bytes; NULL on error. */
+static const uint8_t *decode_fixed(struct cursor *cursor, size_t size)
+{
+    size_t read;
+    const uint8_t *bytes = cursor_blob(cursor, &read);
+
+    if (read == size)
+        return bytes;
+    decode_fail(cursor);
+    return NULL;
+}
+
+static struct site decode_site(struct cursor *cursor)
+{
+    struct site site = {{0}};
+    const uint8_t *bytes = decode_fixed(cursor, sizeof(site.bytes));
+
+    if (bytes != NULL)
+        memcpy(site.bytes, bytes, sizeof(site.bytes));
+    return site;
+}
+
+static struct vv_view decode_vv_view(struct cursor *cursor)
+{
+    struct vv_view view;
+    size_t size;
+
+    view.bytes = cursor_blob(cursor, &size);
+    view.count = size / VV_ENTRY_SIZE;
+    if (size % VV_ENTRY_SIZE != 0 || !vv_view_valid(view))
+        decode_fail(cursor);
+    return view;
+}
+
+static void decode_hello(struct cursor *cursor, struct message_hello *hello)
+{
+    hello->protocol_min = (uint32_t)decode_number(cursor, 1, UINT32_MAX);
+    hello->protocol_max =
+        (uint32_t)decode_number(cursor, hello->protocol_min, UINT32_MAX);
+    hello->mesh = decode_text(cursor);
+    hello->site = decode_site(cursor);
+    hello->instance = cursor_u64(cursor);
+    hello->epoch = cursor_u64(cursor);
+    hello->name = decode_text(cursor);
+    hello->endpoint_count = cursor_array(cursor);
+    if (hello->endpoint_count > MESSAGE_ENDPOINTS_MAX) {
+        decode_fail(cursor);
+        return;
+    }
+    for (size_t i = 0; i < hello->endpoint_count; i++)
+        hello->endpoints[i] = decode_text(cursor);
+    hello->vv_count = (uint32_t)decode_number(cursor, 0, VV_SITES_MAX);
+    hello->schema_digest = cursor_u64(cursor);
+    hello->clock = decode_clock(cursor);
+}
+
+static void decode_news(struct cursor *cursor, struct message_news *news)
+{
+    size_t total = 0;
+
+    news->interval_count = cursor_array(cursor);
+    if (news->interval_count < 1 ||
+        news->interval_count > MESSAGE_INTERVALS_MAX) {
+        decode_fail(cursor);
+        return;
+    }
+    for (size_t i = 0; i < news->interval_count; i++) {
+        const uint8_t *bytes, *fragments;
+        size_t size, fragments_size;
+        bytes = cursor_blob(cursor, &size);
+        total += size;
+        if (total > MESSAGE_NEWS_SIZE_MAX ||
+            interval_decode(bytes, size, &news->intervals[i], &fragments,
+                            &fragments_size) != GV_OK) {
+            decode_fail(cursor);
+            return;
+        }
+    }
+}
+
+static void decode_vv(struct cursor *cursor, struct message_vv *vv)
+{
+    const uint8_t *fingerprint;
+
+    vv->epoch = cursor_u64(cursor);
+    vv->entries = decode_vv_view(cursor);
+    vv->vv_hash = cursor_u64(cursor);
+    fingerprint = decode_fixed(cursor, 16);
+    if (fingerprint != NULL) {
+        vv->fingerprint.high = load_u64(fingerprint);
+        vv->fingerprint.low = load_u64(fingerprint + 8);
+    }
+    vv->clock = decode_clock(cursor);
+}
+
+static void decode_want(struct cursor *cursor, struct message_want *want)
+{
+    want->vv = decode_vv_view(cursor);
+    want->token = cursor_u64(cursor);
+    want->credit = cursor_u64(cursor);
+    want->spool = cursor_u64(cursor);
+    want->offset = decode_number(cursor, 0, INT64_MAX);
+}
+
+static void decode_delta(struct cursor *cursor, struct message_delta *delta)
+{
+    delta->token = cursor_u64(cursor);
+    delta->spool = cursor_u64(cursor);
+    delta->offset = decode_number(cursor, 0, INT64_MAX);
+    delta->bytes = cursor_blob(cursor, &delta->size);
+    delta->last = cursor_bool(cursor);
+    delta->claim = decode_vv_view(cursor);
+    if (delta->size + delta->claim.count * VV_ENTRY_SIZE >
+            MESSAGE_DELTA_SIZE_MAX ||
+        (!delta->last && delta->claim.count > 0))
+        decode_fail(cursor);
+}
+
+static void decode_ack(struct cursor *cursor, struct message_ack *ack)
+{
+    ack->news_size = cursor_u64(cursor);
+    ack->token = cursor_u64(cursor);
+    ack->delta_size = cursor_u64(cursor);
+    ack->delta_applied = cursor_bool(cursor);
+}
+
+static void decode_bye(struct cursor *cursor, struct message_bye *bye)
+{
+    bye->code = (enum bye_code)decode_number(cursor, BYE_STOPPING, BYE_SILENT);
+    bye->text = decode_text(cursor);
+}
+
+/* Decode the fields behind the kind; returns how many elements the message
+ * has as this version knows it, 0 for a kind that it does not. */
+static uint32_t decode_message(struct cursor *cursor, struct message *message)
+{
+    message->kind = (enum message_kind)decode_number(cursor, 1, MESSAGE_BYE);
+    switch (message->kind) {
+    case MESSAGE_HELLO:
+        decode_hello(cursor, &message->as.hello);
+        return HELLO_COUNT;
+    case MESSAGE_NEWS:
+        decode_news(cursor, &message->as.news);
+        return NEWS_COUNT;
+    case MESSAGE_VV:
+        decode_vv(cursor, &message->as.vv);
+        return VV_COUNT;
+    case MESSAGE_WANT:
+        decode_want(cursor, &message->as.want);
+        return WANT_COUNT;
+    case MESSAGE_DELTA:
+        decode_delta(cursor, &message->as.delta);
+        return DELTA_COUNT;
+    case MESSAGE_ACK:
+        decode_ack(cursor, &message->as.ack);
+        return ACK_COUNT;
+    case MESSAGE_BYE:
+        decode_bye(cursor, &message->as.bye);
+        return BYE_COUNT;
+    case MESSAGE_PRUNE:
+    case MESSAGE_PEERS:
+        break;
+    }
+    decode_fail(cursor);
+    return 0;
+}
+
+/* Skip the elements that a newer version put behind the @known ones of
+ * @count; nothing may follow them. */
+static int decode_end(struct cursor *cursor, uint32_t count, uint32_t known)
+{
+    if (count < known)
+        return GV_EPROTO;
+    for (; count > known && cursor->error == GV_OK; count--)
+        cursor_skip(cursor);
+    return cursor->at == cursor->end ? cursor->error : GV_EPROTO;
+}
+
+int frame_decode(const uint8_t *frame, size_t size, struct message *message)
+{
+    struct cursor cursor;
+    uint32_t count, known;
+
+    if (size > MESSAGE_FRAME_SIZE_MAX)
+        return GV_EPROTO;
+    cursor_init(&cursor, frame, size);
+    count = cursor_array(&cursor);
+    known = decode_message(&cursor, message);
+    return decode_end(&cursor, count, known);
+}
+
+int interval_decode(const uint8_t *bytes, size_t size,
+                    struct interval *interval, const uint8_t **fragments,
+                    size_t *fragments_size)
+{
+    struct interval decoded = {.bytes = bytes, .size = size};
+    struct cursor cursor;
+    uint32_t count;
+    const uint8_t *stream;
+    size_t stream_size;
+    int rc;
+
+    cursor_init(&cursor, bytes, size);
+    count = cursor_array(&cursor);
+    decoded.site = decode_site(&cursor);
+    decoded.from = decode_number(&cursor, 0, VERSION_MAX - 1);
+    decoded.to = decode_number(&cursor, decoded.from + 1, VERSION_MAX);
+    decoded.dependencies = decode_vv_view(&cursor);
+    stream = cursor_blob(&cursor, &stream_size);
+    rc = decode_end(&cursor, count, INTERVAL_COUNT);
+    if (rc != GV_OK)
+        return rc;
+    *interval = decoded;
+    *fragments = stream;
+    *fragments_size = stream_size;
+    return GV_OK;
+}

@@ -1,0 +1,478 @@
+#include "wire/stream.h"
+
+#include "base/assert.h"
+#include "grapevine.h"
+#include "wire/pack.h"
+
+#include <string.h>
+
+/* Masks that share no bit are at most as many as there are bits. */
+#define STREAM_GROUPS_MAX (STREAM_COLUMNS_MAX + 1)
+
+/* Writing. */
+
+/* Leave room for the item's length; returns where the item starts. */
+static size_t stream_begin_item(struct buffer *out)
+{
+    size_t start = out->size;
+
+    buffer_extend(out, STREAM_HEADER_SIZE);
+    return start;
+}
+
+static int stream_end_item(struct buffer *out, size_t start)
+{
+    size_t size;
+
+    if (out->error != GV_OK)
+        return out->error;
+    size = out->size - start - STREAM_HEADER_SIZE;
+    if (size > STREAM_ITEM_SIZE_MAX)
+        return out->error = GV_ELIMIT;
+    store_u32(out->data + start, (uint32_t)size);
+    return GV_OK;
+}
+
+int stream_write_site(struct buffer *out, const struct site *site)
+{
+    msgpack_packer packer = pack_into(out);
+    size_t start = stream_begin_item(out);
+
+    msgpack_pack_array(&packer, 2);
+    msgpack_pack_uint8(&packer, STREAM_SITE);
+    pack_site(&packer, site);
+    return stream_end_item(out, start);
+}
+
+int stream_write_table(struct buffer *out, const char *name,
+                       const char *const *columns, size_t column_count)
+{
+    msgpack_packer packer = pack_into(out);
+    size_t start = stream_begin_item(out);
+
+    GV_ASSERT(column_count <= STREAM_COLUMNS_MAX);
+    msgpack_pack_array(&packer, 3);
+    msgpack_pack_uint8(&packer, STREAM_TABLE);
+    pack_text(&packer, name, strlen(name));
+    msgpack_pack_array(&packer, column_count);
+    for (size_t i = 0; i < column_count; i++)
+        pack_text(&packer, columns[i], strlen(columns[i]));
+    return stream_end_item(out, start);
+}
+
+void stream_begin_row(struct stream_row_writer *writer, struct buffer *out,
+                      uint32_t table, const uint8_t *key, size_t key_size,
+                      uint64_t causal_length, size_t group_count,
+                      size_t value_count)
+{
+    msgpack_packer packer = pack_into(out);
+
+    GV_ASSERT(group_count >= 1 && group_count <= STREAM_GROUPS_MAX);
+    GV_ASSERT(causal_length >= 1 && causal_length <= ROW_CAUSAL_LENGTH_MAX);
+    writer->out = out;
+    writer->start = stream_begin_item(out);
+    writer->groups_left = group_count;
+    writer->values_left = value_count;
+    msgpack_pack_array(&packer, 6);
+    msgpack_pack_uint8(&packer, STREAM_ROW);
+    msgpack_pack_uint32(&packer, table);
+    pack_blob(&packer, key, key_size);
+    msgpack_pack_uint64(&packer, causal_length);
+    msgpack_pack_array(&packer, group_count);
+}
+
+/* The values' array opens behind the last group. */
+void stream_write_group(struct stream_row_writer *writer, uint32_t site,
+                        gv_version version, const uint64_t *mask, size_t words)
+{
+    msgpack_packer packer = pack_into(writer->out);
+    uint8_t bytes[ROW_WORDS_MAX * 8];
+    size_t size = 0;
+
+    GV_ASSERT(writer->groups_left > 0 && words <= ROW_WORDS_MAX);
+    for (size_t w = 0; w < words; w++) {
+        uint64_t word = mask[w];
+        for (size_t at = w * 8; word != 0; word >>= 8, at++) {
+            for (; size < at; size++)
+                bytes[size] = 0;
+            bytes[size++] = (uint8_t)word;
+        }
+    }
+    GV_ASSERT(size >= 1 && size <= STREAM_MASK_SIZE_MAX);
+    msgpack_pack_array(&packer, 3);
+    msgpack_pack_uint32(&packer, site);
+    msgpack_pack_uint64(&packer, version);
+    pack_blob(&packer, bytes, size);
+    if (--writer->groups_left == 0)
+        msgpack_pack_array(&packer, writer->values_left);
+}
+
+void stream_write_value(struct stream_row_writer *writer,
+                        const struct value *value)
+{
+    msgpack_packer packer = pack_into(writer->out);
+
+    GV_ASSERT(writer->groups_left == 0 && writer->values_left > 0);
+    writer->values_left--;
+    switch (value->class) {
+    case VALUE_NULL:
+        msgpack_pack_nil(&packer);
+        return;
+    case VALUE_INTEGER:
+        msgpack_pack_int64(&packer, value->integer);
+        return;
+    case VALUE_REAL:
+        msgpack_pack_double(&packer, value->real);
+        return;
+    case VALUE_TEXT:
+        pack_text(&packer, value->bytes, value->size);
+        return;
+    case VALUE_BLOB:
+        pack_blob(&packer, value->bytes, value->size);
+        return;
+    }
+}
+
+int stream_end_row(struct stream_row_writer *writer)
+{
+    GV_ASSERT(writer->groups_left == 0 && writer->values_left == 0);
+    return stream_end_item(writer->out, writer->start);
+}
+
+/* Reading. */
+
+static void stream_fail(struct cursor *cursor)
+{
+    cursor->error = GV_EPROTO;
+    cursor->at = cursor->end;
+}
+
+/* Read an array's head.  Items have exactly the elements they should: what a
+ * node does not understand it could not pass on in a delta, so a newer kind
+ * of item must be refused, not taken for an older one. */
+static void stream_expect_array(struct cursor *cursor, uint32_t count)
+{
+    if (cursor_array(cursor) != count)
+        stream_fail(cursor);
+}
+
+static uint32_t stream_read_u32(struct cursor *cursor)
+{
+    uint64_t number = cursor_u64(cursor);
+
+    if (number > UINT32_MAX)
+        stream_fail(cursor);
+    return (uint32_t)number;
+}
+
+static uint64_t load_little(const uint8_t *bytes, size_t size)
+{
+    uint64_t word = 0;
+
+    for (size_t i = 0; i < size; i++)
+        word |= (uint64_t)bytes[i] << (8 * i);
+    return word;
+}
+
+/* One group; its mask as the bytes that are there. */
+struct stream_group {
+    uint32_t site;
+    gv_version version;
+    const uint8_t *mask;
+    size_t mask_size;
+};
+
+static void stream_read_group(struct cursor *cursor,
+                              struct stream_group *group)
+{
+    stream_expect_array(cursor, 3);
+    group->site = stream_read_u32(cursor);
+    group->version = cursor_u64(cursor);
+    group->mask = cursor_blob(cursor, &group->mask_size);
+}
+
+/* Word @index of the mask. */
+static uint64_t stream_group_word(const struct stream_group *group,
+                                  size_t index)
+{
+    size_t left = group->mask_size - index * 8;
+
+    return load_little(group->mask + index * 8, left < 8 ? left : 8);
+}
+
+/* What the groups of one row have shown so far. */
+struct stream_seen {
+    size_t count;
+    size_t bits; /* in all masks */
+    uint64_t mask[ROW_WORDS_MAX];
+    struct {
+        gv_version version;
+        uint32_t site;
+    } dots[STREAM_GROUPS_MAX];
+};
+
+/* Add the bits of @group; false if another group has one of them. */
+static bool stream_see_mask(struct stream_seen *seen,
+                            const struct stream_group *group)
+{
+    for (size_t w = 0; w * 8 < group->mask_size; w++) {
+        uint64_t word = stream_group_word(group, w);
+        if ((seen->mask[w] & word) != 0)
+            return false;
+        seen->mask[w] |= word;
+        seen->bits += (size_t)__builtin_popcountll(word);
+    }
+    return true;
+}
+
+/* Add the dot of @group; false if another group has it.  Comparing each with
+ * each is no gift to an attacker: the masks of n groups share no bit, so they
+ * take some n * n / 16 bytes themselves. */
+static bool stream_see_dot(struct stream_seen *seen,
+                           const struct stream_group *group)
+{
+    for (size_t i = 0; i < seen->count; i++) {
+        if (seen->dots[i].version == group->version &&
+            seen->dots[i].site == group->site)
+            return false;
+    }
+    seen->dots[seen->count].version = group->version;
+    seen->dots[seen->count].site = group->site;
+    seen->count++;
+    return true;
+}
+
+/* A mask has no zero byte at its end and no bit above the last column. */
+static bool stream_mask_valid(const struct stream_group *group)
+{
+    size_t size = group->mask_size;
+
+    if (size == 0 || size > STREAM_MASK_SIZE_MAX)
+        return false;
+    return group->mask[size - 1] != 0 &&
+           (size < STREAM_MASK_SIZE_MAX || group->mask[size - 1] == 1);
+}
+
+static void stream_check_groups(struct cursor *cursor, size_t count,
+                                struct stream_seen *seen)
+{
+    struct stream_group group;
+
+    for (size_t i = 0; i < count; i++) {
+        stream_read_group(cursor, &group);
+        if (cursor->error != GV_OK)
+            return;
+        if (group.version == 0 || group.version > VERSION_MAX ||
+            !stream_mask_valid(&group) || !stream_see_mask(seen, &group) ||
+            !stream_see_dot(seen, &group)) {
+            stream_fail(cursor);
+            return;
+        }
+    }
+}
+
+static void stream_read_value(struct cursor *cursor, struct value *value)
+{
+    *value = (struct value){.class = VALUE_NULL};
+    switch (cursor_peek(cursor)) {
+    case CURSOR_NIL:
+        cursor_nil(cursor);
+        return;
+    case CURSOR_INTEGER:
+        value->class = VALUE_INTEGER;
+        value->integer = cursor_i64(cursor);
+        return;
+    case CURSOR_REAL:
+        value->class = VALUE_REAL;
+        value->real = cursor_real(cursor);
+        return;
+    case CURSOR_TEXT:
+        value->class = VALUE_TEXT;
+        value->bytes = (const uint8_t *)cursor_text(cursor, &value->size);
+        break;
+    case CURSOR_BLOB:
+        value->class = VALUE_BLOB;
+        value->bytes = cursor_blob(cursor, &value->size);
+        break;
+    case CURSOR_END:
+    case CURSOR_BOOL:
+    case CURSOR_ARRAY:
+    case CURSOR_MAP:
+    case CURSOR_OTHER:
+        stream_fail(cursor);
+        return;
+    }
+    if (value->size > VALUE_SIZE_MAX)
+        stream_fail(cursor);
+}
+
+static bool stream_key_valid(const uint8_t *key, size_t size)
+{
+    struct value value;
+    size_t offset = 0, columns = 0;
+
+    for (; offset < size; columns++) {
+        if (columns == KEY_COLUMNS_MAX ||
+            key_next(key, size, &offset, &value) != GV_OK ||
+            value.class == VALUE_NULL || value.size > VALUE_SIZE_MAX)
+            return false;
+    }
+    return columns > 0;
+}
+
+/* A dead row holds its existence and nothing else; in a live one each bit but
+ * existence has a value. */
+static bool stream_row_valid(const struct stream_item *item,
+                             const struct stream_seen *seen)
+{
+    size_t existence = seen->mask[0] & 1;
+
+    if (item->as.row.value_count != seen->bits - existence)
+        return false;
+    return item->as.row.causal_length % 2 == 1 ||
+           (existence == 1 && seen->bits == 1);
+}
+
+static void stream_decode_row(struct cursor *cursor, struct stream_item *item)
+{
+    struct stream_seen seen;
+    struct value value;
+
+    stream_expect_array(cursor, 6);
+    cursor_u64(cursor);
+    item->as.row.table = stream_read_u32(cursor);
+    item->as.row.key = cursor_blob(cursor, &item->as.row.key_size);
+    item->as.row.causal_length = cursor_u64(cursor);
+    if (!stream_key_valid(item->as.row.key, item->as.row.key_size) ||
+        item->as.row.causal_length == 0 ||
+        item->as.row.causal_length > ROW_CAUSAL_LENGTH_MAX)
+        stream_fail(cursor);
+
+    item->as.row.group_count = cursor_array(cursor);
+    if (item->as.row.group_count == 0)
+        stream_fail(cursor);
+    item->as.row.groups = *cursor;
+    /* Zeroed by hand: the dots are many and need no zeroes. */
+    seen.count = 0;
+    seen.bits = 0;
+    memset(seen.mask, 0, sizeof(seen.mask));
+    stream_check_groups(cursor, item->as.row.group_count, &seen);
+    item->as.row.groups.end = cursor->at;
+
+    item->as.row.value_count = cursor_array(cursor);
+    item->as.row.values = *cursor;
+    if (!stream_row_valid(item, &seen))
+        stream_fail(cursor);
+    for (size_t i = 0; i < item->as.row.value_count; i++) {
+        stream_read_value(cursor, &value);
+        if (cursor->error != GV_OK)
+            return;
+    }
+    item->as.row.values.end = cursor->at;
+}
+
+static void stream_decode_site(struct cursor *cursor, struct stream_item *item)
+{
+    const uint8_t *bytes;
+    size_t size;
+
+    stream_expect_array(cursor, 2);
+    cursor_u64(cursor);
+    bytes = cursor_blob(cursor, &size);
+    if (size == sizeof(item->as.site.bytes))
+        memcpy(item->as.site.bytes, bytes, size);
+    else
+        stream_fail(cursor);
+}
+
+/* A name becomes a C string, which a NUL would cut. */
+static const char *stream_read_name(struct cursor *cursor, size_t *size)
+{
+    const char *name = cursor_text(cursor, size);
+
+    if (*size > STREAM_NAME_SIZE_MAX || memchr(name, '\0', *size) != NULL)
+        stream_fail(cursor);
+    return name;
+}
+
+static void stream_decode_table(struct cursor *cursor,
+                                struct stream_item *item)
+{
+    size_t size;
+
+    stream_expect_array(cursor, 3);
+    cursor_u64(cursor);
+    item->as.table.name = stream_read_name(cursor, &item->as.table.name_size);
+    item->as.table.column_count = cursor_array(cursor);
+    if (item->as.table.column_count > STREAM_COLUMNS_MAX)
+        stream_fail(cursor);
+    item->as.table.columns = *cursor;
+    for (size_t i = 0; i < item->as.table.column_count; i++) {
+        stream_read_name(cursor, &size);
+        if (cursor->error != GV_OK)
+            return;
+    }
+    item->as.table.columns.end = cursor->at;
+}
+
+/* The kind stands in front of everything, behind the array's head. */
+static uint64_t stream_peek_kind(struct cursor cursor)
+{
+    cursor_array(&cursor);
+    return cursor_u64(&cursor);
+}
+
+int stream_decode(const uint8_t *bytes, size_t size, struct stream_item *item)
+{
+    struct cursor cursor;
+
+    if (size > STREAM_ITEM_SIZE_MAX)
+        return GV_EPROTO;
+    cursor_init(&cursor, bytes, size);
+    switch (stream_peek_kind(cursor)) {
+    case STREAM_SITE:
+        item->kind = STREAM_SITE;
+        stream_decode_site(&cursor, item);
+        break;
+    case STREAM_TABLE:
+        item->kind = STREAM_TABLE;
+        stream_decode_table(&cursor, item);
+        break;
+    case STREAM_ROW:
+        item->kind = STREAM_ROW;
+        stream_decode_row(&cursor, item);
+        break;
+    default:
+        return GV_EPROTO;
+    }
+    return cursor.at == cursor.end ? cursor.error : GV_EPROTO;
+}
+
+void stream_next_column(struct cursor *columns, const char **name,
+                        size_t *name_size)
+{
+    *name = cursor_text(columns, name_size);
+    GV_ASSERT(columns->error == GV_OK);
+}
+
+int stream_next_group(struct cursor *groups, uint32_t *site,
+                      gv_version *version, uint64_t *mask, size_t words)
+{
+    struct stream_group group;
+
+    stream_read_group(groups, &group);
+    GV_ASSERT(groups->error == GV_OK);
+    if (group.mask_size > words * 8)
+        return GV_EPROTO;
+    *site = group.site;
+    *version = group.version;
+    for (size_t w = 0; w < words; w++)
+        mask[w] = w * 8 < group.mask_size ? stream_group_word(&group, w) : 0;
+    return GV_OK;
+}
+
+void stream_next_value(struct cursor *values, struct value *value)
+{
+    stream_read_value(values, value);
+    GV_ASSERT(values->error == GV_OK);
+}

@@ -1,0 +1,274 @@
+#include "copies.h"
+
+#include "core/clock.h"
+
+#define CONTACTS                                                              \
+    "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
+
+TEST(a_commit_is_one_publication_and_reaches_another_copy)
+{
+    struct copy a, b;
+    struct store_sealed sealed;
+
+    copy_make(&a, "a", CONTACTS);
+    copy_make(&b, "b", CONTACTS);
+    track(&a, "t");
+    track(&b, "t");
+    sql(&a, "BEGIN; INSERT INTO t VALUES('x', 'one', 1);"
+            "INSERT INTO t(id, a) VALUES('y', 'two'); COMMIT");
+    sealed = seal(&a);
+    CHECK(sealed.any);
+    CHECK(sealed.interval.bytes != NULL);
+    CHECK_INT(sealed.interval.from, ==, 0);
+    CHECK_INT(apply_interval(&b, &sealed.interval, NULL), ==, GV_OK);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||a||b, ',') FROM t"),
+               "xone1,ytwo7");
+    check_equal(&a, &b);
+    CHECK(!seal(&a).any);
+    CHECK(!seal(&b).any);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    copy_close(&a);
+    copy_close(&b);
+}
+
+TEST(what_two_looks_do_not_see_is_no_change)
+{
+    struct copy a;
+
+    copy_make(&a, "looks", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    CHECK(seal(&a).any);
+    sql(&a, "UPDATE t SET a = 5; UPDATE t SET a = 1");
+    CHECK(!seal(&a).any);
+    sql(&a, "BEGIN; DELETE FROM t; INSERT INTO t VALUES('x', 1, 2); COMMIT");
+    CHECK(!seal(&a).any);
+    sql(&a, "UPDATE t SET a = a");
+    CHECK(!seal(&a).any);
+    sql(&a, "INSERT INTO t VALUES('y', 0, 0); DELETE FROM t WHERE id = 'y'");
+    CHECK(!seal(&a).any);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_journal"), "0");
+    copy_close(&a);
+}
+
+TEST(deletes_and_new_lives_follow_the_causal_length)
+{
+    struct copy a, b;
+
+    copy_make(&a, "life-a", CONTACTS);
+    copy_make(&b, "life-b", CONTACTS);
+    track(&a, "t");
+    track(&b, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    sync_both(&a, &b);
+    sql(&a, "DELETE FROM t");
+    seal(&a);
+    CHECK_TEXT(ask(&a, "SELECT cl FROM gv_row_1"), "2");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "0");
+    sql(&a, "INSERT INTO t(id, a) VALUES('x', 9)");
+    seal(&a);
+    CHECK_TEXT(ask(&a, "SELECT cl FROM gv_row_1"), "3");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT a||','||b FROM t"), "9,7");
+    check_equal(&a, &b);
+    copy_close(&a);
+    copy_close(&b);
+}
+
+TEST(a_rowid_update_moves_the_row_to_another_key)
+{
+    static const char *const names[] = {"rowid", "oid", "_rowid_"};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct copy a, b;
+        char text[200];
+
+        copy_make(&a, i == 0 ? "ra0" : i == 1 ? "ra1" : "ra2",
+                  "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+        copy_make(&b, i == 0 ? "rb0" : i == 1 ? "rb1" : "rb2",
+                  "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+        track(&a, "t");
+        track(&b, "t");
+        sql(&a, "INSERT INTO t VALUES(1, 'x'), (2, 'y')");
+        sync_both(&a, &b);
+        snprintf(text, sizeof text, "UPDATE t SET %s = 77 WHERE id = 1",
+                 names[i]);
+        sql(&a, text);
+        sync_both(&a, &b);
+        CHECK_TEXT(ask(&b, "SELECT group_concat(id||a) FROM t"), "2y,77x");
+        check_equal(&a, &b);
+        copy_close(&a);
+        copy_close(&b);
+    }
+}
+
+TEST(an_offline_journal_is_cut_where_it_pauses)
+{
+    struct copy a;
+    struct store_sealed sealed;
+
+    copy_make(&a, "runs", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2), ('y', 1, 2), ('z', 1, 2)");
+    sql(&a, "UPDATE gv_journal SET ms = ms - 30000 WHERE k1 = 'x';"
+            "UPDATE gv_journal SET ms = ms - 12000 WHERE k1 = 'y'");
+    sealed = seal(&a);
+    CHECK(sealed.any);
+    CHECK_TEXT(ask(&a, "SELECT count(DISTINCT version) FROM gv_ver"), "3");
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_interval"), "1");
+    /* Each keeps its own time. */
+    CHECK_TEXT(ask(&a, "SELECT (max(version)>>16)-(min(version)>>16) > 29000"
+                       " FROM gv_ver"),
+               "1");
+    copy_close(&a);
+}
+
+TEST(versions_never_go_down_when_the_clock_does)
+{
+    struct copy a;
+    gv_version first, second;
+
+    copies_wall = 1800000000000;
+    copy_make(&a, "clock", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    sql(&a, "UPDATE gv_journal SET ms = 1800000000000");
+    first = seal(&a).interval.to;
+    CHECK_INT(clock_wall(first), ==, 1800000000000);
+    copies_wall = 1700000000000;
+    sql(&a, "UPDATE t SET a = 2");
+    second = seal(&a).interval.to;
+    CHECK_INT(second, ==, first + 1);
+    copies_wall = 0;
+    copy_close(&a);
+}
+
+TEST(a_row_with_null_in_its_key_stays_here)
+{
+    struct copy a;
+    struct store_status status;
+
+    copy_make(&a, "nulls", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES(NULL, 1, 1), (NULL, 2, 2)");
+    CHECK(!seal(&a).any);
+    CHECK_INT(store_status(a.store, &status, NULL), ==, GV_OK);
+    CHECK_INT(status.tables[0].null_keys, ==, 2);
+    store_status_close(&status);
+    sql(&a, "UPDATE t SET id = 'n' WHERE a = 1");
+    CHECK(seal(&a).any);
+    CHECK_TEXT(ask(&a, "SELECT k1||cl FROM gv_row_1"), "n1");
+    sql(&a, "UPDATE t SET id = NULL WHERE id = 'n'");
+    CHECK(seal(&a).any);
+    CHECK_TEXT(ask(&a, "SELECT k1||cl FROM gv_row_1"), "n2");
+    copy_close(&a);
+}
+
+TEST(or_ignore_and_replace_are_captured)
+{
+    struct copy a;
+
+    copy_make(&a, "or", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    CHECK(seal(&a).any);
+    sql(&a, "UPDATE OR IGNORE t SET a = 2");
+    CHECK(seal(&a).any);
+    sql(&a, "REPLACE INTO t VALUES('x', 3, 3)");
+    CHECK(seal(&a).any);
+    CHECK_TEXT(ask(&a, "SELECT cl FROM gv_row_1"), "1");
+    sql(&a, "INSERT INTO t VALUES('x', 4, 4) ON CONFLICT(id)"
+            " DO UPDATE SET a = excluded.a");
+    CHECK(seal(&a).any);
+    copy_close(&a);
+}
+
+TEST(a_younger_trigger_of_the_application_cannot_hide_a_write)
+{
+    struct copy a;
+
+    copy_make(&a, "young", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    CHECK(seal(&a).any);
+    sql(&a, "CREATE TRIGGER x AFTER UPDATE ON t BEGIN"
+            " SELECT RAISE(IGNORE); END");
+    CHECK(!seal(&a).any);
+    sql(&a, "UPDATE t SET a = 9");
+    CHECK(seal(&a).any);
+    copy_close(&a);
+}
+
+TEST(an_added_column_changes_nothing_until_it_is_written)
+{
+    struct copy a;
+
+    copy_make(&a, "add", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2), ('y', 1, 2)");
+    CHECK(seal(&a).any);
+    sql(&a, "ALTER TABLE t ADD COLUMN c INT DEFAULT 2");
+    CHECK(!seal(&a).any);
+    sql(&a, "UPDATE t SET c = 4 WHERE id = 'x'");
+    CHECK(seal(&a).any);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_ver"), "3");
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    copy_close(&a);
+}
+
+TEST(a_table_with_a_column_gone_is_not_sealed_and_says_so)
+{
+    struct copy a;
+    struct gv_error error = {0};
+    struct store_status status;
+
+    copy_make(&a, "gone", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    CHECK(seal(&a).any);
+    sql(&a, "ALTER TABLE t DROP COLUMN a; UPDATE t SET b = 3");
+    CHECK_INT(store_begin(a.store, &error), ==, GV_ESCHEMA);
+    CHECK(strstr(error.what, "'a' is gone") != NULL);
+    CHECK_INT(store_status(a.store, &status, NULL), ==, GV_OK);
+    CHECK_INT(status.journal, ==, 1);
+    store_status_close(&status);
+    copy_close(&a);
+}
+
+TEST(a_long_interval_is_not_pushed)
+{
+    struct copy a;
+    struct store_sealed sealed;
+
+    copy_make(&a, "long", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', zeroblob(70000), 1)");
+    sealed = seal(&a);
+    CHECK(sealed.any);
+    CHECK(sealed.interval.bytes == NULL);
+    CHECK(sealed.interval.to > 0);
+    copy_close(&a);
+}
+
+TEST(nothing_is_written_at_rest)
+{
+    struct copy a;
+    const char *before;
+
+    copy_make(&a, "rest", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    seal(&a);
+    before = ask(&a, "PRAGMA data_version");
+    for (int i = 0; i < 10; i++)
+        seal(&a);
+    CHECK_TEXT(ask(&a, "PRAGMA data_version"), before);
+    copy_close(&a);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}

@@ -1,0 +1,888 @@
+#include "wire/frame.h"
+
+#include "bytes.h"
+#include "check.h"
+#include "grapevine.h"
+
+#include <msgpack.h>
+
+/* A small vector of three sites. */
+static uint8_t vv_bytes[3 * VV_ENTRY_SIZE];
+static struct vv_view vv_three;
+static const struct site site_one = {
+    {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+
+static void make_vv(void)
+{
+    for (uint8_t i = 0; i < 3; i++) {
+        struct vv_entry entry = {{{i}}, 100 + i};
+        vv_entry_store(&entry, vv_bytes + (size_t)i * VV_ENTRY_SIZE);
+    }
+    vv_three = (struct vv_view){vv_bytes, 3};
+}
+
+static struct text text_of(const char *string)
+{
+    return (struct text){string, strlen(string)};
+}
+
+static bool text_is(struct text text, const char *string)
+{
+    return text.size == strlen(string) &&
+           memcmp(text.bytes, string, text.size) == 0;
+}
+
+static bool view_equal(struct vv_view a, struct vv_view b)
+{
+    return a.count == b.count &&
+           (a.count == 0 ||
+            memcmp(a.bytes, b.bytes, a.count * VV_ENTRY_SIZE) == 0);
+}
+
+/* One message of each kind. */
+
+static struct message sample_hello(void)
+{
+    struct message message = {.kind = MESSAGE_HELLO};
+    struct message_hello *hello = &message.as.hello;
+
+    hello->protocol_min = 1;
+    hello->protocol_max = 3;
+    hello->mesh = text_of("fleet");
+    hello->site = site_one;
+    hello->instance = UINT64_MAX;
+    hello->epoch = 7;
+    hello->name = text_of("böat");
+    hello->endpoints[0] = text_of("tcp://127.0.0.1:20001");
+    hello->endpoints[1] = text_of("");
+    hello->endpoint_count = 2;
+    hello->vv_count = VV_SITES_MAX;
+    hello->schema_digest = UINT64_C(0xfedcba9876543210);
+    hello->clock = 1700000000000;
+    return message;
+}
+
+static struct message sample_news(struct buffer *out)
+{
+    struct message message = {.kind = MESSAGE_NEWS};
+    struct vv_view none = {NULL, 0};
+    size_t first;
+
+    buffer_clear(out);
+    interval_encode(&site_one, 0, 5, none, (const uint8_t *)"stream", 6, out);
+    first = out->size;
+    interval_encode(&site_one, VERSION_MAX - 1, VERSION_MAX, vv_three, NULL, 0,
+                    out);
+    message.as.news.interval_count = 2;
+    message.as.news.intervals[0].bytes = out->data;
+    message.as.news.intervals[0].size = first;
+    message.as.news.intervals[1].bytes = out->data + first;
+    message.as.news.intervals[1].size = out->size - first;
+    return message;
+}
+
+static struct message sample_vv(void)
+{
+    struct message message = {.kind = MESSAGE_VV};
+
+    message.as.vv.epoch = 7;
+    message.as.vv.entries = vv_three;
+    message.as.vv.vv_hash = UINT64_MAX;
+    message.as.vv.fingerprint.high = UINT64_C(0x0102030405060708);
+    message.as.vv.fingerprint.low = UINT64_C(0xfffefdfcfbfaf9f8);
+    message.as.vv.clock = 0;
+    return message;
+}
+
+static struct message sample_want(void)
+{
+    struct message message = {.kind = MESSAGE_WANT};
+
+    message.as.want = (struct message_want){vv_three, 1, 1 << 20, 0, 0};
+    return message;
+}
+
+static struct message sample_delta(bool last)
+{
+    struct message message = {.kind = MESSAGE_DELTA};
+
+    message.as.delta.token = UINT64_MAX;
+    message.as.delta.spool = 12;
+    message.as.delta.offset = INT64_MAX;
+    message.as.delta.bytes = (const uint8_t *)"part";
+    message.as.delta.size = 4;
+    message.as.delta.last = last;
+    if (last)
+        message.as.delta.claim = vv_three;
+    return message;
+}
+
+static struct message sample_ack(void)
+{
+    struct message message = {.kind = MESSAGE_ACK};
+
+    message.as.ack = (struct message_ack){65536, 9, UINT64_MAX, true};
+    return message;
+}
+
+static struct message sample_bye(void)
+{
+    struct message message = {.kind = MESSAGE_BYE};
+
+    message.as.bye.code = BYE_SILENT;
+    message.as.bye.text = text_of("nothing was heard for 3 s");
+    return message;
+}
+
+#define SAMPLES 8
+
+static struct message sample(size_t index, struct buffer *intervals)
+{
+    make_vv();
+    switch (index) {
+    case 0:
+        return sample_hello();
+    case 1:
+        return sample_news(intervals);
+    case 2:
+        return sample_vv();
+    case 3:
+        return sample_want();
+    case 4:
+        return sample_delta(false);
+    case 5:
+        return sample_delta(true);
+    case 6:
+        return sample_ack();
+    default:
+        return sample_bye();
+    }
+}
+
+static uint8_t *encode(const struct message *message, size_t *size)
+{
+    struct buffer out;
+    uint8_t *exact;
+
+    buffer_init(&out, MESSAGE_FRAME_SIZE_MAX);
+    CHECK_INT(frame_encode(message, &out), ==, GV_OK);
+    *size = out.size;
+    exact = bytes_exact(out.data, out.size);
+    buffer_close(&out);
+    return exact;
+}
+
+/* @message through a frame; the frame is the caller's to free. */
+static uint8_t *through_frame(const struct message *message,
+                              struct message *back)
+{
+    size_t size;
+    uint8_t *frame = encode(message, &size);
+
+    memset(back, 0xa5, sizeof(*back));
+    CHECK_INT(frame_decode(frame, size, back), ==, GV_OK);
+    CHECK_INT(back->kind, ==, message->kind);
+    return frame;
+}
+
+TEST(a_hello_comes_back)
+{
+    struct message message = sample_hello(), back;
+    uint8_t *frame = through_frame(&message, &back);
+    const struct message_hello *hello = &back.as.hello;
+
+    CHECK(hello->protocol_min == 1 && hello->protocol_max == 3);
+    CHECK(text_is(hello->mesh, "fleet"));
+    CHECK(site_equal(&hello->site, &site_one));
+    CHECK(hello->instance == UINT64_MAX && hello->epoch == 7);
+    CHECK(text_is(hello->name, "böat"));
+    CHECK_INT(hello->endpoint_count, ==, 2);
+    CHECK(text_is(hello->endpoints[0], "tcp://127.0.0.1:20001"));
+    CHECK(text_is(hello->endpoints[1], ""));
+    CHECK_INT(hello->vv_count, ==, VV_SITES_MAX);
+    CHECK(hello->schema_digest == UINT64_C(0xfedcba9876543210));
+    CHECK(hello->clock == 1700000000000);
+    free(frame);
+}
+
+TEST(news_come_back_byte_for_byte)
+{
+    struct buffer intervals;
+    struct message message, back;
+    const struct interval *got;
+    const uint8_t *fragments;
+    struct interval interval;
+    uint8_t *frame;
+    size_t size;
+
+    make_vv();
+    buffer_init(&intervals, 1000);
+    message = sample_news(&intervals);
+    frame = through_frame(&message, &back);
+    CHECK_INT(back.as.news.interval_count, ==, 2);
+    got = back.as.news.intervals;
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_INT(got[i].size, ==, message.as.news.intervals[i].size);
+        CHECK(memcmp(got[i].bytes, message.as.news.intervals[i].bytes,
+                     got[i].size) == 0);
+        CHECK(site_equal(&got[i].site, &site_one));
+    }
+    CHECK(got[0].from == 0 && got[0].to == 5);
+    CHECK_INT(got[0].dependencies.count, ==, 0);
+    CHECK(got[1].from == VERSION_MAX - 1 && got[1].to == VERSION_MAX);
+    CHECK(view_equal(got[1].dependencies, vv_three));
+    CHECK_INT(interval_decode(got[0].bytes, got[0].size, &interval, &fragments,
+                              &size),
+              ==, GV_OK);
+    CHECK_INT(size, ==, 6);
+    CHECK(memcmp(fragments, "stream", 6) == 0);
+    CHECK(interval.to == 5 && interval.bytes == got[0].bytes);
+    free(frame);
+    buffer_close(&intervals);
+}
+
+TEST(a_vv_comes_back)
+{
+    struct message message, back;
+    uint8_t *frame;
+
+    make_vv();
+    message = sample_vv();
+    frame = through_frame(&message, &back);
+    CHECK(back.as.vv.epoch == 7 && back.as.vv.vv_hash == UINT64_MAX);
+    CHECK(view_equal(back.as.vv.entries, vv_three));
+    CHECK(hash128_equal(back.as.vv.fingerprint, message.as.vv.fingerprint));
+    CHECK(back.as.vv.clock == 0);
+    free(frame);
+    message.as.vv.entries.count = 0;
+    free(through_frame(&message, &back));
+    CHECK_INT(back.as.vv.entries.count, ==, 0);
+}
+
+TEST(a_want_comes_back)
+{
+    struct message message, back;
+    uint8_t *frame;
+
+    make_vv();
+    message = sample_want();
+    message.as.want.spool = UINT64_MAX;
+    message.as.want.offset = 240;
+    frame = through_frame(&message, &back);
+    CHECK(view_equal(back.as.want.vv, vv_three));
+    CHECK(back.as.want.token == 1 && back.as.want.credit == 1 << 20);
+    CHECK(back.as.want.spool == UINT64_MAX && back.as.want.offset == 240);
+    free(frame);
+}
+
+TEST(a_delta_comes_back_with_its_claim_when_it_is_the_last)
+{
+    for (int last = 0; last < 2; last++) {
+        struct message message, back;
+        uint8_t *frame;
+
+        make_vv();
+        message = sample_delta(last);
+        frame = through_frame(&message, &back);
+        CHECK(back.as.delta.token == UINT64_MAX && back.as.delta.spool == 12);
+        CHECK(back.as.delta.offset == INT64_MAX);
+        CHECK_INT(back.as.delta.size, ==, 4);
+        CHECK(memcmp(back.as.delta.bytes, "part", 4) == 0);
+        CHECK_INT(back.as.delta.last, ==, last);
+        CHECK_INT(back.as.delta.claim.count, ==, last ? 3 : 0);
+        free(frame);
+    }
+}
+
+TEST(an_ack_comes_back)
+{
+    struct message message = sample_ack(), back;
+
+    free(through_frame(&message, &back));
+    CHECK(back.as.ack.news_size == 65536 && back.as.ack.token == 9);
+    CHECK(back.as.ack.delta_size == UINT64_MAX && back.as.ack.delta_applied);
+    message.as.ack.delta_applied = false;
+    free(through_frame(&message, &back));
+    CHECK(!back.as.ack.delta_applied);
+}
+
+TEST(a_bye_comes_back)
+{
+    struct message message = sample_bye(), back;
+    uint8_t *frame = through_frame(&message, &back);
+
+    CHECK_INT(back.as.bye.code, ==, BYE_SILENT);
+    CHECK(text_is(back.as.bye.text, "nothing was heard for 3 s"));
+    free(frame);
+}
+
+/* The bytes of three frames, so that the format cannot drift. */
+TEST(frames_are_what_the_format_says)
+{
+    static const uint8_t ack[] = {0x95, 6,    0xce, 0,    1,    0,
+                                  0,    9,    0xcf, 0xff, 0xff, 0xff,
+                                  0xff, 0xff, 0xff, 0xff, 0xff, 0xc3};
+    static const uint8_t bye[] = {0x93, 9, 1, 0xa2, 'o', 'k'};
+    static const uint8_t interval[] = {
+        0x95, 0xc4, 16, 1,  2,  3,  4, 5, 6,    7, 8,    9, 10,
+        11,   12,   13, 14, 15, 16, 0, 5, 0xc4, 0, 0xc4, 1, 's'};
+    struct message message = sample_ack();
+    struct vv_view none = {NULL, 0};
+    struct buffer out;
+
+    buffer_init(&out, 1000);
+    CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
+    CHECK_INT(out.size, ==, sizeof(ack));
+    CHECK(memcmp(out.data, ack, sizeof(ack)) == 0);
+
+    buffer_clear(&out);
+    message.kind = MESSAGE_BYE;
+    message.as.bye.code = BYE_STOPPING;
+    message.as.bye.text = text_of("ok");
+    CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
+    CHECK_INT(out.size, ==, sizeof(bye));
+    CHECK(memcmp(out.data, bye, sizeof(bye)) == 0);
+
+    buffer_clear(&out);
+    CHECK_INT(
+        interval_encode(&site_one, 0, 5, none, (const uint8_t *)"s", 1, &out),
+        ==, GV_OK);
+    CHECK_INT(out.size, ==, sizeof(interval));
+    CHECK(memcmp(out.data, interval, sizeof(interval)) == 0);
+    buffer_close(&out);
+}
+
+TEST(every_truncation_of_a_frame_is_refused)
+{
+    struct buffer intervals;
+
+    buffer_init(&intervals, 1000);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        struct message message = sample(i, &intervals), back;
+        size_t size;
+        uint8_t *frame = encode(&message, &size);
+
+        for (size_t cut = 0; cut < size; cut++) {
+            uint8_t *exact = bytes_exact(frame, cut);
+            CHECK_INT(frame_decode(exact, cut, &back), ==, GV_EPROTO);
+            free(exact);
+        }
+        free(frame);
+    }
+    buffer_close(&intervals);
+}
+
+TEST(every_truncation_of_an_interval_is_refused)
+{
+    struct interval interval;
+    const uint8_t *fragments;
+    struct buffer out;
+    size_t size;
+
+    make_vv();
+    buffer_init(&out, 1000);
+    interval_encode(&site_one, 1, 300, vv_three, (const uint8_t *)"s", 1,
+                    &out);
+    for (size_t cut = 0; cut < out.size; cut++) {
+        uint8_t *exact = bytes_exact(out.data, cut);
+        CHECK_INT(interval_decode(exact, cut, &interval, &fragments, &size),
+                  ==, GV_EPROTO);
+        free(exact);
+    }
+    buffer_close(&out);
+}
+
+/* Read all that a decoded message points to. */
+static uint64_t touch(const void *bytes, size_t size)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < size; i++)
+        sum += ((const uint8_t *)bytes)[i];
+    return sum;
+}
+
+static uint64_t touch_view(struct vv_view view)
+{
+    CHECK(vv_view_valid(view));
+    return touch(view.bytes, view.count * VV_ENTRY_SIZE);
+}
+
+static uint64_t walk_hello(const struct message_hello *hello)
+{
+    uint64_t sum = touch(hello->mesh.bytes, hello->mesh.size) +
+                   touch(hello->name.bytes, hello->name.size);
+
+    CHECK(hello->endpoint_count <= MESSAGE_ENDPOINTS_MAX);
+    CHECK(hello->protocol_min <= hello->protocol_max);
+    for (size_t i = 0; i < hello->endpoint_count; i++)
+        sum += touch(hello->endpoints[i].bytes, hello->endpoints[i].size);
+    return sum;
+}
+
+static uint64_t walk_news(const struct message_news *news)
+{
+    uint64_t sum = 0;
+
+    CHECK(news->interval_count >= 1);
+    CHECK(news->interval_count <= MESSAGE_INTERVALS_MAX);
+    for (size_t i = 0; i < news->interval_count; i++) {
+        const struct interval *interval = &news->intervals[i];
+        CHECK(interval->from < interval->to && interval->to <= VERSION_MAX);
+        sum += touch(interval->bytes, interval->size) +
+               touch_view(interval->dependencies);
+    }
+    return sum;
+}
+
+static uint64_t walk(const struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_HELLO:
+        return walk_hello(&message->as.hello);
+    case MESSAGE_NEWS:
+        return walk_news(&message->as.news);
+    case MESSAGE_VV:
+        CHECK(message->as.vv.clock >= 0);
+        return touch_view(message->as.vv.entries);
+    case MESSAGE_WANT:
+        return touch_view(message->as.want.vv);
+    case MESSAGE_DELTA:
+        CHECK(message->as.delta.last || message->as.delta.claim.count == 0);
+        return touch(message->as.delta.bytes, message->as.delta.size) +
+               touch_view(message->as.delta.claim);
+    case MESSAGE_ACK:
+        return message->as.ack.token;
+    case MESSAGE_BYE:
+        return touch(message->as.bye.text.bytes, message->as.bye.text.size);
+    case MESSAGE_PRUNE:
+    case MESSAGE_PEERS:
+        break;
+    }
+    CHECK(message->kind == MESSAGE_BYE);
+    return 0;
+}
+
+TEST(mutated_frames_are_refused_or_read_without_fault)
+{
+    struct buffer intervals;
+    struct random random;
+    int accepted = 0;
+
+    buffer_init(&intervals, 1000);
+    random_seed(&random, 11);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        struct message message = sample(i, &intervals), back;
+        size_t whole;
+        uint8_t *frame = encode(&message, &whole);
+
+        for (int j = 0; j < 200000 / SAMPLES; j++) {
+            size_t size = whole;
+            uint8_t *mutated = bytes_mutated(&random, frame, &size);
+            int rc = frame_decode(mutated, size, &back);
+            CHECK(rc == GV_OK || rc == GV_EPROTO);
+            if (rc == GV_OK)
+                walk(&back);
+            accepted += rc == GV_OK;
+            free(mutated);
+        }
+        free(frame);
+    }
+    CHECK_INT(accepted, >, 5000);
+    CHECK_INT(accepted, <, 150000);
+    buffer_close(&intervals);
+}
+
+TEST(random_bytes_are_no_frame)
+{
+    struct random random;
+    struct message message;
+    uint8_t bytes[64];
+
+    random_seed(&random, 12);
+    for (int i = 0; i < 100000; i++) {
+        size_t size = (size_t)random_below(&random, sizeof(bytes) + 1);
+        uint8_t *exact;
+        for (size_t j = 0; j < size; j++)
+            bytes[j] = (uint8_t)random_u64(&random);
+        if (size > 2) {
+            bytes[0] = (uint8_t)(0x90 + bytes[0] % 16);
+            bytes[1] %= 12;
+        }
+        exact = bytes_exact(bytes, size);
+        if (frame_decode(exact, size, &message) == GV_OK)
+            walk(&message);
+        free(exact);
+    }
+}
+
+/* Frames by hand. */
+
+struct raw {
+    msgpack_sbuffer buffer;
+    msgpack_packer packer;
+};
+
+static void raw_init(struct raw *raw, uint32_t count, int kind)
+{
+    msgpack_sbuffer_init(&raw->buffer);
+    msgpack_packer_init(&raw->packer, &raw->buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&raw->packer, count);
+    msgpack_pack_int(&raw->packer, kind);
+}
+
+static void raw_u64(struct raw *raw, uint64_t number)
+{
+    msgpack_pack_uint64(&raw->packer, number);
+}
+
+static void raw_blob(struct raw *raw, const void *bytes, size_t size)
+{
+    msgpack_pack_bin(&raw->packer, size);
+    msgpack_pack_bin_body(&raw->packer, bytes, size);
+}
+
+static void raw_text(struct raw *raw, const void *bytes, size_t size)
+{
+    msgpack_pack_str(&raw->packer, size);
+    msgpack_pack_str_body(&raw->packer, bytes, size);
+}
+
+static int raw_decode(struct raw *raw)
+{
+    struct message message;
+    uint8_t *exact =
+        bytes_exact((uint8_t *)raw->buffer.data, raw->buffer.size);
+    int rc = frame_decode(exact, raw->buffer.size, &message);
+
+    free(exact);
+    msgpack_sbuffer_destroy(&raw->buffer);
+    return rc;
+}
+
+TEST(fields_of_a_newer_version_are_ignored)
+{
+    struct buffer intervals;
+
+    buffer_init(&intervals, 1000);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        struct message message = sample(i, &intervals), back;
+        size_t size;
+        uint8_t *frame = encode(&message, &size);
+        uint8_t *more = malloc(size + 4);
+
+        memcpy(more, frame, size);
+        memcpy(more + size, "\x92\xa1x\xc0", 4);
+        more[0]++;
+        CHECK_INT(frame_decode(more, size + 4, &back), ==, GV_OK);
+        CHECK_INT(back.kind, ==, message.kind);
+        CHECK_INT(frame_decode(more, size + 3, &back), ==, GV_EPROTO);
+        more[0]--;
+        CHECK_INT(frame_decode(more, size + 4, &back), ==, GV_EPROTO);
+        more[0]--;
+        CHECK_INT(frame_decode(more, size, &back), ==, GV_EPROTO);
+        free(more);
+        free(frame);
+    }
+    buffer_close(&intervals);
+}
+
+TEST(an_interval_of_a_newer_version_is_read_too)
+{
+    struct interval interval;
+    const uint8_t *fragments;
+    struct buffer out;
+    size_t size;
+
+    make_vv();
+    buffer_init(&out, 1000);
+    interval_encode(&site_one, 1, 300, vv_three, (const uint8_t *)"s", 1,
+                    &out);
+    buffer_append_u8(&out, 0xc0);
+    CHECK_INT(
+        interval_decode(out.data, out.size, &interval, &fragments, &size), ==,
+        GV_EPROTO);
+    out.data[0]++;
+    CHECK_INT(
+        interval_decode(out.data, out.size, &interval, &fragments, &size), ==,
+        GV_OK);
+    CHECK(interval.to == 300 && size == 1);
+    buffer_close(&out);
+}
+
+static int message_of_kind(int kind)
+{
+    struct raw raw;
+
+    raw_init(&raw, 12, kind);
+    for (int i = 1; i < 12; i++)
+        msgpack_pack_nil(&raw.packer);
+    return raw_decode(&raw);
+}
+
+TEST(reserved_and_unknown_kinds_are_refused)
+{
+    CHECK_INT(message_of_kind(0), ==, GV_EPROTO);
+    CHECK_INT(message_of_kind(MESSAGE_PRUNE), ==, GV_EPROTO);
+    CHECK_INT(message_of_kind(MESSAGE_PEERS), ==, GV_EPROTO);
+    CHECK_INT(message_of_kind(MESSAGE_BYE + 1), ==, GV_EPROTO);
+    CHECK_INT(message_of_kind(-1), ==, GV_EPROTO);
+    CHECK_INT(frame_decode(NULL, 0, &(struct message){0}), ==, GV_EPROTO);
+}
+
+static int bye_of(uint64_t code, const char *text, size_t size)
+{
+    struct raw raw;
+
+    raw_init(&raw, 3, MESSAGE_BYE);
+    raw_u64(&raw, code);
+    raw_text(&raw, text, size);
+    return raw_decode(&raw);
+}
+
+TEST(texts_have_a_limit_and_can_be_printed)
+{
+    char text[256];
+
+    memset(text, 'x', sizeof(text));
+    CHECK_INT(bye_of(1, text, 255), ==, GV_OK);
+    CHECK_INT(bye_of(1, text, 256), ==, GV_EPROTO);
+    CHECK_INT(bye_of(1, "a\nb", 3), ==, GV_EPROTO);
+    CHECK_INT(bye_of(1, "a\0b", 3), ==, GV_EPROTO);
+    CHECK_INT(bye_of(1, "\xff", 1), ==, GV_EPROTO);
+    CHECK_INT(bye_of(0, "", 0), ==, GV_EPROTO);
+    CHECK_INT(bye_of(BYE_SILENT + 1, "", 0), ==, GV_EPROTO);
+}
+
+/* A HELLO with one field as given. */
+static int hello_of(uint64_t min, uint64_t max, size_t site_size,
+                    uint32_t endpoints, uint64_t vv_count, uint64_t clock)
+{
+    struct raw raw;
+
+    raw_init(&raw, 12, MESSAGE_HELLO);
+    raw_u64(&raw, min);
+    raw_u64(&raw, max);
+    raw_text(&raw, "mesh", 4);
+    raw_blob(&raw, "0123456789abcdefg", site_size);
+    raw_u64(&raw, 1);
+    raw_u64(&raw, 2);
+    raw_text(&raw, "name", 4);
+    msgpack_pack_array(&raw.packer, endpoints);
+    for (uint32_t i = 0; i < endpoints; i++)
+        raw_text(&raw, "tcp://h:1", 9);
+    raw_u64(&raw, vv_count);
+    raw_u64(&raw, 3);
+    raw_u64(&raw, clock);
+    return raw_decode(&raw);
+}
+
+TEST(a_hello_out_of_range_is_refused)
+{
+    uint64_t far = ((uint64_t)1 << 46) - 1;
+
+    CHECK_INT(hello_of(1, 1, 16, 8, 10000, far), ==, GV_OK);
+    CHECK_INT(hello_of(1, 1, 16, 0, 0, 0), ==, GV_OK);
+    CHECK_INT(hello_of(0, 1, 16, 8, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(2, 1, 16, 8, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, UINT64_C(1) << 32, 16, 8, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 15, 8, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 17, 8, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 9, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 8, 10001, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 8, 0, far + 1), ==, GV_EPROTO);
+}
+
+static int want_of(const void *vv, size_t size)
+{
+    struct raw raw;
+
+    raw_init(&raw, 6, MESSAGE_WANT);
+    raw_blob(&raw, vv, size);
+    for (int i = 0; i < 4; i++)
+        raw_u64(&raw, 0);
+    return raw_decode(&raw);
+}
+
+TEST(a_vector_that_breaks_its_promises_is_refused)
+{
+    uint8_t bytes[sizeof(vv_bytes)];
+
+    make_vv();
+    CHECK_INT(want_of("", 0), ==, GV_OK);
+    CHECK_INT(want_of(vv_bytes, sizeof(vv_bytes)), ==, GV_OK);
+    CHECK_INT(want_of(vv_bytes, sizeof(vv_bytes) - 1), ==, GV_EPROTO);
+    CHECK_INT(want_of(vv_bytes, sizeof(vv_bytes) - 8), ==, GV_EPROTO);
+    memcpy(bytes, vv_bytes, sizeof(bytes));
+    bytes[VV_ENTRY_SIZE] = 2; /* the second site is the third */
+    CHECK_INT(want_of(bytes, sizeof(bytes)), ==, GV_EPROTO);
+    memcpy(bytes, vv_bytes, sizeof(bytes));
+    bytes[0] = 9; /* unsorted */
+    CHECK_INT(want_of(bytes, sizeof(bytes)), ==, GV_EPROTO);
+    memcpy(bytes, vv_bytes, sizeof(bytes));
+    bytes[23] = 0; /* version 0 */
+    CHECK_INT(want_of(bytes, sizeof(bytes)), ==, GV_EPROTO);
+    bytes[16] = 0x40; /* version 2^62 */
+    CHECK_INT(want_of(bytes, sizeof(bytes)), ==, GV_EPROTO);
+}
+
+static int interval_of(uint64_t from, uint64_t to)
+{
+    struct raw raw;
+    struct interval interval;
+    const uint8_t *fragments;
+    size_t size;
+    int rc;
+
+    msgpack_sbuffer_init(&raw.buffer);
+    msgpack_packer_init(&raw.packer, &raw.buffer, msgpack_sbuffer_write);
+    msgpack_pack_array(&raw.packer, 5);
+    raw_blob(&raw, "0123456789abcdef", 16);
+    raw_u64(&raw, from);
+    raw_u64(&raw, to);
+    raw_blob(&raw, "", 0);
+    raw_blob(&raw, "", 0);
+    rc = interval_decode((uint8_t *)raw.buffer.data, raw.buffer.size,
+                         &interval, &fragments, &size);
+    msgpack_sbuffer_destroy(&raw.buffer);
+    return rc;
+}
+
+TEST(an_interval_goes_forward_and_stays_in_range)
+{
+    CHECK_INT(interval_of(0, 1), ==, GV_OK);
+    CHECK_INT(interval_of(VERSION_MAX - 1, VERSION_MAX), ==, GV_OK);
+    CHECK_INT(interval_of(0, 0), ==, GV_EPROTO);
+    CHECK_INT(interval_of(7, 7), ==, GV_EPROTO);
+    CHECK_INT(interval_of(8, 7), ==, GV_EPROTO);
+    CHECK_INT(interval_of(0, VERSION_MAX + 1), ==, GV_EPROTO);
+    CHECK_INT(interval_of(UINT64_MAX, 1), ==, GV_EPROTO);
+    CHECK_INT(interval_of(VERSION_MAX, VERSION_MAX), ==, GV_EPROTO);
+}
+
+static int news_of(uint32_t count, size_t fragments_size)
+{
+    struct vv_view none = {NULL, 0};
+    uint8_t *fragments = calloc(fragments_size + 1, 1);
+    struct buffer interval;
+    struct raw raw;
+
+    buffer_init(&interval, MESSAGE_FRAME_SIZE_MAX);
+    interval_encode(&site_one, 1, 2, none, fragments, fragments_size,
+                    &interval);
+    raw_init(&raw, 2, MESSAGE_NEWS);
+    msgpack_pack_array(&raw.packer, count);
+    for (uint32_t i = 0; i < count; i++)
+        raw_blob(&raw, interval.data, interval.size);
+    buffer_close(&interval);
+    free(fragments);
+    return raw_decode(&raw);
+}
+
+TEST(news_have_one_to_64_intervals_and_64_kib)
+{
+    /* An interval of 65,510 bytes of fragments has a head of 26. */
+    CHECK_INT(news_of(0, 0), ==, GV_EPROTO);
+    CHECK_INT(news_of(1, 0), ==, GV_OK);
+    CHECK_INT(news_of(64, 0), ==, GV_OK);
+    CHECK_INT(news_of(65, 0), ==, GV_EPROTO);
+    CHECK_INT(news_of(1, 65510), ==, GV_OK);
+    CHECK_INT(news_of(1, 65511), ==, GV_EPROTO);
+    CHECK_INT(news_of(2, 32742), ==, GV_OK);
+    CHECK_INT(news_of(2, 32743), ==, GV_EPROTO);
+}
+
+static int delta_of(size_t size, bool last, size_t claim, uint64_t offset)
+{
+    uint8_t *bytes = calloc(size + 1, 1);
+    struct raw raw;
+
+    make_vv();
+    raw_init(&raw, 7, MESSAGE_DELTA);
+    raw_u64(&raw, 1);
+    raw_u64(&raw, 2);
+    raw_u64(&raw, offset);
+    raw_blob(&raw, bytes, size);
+    if (last)
+        msgpack_pack_true(&raw.packer);
+    else
+        msgpack_pack_false(&raw.packer);
+    raw_blob(&raw, vv_bytes, claim * VV_ENTRY_SIZE);
+    free(bytes);
+    return raw_decode(&raw);
+}
+
+TEST(a_delta_has_240_kib_with_its_claim)
+{
+    size_t max = MESSAGE_DELTA_SIZE_MAX;
+
+    CHECK_INT(delta_of(max, false, 0, 0), ==, GV_OK);
+    CHECK_INT(delta_of(max, true, 0, 0), ==, GV_OK);
+    CHECK_INT(delta_of(max + 1, false, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(delta_of(max - 48, true, 2, 0), ==, GV_OK);
+    CHECK_INT(delta_of(max - 47, true, 2, 0), ==, GV_EPROTO);
+    CHECK_INT(delta_of(10, false, 1, 0), ==, GV_EPROTO);
+    CHECK_INT(delta_of(0, true, 0, INT64_MAX), ==, GV_OK);
+    CHECK_INT(delta_of(0, true, 0, UINT64_C(1) << 63), ==, GV_EPROTO);
+}
+
+TEST(the_longest_vector_fits_a_frame)
+{
+    struct message message = sample_vv(), back;
+    uint8_t *bytes = malloc((VV_SITES_MAX + 1) * VV_ENTRY_SIZE);
+    uint8_t *frame;
+
+    for (uint32_t i = 0; i <= VV_SITES_MAX; i++) {
+        struct vv_entry entry = {{{0}}, VERSION_MAX};
+        store_u32(entry.site.bytes, i);
+        vv_entry_store(&entry, bytes + (size_t)i * VV_ENTRY_SIZE);
+    }
+    message.as.vv.entries = (struct vv_view){bytes, VV_SITES_MAX};
+    frame = through_frame(&message, &back);
+    CHECK_INT(back.as.vv.entries.count, ==, VV_SITES_MAX);
+    CHECK_INT(want_of(bytes, VV_SITES_MAX * VV_ENTRY_SIZE), ==, GV_OK);
+    CHECK_INT(want_of(bytes, (VV_SITES_MAX + 1) * VV_ENTRY_SIZE), ==,
+              GV_EPROTO);
+    free(frame);
+    free(bytes);
+}
+
+TEST(a_frame_longer_than_256_kib_is_refused_and_not_made)
+{
+    static uint8_t bytes[MESSAGE_FRAME_SIZE_MAX + VV_ENTRY_SIZE];
+    struct message message = sample_want(), back;
+    struct buffer out;
+
+    /* An ACK with a newer field of nearly all the frame. */
+    memcpy(bytes, "\x96\x06\x00\x00\x00\xc2\xc6", 7);
+    store_u32(bytes + 7, MESSAGE_FRAME_SIZE_MAX - 11);
+    CHECK_INT(frame_decode(bytes, MESSAGE_FRAME_SIZE_MAX, &back), ==, GV_OK);
+    store_u32(bytes + 7, MESSAGE_FRAME_SIZE_MAX - 10);
+    CHECK_INT(frame_decode(bytes, MESSAGE_FRAME_SIZE_MAX + 1, &back), ==,
+              GV_EPROTO);
+
+    message.as.want.vv =
+        (struct vv_view){bytes, sizeof(bytes) / VV_ENTRY_SIZE};
+    buffer_init(&out, 1000000);
+    CHECK_INT(frame_encode(&message, &out), ==, GV_ELIMIT);
+    CHECK_INT(out.size, ==, 0);
+    buffer_close(&out);
+}
+
+TEST(a_full_buffer_keeps_no_part_of_a_frame)
+{
+    struct message message = sample_ack();
+    struct buffer out;
+
+    buffer_init(&out, 25);
+    CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
+    CHECK_INT(out.size, ==, 18);
+    CHECK_INT(frame_encode(&message, &out), ==, GV_ELIMIT);
+    CHECK_INT(out.size, ==, 18);
+    buffer_close(&out);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}
