@@ -66,8 +66,9 @@ void file_close(struct file *file)
     free(file);
 }
 
-/* The VFS takes ints. */
-#define PIECE_SIZE_MAX (1 << 20)
+/* SQLite never writes more than a page at once, and its unix VFS keeps only
+ * the lower 17 bits of a size. */
+#define PIECE_SIZE_MAX 65536
 
 int file_write(struct file *file, uint64_t offset, const void *bytes,
                size_t size)

@@ -75,7 +75,8 @@ static inline uint64_t column_bits(const uint64_t *mask, size_t word)
 /* A row's state in memory, with room to change it. */
 struct row_space {
     struct row row;
-    int64_t rid; /* in gv_row_N; 0: it has none yet */
+    bool stored; /* gv_row_N has it, under rid */
+    int64_t rid;
     size_t capacity;
     size_t words;
     struct record *records;
@@ -137,9 +138,9 @@ struct store {
     size_t table_count;
 
     sqlite3_stmt *begin, *commit, *rollback, *schema_version_read, *mark_read,
-        *meta_write, *journal_read, *journal_clear, *ver_insert,
-        *ver_delete, *site_raise, *site_find, *interval_insert, *untold,
-        *told_write, *data_version_read;
+        *meta_write, *journal_read, *journal_clear, *ver_insert, *ver_delete,
+        *site_raise, *site_find, *interval_insert, *untold, *told_write,
+        *data_version_read;
 
     struct row_space space;    /* the row at hand */
     struct row_space fragment; /* what is merged into it */

@@ -116,6 +116,7 @@ static int prepare_row_writes(struct store *store, struct store_table *table)
 
 static void space_clear(struct row_space *space)
 {
+    space->stored = false;
     space->rid = 0;
     space->row.causal_length = 0;
     space->row.record_count = 0;
@@ -160,6 +161,7 @@ int rows_find(struct store *store, struct store_table *table,
         return rc == 0 ? GV_OK
                        : sql_fail(store->db, rc, error,
                                   "cannot read a row's state");
+    space->stored = true;
     space->rid = sqlite3_column_int64(table->row_find, 0);
     space->row.causal_length =
         (uint64_t)sqlite3_column_int64(table->row_find, 1);
@@ -239,7 +241,7 @@ int rows_save(struct store *store, struct store_table *table,
                           &store->state);
     if (rc != GV_OK)
         return rc;
-    if (space->rid == 0) {
+    if (!space->stored) {
         statement = table->row_insert;
         bind_key(statement, key);
     } else {
@@ -254,7 +256,7 @@ int rows_save(struct store *store, struct store_table *table,
     rc = sql_finish(statement);
     if (rc != GV_OK)
         return rc;
-    if (space->rid == 0)
+    if (!space->stored)
         space->rid = sqlite3_last_insert_rowid(store->db);
     store->numbers.fingerprint = hash128_add(
         hash128_subtract(store->numbers.fingerprint, space->before_sum), sum);

@@ -3,8 +3,7 @@
 #include "core/clock.h"
 #include "wire/frame.h"
 
-#define CONTACTS                                                              \
-    "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
+#define CONTACTS "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
 
 static void pair_with(struct copy *a, struct copy *b, const char *schema)
 {
@@ -109,12 +108,29 @@ TEST(the_same_rows_on_two_sides_merge_without_a_change)
     end_pair(&a, &b);
 }
 
-static const char *const awkward_values[] = {
-    "NULL", "0", "-1", "9223372036854775807", "-9223372036854775808",
-    "9007199254740993", "0.0", "-0.0", "1e300", "5e-324", "1.0",
-    "9007199254740992.0", "9e999", "-9e999", "''", "x''", "'1'", "'007'",
-    "'a'||char(0)||'b'", "CAST(x'ff61' AS TEXT)", "x'00ff'", "zeroblob(300)",
-    "'1.0'"};
+static const char *const awkward_values[] = {"NULL",
+                                             "0",
+                                             "-1",
+                                             "9223372036854775807",
+                                             "-9223372036854775808",
+                                             "9007199254740993",
+                                             "0.0",
+                                             "-0.0",
+                                             "1e300",
+                                             "5e-324",
+                                             "1.0",
+                                             "9007199254740992.0",
+                                             "9e999",
+                                             "-9e999",
+                                             "''",
+                                             "x''",
+                                             "'1'",
+                                             "'007'",
+                                             "'a'||char(0)||'b'",
+                                             "CAST(x'ff61' AS TEXT)",
+                                             "x'00ff'",
+                                             "zeroblob(300)",
+                                             "'1.0'"};
 
 TEST(all_storage_classes_arrive_bit_for_bit)
 {
@@ -122,8 +138,7 @@ TEST(all_storage_classes_arrive_bit_for_bit)
     char text[300];
     size_t count = sizeof awkward_values / sizeof *awkward_values;
 
-    pair_with(&a, &b,
-              "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b BLOB) ");
+    pair_with(&a, &b, "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b BLOB) ");
     for (size_t i = 0; i < count; i++) {
         snprintf(text, sizeof text, "INSERT INTO t VALUES(%zu, %s, %s)", i,
                  awkward_values[i], awkward_values[count - 1 - i]);

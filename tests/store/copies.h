@@ -239,7 +239,7 @@ static inline void must_pull(struct copy *to, struct copy *from)
     struct gv_error error = {0};
 
     if (pull(to, from, &error) != GV_OK) {
-        fprintf(stderr, "pull: %s\n", error.what);
+        fprintf(stderr, "pull: %s (%d)\n", error.what, error.code);
         exit(1);
     }
 }

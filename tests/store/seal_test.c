@@ -2,8 +2,7 @@
 
 #include "core/clock.h"
 
-#define CONTACTS                                                              \
-    "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
+#define CONTACTS "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
 
 TEST(a_commit_is_one_publication_and_reaches_another_copy)
 {
@@ -85,9 +84,15 @@ TEST(a_rowid_update_moves_the_row_to_another_key)
         struct copy a, b;
         char text[200];
 
-        copy_make(&a, i == 0 ? "ra0" : i == 1 ? "ra1" : "ra2",
+        copy_make(&a,
+                  i == 0   ? "ra0"
+                  : i == 1 ? "ra1"
+                           : "ra2",
                   "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
-        copy_make(&b, i == 0 ? "rb0" : i == 1 ? "rb1" : "rb2",
+        copy_make(&b,
+                  i == 0   ? "rb0"
+                  : i == 1 ? "rb1"
+                           : "rb2",
                   "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
         track(&a, "t");
         track(&b, "t");
