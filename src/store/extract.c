@@ -35,7 +35,7 @@ struct extract {
     struct buffer claim;
     struct spool spool;
     struct buffer chunk;
-    struct emit emit;
+    struct fragments fragments;
     bool done;
 
     bool whole;      /* join tables instead of going to places[] */
@@ -239,7 +239,7 @@ static struct extract *extract_new(struct store *store)
     extract->schema_generation = store->schema_generation;
     buffer_init(&extract->claim, SIZE_MAX);
     buffer_init(&extract->chunk, SIZE_MAX);
-    emit_init(&extract->emit, &extract->chunk);
+    fragments_init(&extract->fragments, &extract->chunk);
     do
         store->host->random(store->host->context, &extract->spool_id,
                             sizeof extract->spool_id);
@@ -459,8 +459,8 @@ static int read_row(struct extract *extract, const struct store_table *table,
     if (!row_holds(extract, table, row, chosen, count,
                    sqlite3_column_type(read, 3) != SQLITE_NULL))
         return differs(extract, table, &key, error);
-    return emit_row(&extract->emit, store, table, &key, row->causal_length,
-                    chosen, count, store->values);
+    return fragments_add(&extract->fragments, store, table, &key,
+                         row->causal_length, chosen, count, store->values);
 }
 
 static int flush_chunk(struct extract *extract, size_t above)
@@ -625,7 +625,7 @@ void extract_free(struct extract *extract)
     spool_close(&extract->spool);
     buffer_close(&extract->claim);
     buffer_close(&extract->chunk);
-    emit_close(&extract->emit);
+    fragments_close(&extract->fragments);
     free(extract->asker);
     free(extract->places);
     free(extract);

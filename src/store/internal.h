@@ -260,9 +260,9 @@ int journal_row(struct store *store, const struct store_table *table,
 void row_name(const struct store_table *table, const struct row_key *key,
               char *text, size_t size);
 
-/* emit.c: fragments into a stream */
+/* fragments.c: fragments into a stream */
 
-struct emit {
+struct fragments {
     struct buffer *out;
     uint32_t *sites;  /* by site number: its number in the stream + 1 */
     uint32_t *tables; /* by table id, likewise */
@@ -270,13 +270,13 @@ struct emit {
     uint32_t site_count, table_count;
 };
 
-void emit_init(struct emit *emit, struct buffer *out);
-void emit_close(struct emit *emit);
+void fragments_init(struct fragments *fragments, struct buffer *out);
+void fragments_close(struct fragments *fragments);
 /* @values by column index. */
-int emit_row(struct emit *emit, const struct store *store,
-             const struct store_table *table, const struct row_key *key,
-             uint64_t causal_length, const struct record *records,
-             size_t record_count, const struct value *values);
+int fragments_add(struct fragments *fragments, const struct store *store,
+                  const struct store_table *table, const struct row_key *key,
+                  uint64_t causal_length, const struct record *records,
+                  size_t record_count, const struct value *values);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

@@ -211,28 +211,28 @@ static void compare_values(const struct store_table *table, struct row *row,
     }
 }
 
-static int emit_own(struct store *store, struct emit *emit,
-                    const struct store_table *table, const struct row_key *key,
-                    gv_version version, const struct value *values)
+static int add_own(struct store *store, struct fragments *fragments,
+                   const struct store_table *table, const struct row_key *key,
+                   gv_version version, const struct value *values)
 {
     const struct row *row = &store->space.row;
     size_t i = 0;
     int rc;
 
-    if (emit->out->error == GV_ELIMIT)
+    if (fragments->out->error == GV_ELIMIT)
         return GV_OK; /* too long to be pushed: it goes as a delta */
     while (row->records[i].site != store->own ||
            row->records[i].version != version) {
         i++;
         GV_ASSERT(i < row->record_count);
     }
-    rc = emit_row(emit, store, table, key, row->causal_length,
-                  &row->records[i], 1, values);
+    rc = fragments_add(fragments, store, table, key, row->causal_length,
+                       &row->records[i], 1, values);
     return rc == GV_ELIMIT ? GV_OK : rc;
 }
 
 /* One look.  *@changed when it published something. */
-static int seal_row(struct store *store, struct emit *emit,
+static int seal_row(struct store *store, struct fragments *fragments,
                     struct store_table *table, const struct row_key *key,
                     gv_version version, bool *changed, struct gv_error *error)
 {
@@ -262,7 +262,7 @@ static int seal_row(struct store *store, struct emit *emit,
             rc = rows_save(store, table, key);
         }
         if (rc == GV_OK)
-            rc = emit_own(store, emit, table, key, version, store->values);
+            rc = add_own(store, fragments, table, key, version, store->values);
         if (rc != GV_OK)
             sql_fail(store->db, rc, error, "cannot write a row's state");
         hook_kill("seal");
@@ -274,7 +274,7 @@ static int seal_row(struct store *store, struct emit *emit,
 /* Look at each key once; a key written in several runs belongs to the
  * last. */
 static int seal_rows(struct store *store, struct journal *journal,
-                     struct emit *emit, gv_version *last,
+                     struct fragments *fragments, gv_version *last,
                      struct gv_error *error)
 {
     struct row_key key;
@@ -295,7 +295,7 @@ static int seal_rows(struct store *store, struct journal *journal,
         rc = row_key_decode(&key, journal->keys.data + entry->key_at,
                             entry->key_size, entry->table->key_count);
         GV_ASSERT(rc == GV_OK);
-        rc = seal_row(store, emit, entry->table, &key, version, &changed,
+        rc = seal_row(store, fragments, entry->table, &key, version, &changed,
                       error);
         if (rc != GV_OK)
             return rc;
@@ -369,15 +369,15 @@ static int publish(struct store *store, gv_version to)
 int seal_journal(struct store *store, struct gv_error *error)
 {
     struct journal journal = {0};
-    struct emit emit;
+    struct fragments fragments;
     gv_version last = 0;
     int rc = journal_load(store, &journal, error);
 
     buffer_clear(&store->stream);
-    emit_init(&emit, &store->stream);
+    fragments_init(&fragments, &store->stream);
     if (rc == GV_OK) {
         give_versions(store, &journal);
-        rc = seal_rows(store, &journal, &emit, &last, error);
+        rc = seal_rows(store, &journal, &fragments, &last, error);
         if (rc == GV_OK && last > 0)
             rc = publish(store, last);
         if (rc == GV_OK && journal.any)
@@ -387,7 +387,7 @@ int seal_journal(struct store *store, struct gv_error *error)
     } else if (error != NULL && error->code != rc) {
         sql_fail(store->db, rc, error, "cannot read the journal");
     }
-    emit_close(&emit);
+    fragments_close(&fragments);
     journal_close(&journal);
     return rc;
 }

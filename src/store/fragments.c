@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-void emit_init(struct emit *emit, struct buffer *out)
+void fragments_init(struct fragments *fragments, struct buffer *out)
 {
-    *emit = (struct emit){.out = out};
+    *fragments = (struct fragments){.out = out};
 }
 
-void emit_close(struct emit *emit)
+void fragments_close(struct fragments *fragments)
 {
-    free(emit->sites);
-    free(emit->tables);
+    free(fragments->sites);
+    free(fragments->tables);
 }
 
 /* Room for @index in *@numbers, zero-filled. */
@@ -33,49 +33,51 @@ static int numbers_reserve(uint32_t **numbers, size_t *capacity, size_t index)
     return GV_OK;
 }
 
-static int define_site(struct emit *emit, const struct store *store,
+static int define_site(struct fragments *fragments, const struct store *store,
                        uint32_t number)
 {
-    int rc = numbers_reserve(&emit->sites, &emit->site_capacity, number);
+    int rc =
+        numbers_reserve(&fragments->sites, &fragments->site_capacity, number);
 
-    if (rc != GV_OK || emit->sites[number] != 0)
+    if (rc != GV_OK || fragments->sites[number] != 0)
         return rc;
-    emit->sites[number] = ++emit->site_count;
-    return stream_write_site(emit->out, &store->sites[number]);
+    fragments->sites[number] = ++fragments->site_count;
+    return stream_write_site(fragments->out, &store->sites[number]);
 }
 
-static int define_table(struct emit *emit, const struct store_table *table,
-                        size_t index)
+static int define_table(struct fragments *fragments,
+                        const struct store_table *table, size_t index)
 {
     const char **names;
-    int rc = numbers_reserve(&emit->tables, &emit->table_capacity, index);
+    int rc =
+        numbers_reserve(&fragments->tables, &fragments->table_capacity, index);
 
-    if (rc != GV_OK || emit->tables[index] != 0)
+    if (rc != GV_OK || fragments->tables[index] != 0)
         return rc;
     names = calloc(table->column_count + 1, sizeof *names);
     if (names == NULL)
         return GV_ENOMEM;
     for (size_t i = 0; i < table->column_count; i++)
         names[i] = table->columns[i].wire;
-    emit->tables[index] = ++emit->table_count;
-    rc =
-        stream_write_table(emit->out, table->wire, names, table->column_count);
+    fragments->tables[index] = ++fragments->table_count;
+    rc = stream_write_table(fragments->out, table->wire, names,
+                            table->column_count);
     free(names);
     return rc;
 }
 
-int emit_row(struct emit *emit, const struct store *store,
-             const struct store_table *table, const struct row_key *key,
-             uint64_t causal_length, const struct record *records,
-             size_t record_count, const struct value *values)
+int fragments_add(struct fragments *fragments, const struct store *store,
+                  const struct store_table *table, const struct row_key *key,
+                  uint64_t causal_length, const struct record *records,
+                  size_t record_count, const struct value *values)
 {
     struct stream_row_writer writer;
     uint64_t held[ROW_WORDS_MAX] = {0};
     size_t value_count, index = (size_t)table->id;
-    int rc = define_table(emit, table, index);
+    int rc = define_table(fragments, table, index);
 
     for (size_t i = 0; i < record_count && rc == GV_OK; i++) {
-        rc = define_site(emit, store, records[i].site);
+        rc = define_site(fragments, store, records[i].site);
         for (size_t word = 0; word < table->words; word++)
             held[word] |= records[i].mask[word];
     }
@@ -83,10 +85,11 @@ int emit_row(struct emit *emit, const struct store *store,
         return rc;
     held[0] &= ~(uint64_t)1;
     value_count = mask_count(held, table->words);
-    stream_begin_row(&writer, emit->out, emit->tables[index] - 1, key->bytes,
-                     key->size, causal_length, record_count, value_count);
+    stream_begin_row(&writer, fragments->out, fragments->tables[index] - 1,
+                     key->bytes, key->size, causal_length, record_count,
+                     value_count);
     for (size_t i = 0; i < record_count; i++)
-        stream_write_group(&writer, emit->sites[records[i].site] - 1,
+        stream_write_group(&writer, fragments->sites[records[i].site] - 1,
                            records[i].version, records[i].mask, table->words);
     for (size_t word = 0; word < table->words; word++)
         for (uint64_t bits = held[word]; bits != 0; bits &= bits - 1)
