@@ -10,8 +10,14 @@
  *
  *     event = wait until something happens or core_deadline() is reached
  *     core_step(core, &event, &effects)
- *     carry out the effects in order: store work first (each ends as an
- *     event), sends last (what may be lost)
+ *     carry out the effects in order
+ *
+ * What an event points to must live until the effects of its step are carried
+ * out: an interval that is passed on, or bytes that are staged, are not
+ * copied.  Each EFFECT_APPLY, _STAGE, _APPLY_DELTA and _EXTRACT ends as one
+ * event, in any later step; applies end in the order in which they were asked
+ * for.  A DROP ends a STAGE or EXTRACT that is under way: the event may still
+ * come, or not.
  */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
@@ -78,7 +84,9 @@ struct event {
             struct interval interval;
             struct hash128 fingerprint;
         } sealed;
-        /* APPLIED: the same interval as in the effect. */
+        /* APPLIED: the same interval as in the effect.  The fingerprint
+         * counts with GV_OK and GV_EDUPLICATE, as does all of
+         * DELTA_APPLIED. */
         struct {
             struct interval interval;
             struct hash128 fingerprint;

@@ -88,7 +88,7 @@ struct message_vv {
     uint64_t epoch; /* of the sender's HELLO on this link */
     struct vv_view entries;
     uint64_t vv_hash; /* of the sender's whole vector */
-    struct hash128 fingerprint;
+    struct hash128 fingerprint; /* zero: not shown, an apply is under way */
     gv_time_ms clock;
 };
 

@@ -1,0 +1,212 @@
+/* What can be seen from outside: links for status, and the invariants of
+ * README.md for tests and the simulator. */
+#include "core/state.h"
+
+#include "base/assert.h"
+
+/* Whether @link is shown as that of a peer that is dialled. */
+static bool shown_by_peer(const struct core *core, const struct link *link)
+{
+    if (link->peer != NULL)
+        return true;
+    for (size_t i = 0; i < core->peer_count; i++) {
+        if (peer_twin(core, &core->peers[i]) == link)
+            return true;
+    }
+    return false;
+}
+
+size_t core_link_count(const struct core *core)
+{
+    size_t count = core->peer_count;
+
+    for (size_t i = 0; i < core->link_count; i++)
+        count += !shown_by_peer(core, core->links[i]);
+    return count;
+}
+
+static const struct link *accepted_at(const struct core *core, size_t index)
+{
+    GV_ASSERT(core->peer_count + index < core_link_count(core));
+    for (size_t i = 0; i < core->link_count; i++) {
+        if (!shown_by_peer(core, core->links[i]) && index-- == 0)
+            return core->links[i];
+    }
+    return NULL;
+}
+
+static void describe_link(const struct core *core, const struct link *link,
+                          gv_time_ms now, struct link_info *info)
+{
+    info->link = link->number;
+    info->dialled = link->peer != NULL;
+    info->state = link->state;
+    info->endpoint = link->endpoint;
+    info->name = link->name;
+    info->site = link->site;
+    info->reason = link->reason;
+    info->refused = link->refused != GV_OK;
+    info->schema_differs =
+        link->greeted && link->schema_digest != core->schema_digest;
+    info->diverged = link->diverged;
+    if (link->greeted && link->lag_since != NEVER)
+        info->lag_ms = now > link->lag_since ? now - link->lag_since : 1;
+}
+
+void core_link_info(const struct core *core, size_t index, gv_time_ms now,
+                    struct link_info *info)
+{
+    const struct peer *peer;
+    const struct link *link;
+
+    *info = (struct link_info){.name = "", .reason = ""};
+    if (index >= core->peer_count) {
+        link = accepted_at(core, index - core->peer_count);
+        describe_link(core, link, now, info);
+        return;
+    }
+    peer = &core->peers[index];
+    link = peer->link != NULL ? peer->link : peer_twin(core, peer);
+    if (link != NULL)
+        describe_link(core, link, now, info);
+    info->endpoint = peer->endpoint;
+    if (link != NULL && link->state == LINK_UP)
+        return;
+    if (link == NULL)
+        info->dialled = true;
+    if (link == NULL || peer->refused)
+        info->state = peer->refused ? LINK_REFUSED : LINK_WAITING;
+    info->reason = peer->reason;
+}
+
+/* The numbers are those of README.md. */
+#define INVARIANT(number, text, expression)                                   \
+    do {                                                                      \
+        if (!(expression)) {                                                  \
+            *which = #number ": " text;                                       \
+            return false;                                                     \
+        }                                                                     \
+    } while (0)
+
+static bool check_vectors(const struct core *core, const char **which)
+{
+    INVARIANT(1, "the pending vector covers the store's",
+              vv_covers(&core->pending, &core->vv));
+    INVARIANT(1, "nothing is pending when nothing is applied",
+              core->applying > 0 || vv_covers(&core->vv, &core->pending));
+    INVARIANT(2, "our own entry is what the store sealed",
+              vv_get(&core->vv, &core->site) == core->own_end);
+    return true;
+}
+
+static bool check_want(const struct core *core, const char **which)
+{
+    const struct want *want = &core->want;
+
+    if (want->state == WANT_NONE) {
+        INVARIANT(3, "without a WANT no link and no claim is kept",
+                  want->link == NULL && want->claim == NULL);
+        return true;
+    }
+    INVARIANT(3, "a WANT has a token", want->token != 0);
+    INVARIANT(3,
+              "bytes are acknowledged after they were staged, and staged "
+              "after they came",
+              want->acked <= want->staged && want->staged <= want->received);
+    INVARIANT(3, "no more than its credit is on its way",
+              want->received - want->acked <= CORE_DELTA_CREDIT);
+    INVARIANT(3, "a delta is applied when all of it is staged",
+              want->state != WANT_APPLYING ||
+                  (want->last && want->staged == want->received &&
+                   core->applying > 0));
+    INVARIANT(3, "a WANT waits for a link that is up",
+              want->link == NULL
+                  ? want->state == WANT_APPLYING
+                  : link_find(core, want->link->number) == want->link &&
+                        want->link->state == LINK_UP);
+    return true;
+}
+
+static bool check_give(const struct core *core, const char **which)
+{
+    size_t reading = 0;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct give *give = &core->links[i]->give;
+        reading += give->state == GIVE_READING;
+        if (give->state != GIVE_SENDING)
+            continue;
+        INVARIANT(4, "no byte is sent past the end or acknowledged unsent",
+                  give->acked <= give->offset && give->offset <= give->size);
+        INVARIANT(4, "no more than the asker's credit is on its way",
+                  give->offset - give->acked <= give->credit &&
+                      give->credit <= CORE_DELTA_CREDIT);
+    }
+    INVARIANT(4, "one extract is read at a time", reading <= 1);
+    return true;
+}
+
+static bool check_link(const struct core *core, const struct link *link,
+                       const char **which)
+{
+    INVARIANT(5, "a link's number is even where it was dialled, and given",
+              link->peer == NULL
+                  ? link->number % 2 == 1
+                  : link->number % 2 == 0 && link->number < core->next_link);
+    INVARIANT(5, "link numbers are unique",
+              link_find(core, link->number) == link);
+    INVARIANT(6, "a dialled link and its peer name one another",
+              link->peer == NULL || link->peer->link == link);
+    INVARIANT(7, "a link that is up was greeted whole",
+              link->state != LINK_UP || (link->greeted && link->vv_left == 0));
+    INVARIANT(7, "no link leads to this very site",
+              !link->greeted || !site_equal(&link->site, &core->site));
+    INVARIANT(8, "NEWS stays within its credit",
+              link->news_unacked <= CORE_NEWS_CREDIT &&
+                  link->news_pending + link->news_owed <=
+                      2 * CORE_NEWS_CREDIT);
+    INVARIANT(9, "a peer is told, and sent, only what the store holds",
+              vv_covers(&core->vv, &link->told) &&
+                  vv_covers(&core->vv, &link->pushed));
+    INVARIANT(10, "what is known to be missing is not held",
+              link->missing.version == 0 ||
+                  (link->missing_since <= core->now &&
+                   link->behind_since <= link->missing_since));
+    INVARIANT(11, "a link that was spoken to has a next heartbeat",
+              link->state == LINK_CONNECTING ||
+                  link->vv_at <= core->now + CORE_HEARTBEAT_MS);
+    INVARIANT(11, "an acknowledgement that is owed has its time",
+              link->news_owed == 0 || link->ack_at != NEVER);
+    return true;
+}
+
+static bool check_sites(const struct core *core, const char **which)
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct link *a = core->links[i];
+        for (size_t j = 0; j < i && a->greeted; j++) {
+            const struct link *b = core->links[j];
+            INVARIANT(7, "one site has one link",
+                      !b->greeted || !site_equal(&a->site, &b->site));
+        }
+    }
+    return true;
+}
+
+bool core_check(const struct core *core, const char **which)
+{
+    INVARIANT(5, "links and peers are bounded",
+              core->link_count <= CORE_LINKS_MAX &&
+                  core->peer_count <= CORE_PEERS_MAX);
+    for (size_t i = 0; i < core->link_count; i++) {
+        if (!check_link(core, core->links[i], which))
+            return false;
+    }
+    for (size_t i = 0; i < core->peer_count; i++) {
+        const struct link *link = core->peers[i].link;
+        INVARIANT(6, "a peer names only a link that lives",
+                  link == NULL || link->peer == &core->peers[i]);
+    }
+    return check_vectors(core, which) && check_want(core, which) &&
+           check_give(core, which) && check_sites(core, which);
+}

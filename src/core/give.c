@@ -1,0 +1,179 @@
+/* Answering a WANT: extract what the asker lacks, one extract at a time, and
+ * send it in pieces as far as the asker's credit goes.
+ *
+ * A resume cursor in a WANT is ignored for now: the answer starts at 0. */
+#include "core/state.h"
+
+int give_receive(struct core *core, struct link *link,
+                 const struct message_want *want)
+{
+    struct give *give = &link->give;
+
+    if (!vv_view_valid(want->vv) || want->token == 0 || want->credit == 0)
+        return GV_EPROTO;
+    core->counters.wants_received++;
+    tell_believe_view(core, link, want->vv);
+    give_drop(core, link);
+    vv_clear(&give->vv);
+    if (vv_raise_view(&give->vv, want->vv) != GV_OK) {
+        core->error = GV_ENOMEM;
+        return GV_OK;
+    }
+    give->state = GIVE_QUEUED;
+    give->token = want->token;
+    give->credit =
+        want->credit < CORE_DELTA_CREDIT ? want->credit : CORE_DELTA_CREDIT;
+    give->order = core->give_order++;
+    give->offset = 0;
+    give->acked = 0;
+    give->last_sent = false;
+    return GV_OK;
+}
+
+void give_drop(struct core *core, struct link *link)
+{
+    struct give *give = &link->give;
+    struct effect effect = {.kind = EFFECT_DROP_EXTRACT, .link = link->number};
+
+    if (give->state == GIVE_READING || give->state == GIVE_SENDING) {
+        effect.as.drop.token = give->token;
+        (void)emit(core, &effect);
+    }
+    give->state = GIVE_NONE;
+}
+
+/* The next one to read, or NULL while one is being read. */
+static struct link *next_queued(const struct core *core)
+{
+    struct link *next = NULL;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct link *link = core->links[i];
+        if (link->give.state == GIVE_READING)
+            return NULL;
+        if (link->give.state == GIVE_QUEUED &&
+            (next == NULL || link->give.order < next->give.order))
+            next = link;
+    }
+    return next;
+}
+
+void give_next(struct core *core)
+{
+    struct link *link = next_queued(core);
+    struct effect effect = {.kind = EFFECT_EXTRACT};
+
+    if (link == NULL)
+        return;
+    effect.link = link->number;
+    effect.as.extract.token = link->give.token;
+    link->give.state = GIVE_NONE; /* out of memory: it will ask again */
+    if (emit_vv(core, &link->give.vv, &effect.as.extract.vv) &&
+        emit(core, &effect))
+        link->give.state = GIVE_READING;
+}
+
+/* The size of the next piece; *@last if the claim goes with it. */
+static uint64_t next_piece(const struct give *give, bool *last)
+{
+    uint64_t left = give->size - give->offset;
+    uint64_t credit = give->credit - (give->offset - give->acked);
+    uint64_t piece = left < credit ? left : credit;
+
+    if (piece > MESSAGE_DELTA_SIZE_MAX)
+        piece = MESSAGE_DELTA_SIZE_MAX;
+    *last = piece == left && piece + give->claim_count * VV_ENTRY_SIZE <=
+                                 MESSAGE_DELTA_SIZE_MAX;
+    return piece;
+}
+
+static void send_pieces(struct core *core, struct link *link)
+{
+    struct give *give = &link->give;
+    struct effect effect = {.kind = EFFECT_SEND_DELTA, .link = link->number};
+
+    while (!give->last_sent) {
+        bool last;
+        uint64_t piece = next_piece(give, &last);
+        if (piece == 0 && !last)
+            return; /* no credit */
+        effect.as.send_delta.token = give->token;
+        effect.as.send_delta.spool = give->spool;
+        effect.as.send_delta.offset = give->offset;
+        effect.as.send_delta.size = (size_t)piece;
+        effect.as.send_delta.last = last;
+        if (!emit(core, &effect))
+            return;
+        give->offset += piece;
+        give->last_sent = last;
+        core->counters.delta_bytes_sent += piece;
+    }
+}
+
+void give_extracted(struct core *core, const struct event *event)
+{
+    struct link *link = link_find(core, event->link);
+    struct give *give;
+    char who[2 * TEXT_SPACE];
+
+    if (link == NULL || link->give.state != GIVE_READING ||
+        link->give.token != event->as.extracted.token)
+        return;
+    give = &link->give;
+    if (event->code != GV_OK) {
+        emit_log(core, GV_LOG_WARNING, "could not read what %s asked for: %s",
+                 link_who(link, who),
+                 event->reason != NULL ? event->reason
+                                       : gv_strerror(event->code));
+        give->state = GIVE_NONE;
+        return;
+    }
+    give->state = GIVE_SENDING;
+    give->spool = event->as.extracted.spool;
+    give->size = event->as.extracted.size;
+    give->claim_count = event->as.extracted.claim_count;
+    give->progress_at = core->now;
+    send_pieces(core, link);
+}
+
+void give_acknowledged(struct core *core, struct link *link,
+                       const struct message_ack *ack)
+{
+    struct give *give = &link->give;
+
+    if (ack->token == 0 || give->state != GIVE_SENDING ||
+        give->token != ack->token)
+        return;
+    /* More than was sent is worth no more than what was sent. */
+    give->acked += ack->delta_size < give->offset - give->acked
+                       ? ack->delta_size
+                       : give->offset - give->acked;
+    give->progress_at = core->now;
+    if (ack->delta_applied)
+        give_drop(core, link);
+    else
+        send_pieces(core, link);
+}
+
+void give_tick(struct core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct give *give = &core->links[i]->give;
+        if (give->state == GIVE_SENDING &&
+            give->progress_at + GIVE_PATIENCE_MS <= core->now)
+            give_drop(core, core->links[i]);
+    }
+}
+
+gv_time_ms give_deadline(const struct core *core)
+{
+    gv_time_ms deadline = NEVER;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct give *give = &core->links[i]->give;
+        gv_time_ms due = give->progress_at + GIVE_PATIENCE_MS;
+        if (give->state == GIVE_SENDING && due < deadline)
+            deadline = due;
+    }
+    return deadline;
+}

@@ -1,0 +1,205 @@
+/* Who may talk with whom: versions, meshes, sites, and which of two links
+ * with one peer stays. */
+#include "core/state.h"
+
+#include "base/utf8.h"
+#include "core/clock.h"
+
+#include <string.h>
+
+void hello_text(struct text from, char to[TEXT_SPACE])
+{
+    size_t size = from.size < TEXT_SPACE - 1 ? from.size : TEXT_SPACE - 1;
+    bool printable = utf8_printable(from.bytes, size);
+
+    for (size_t i = 0; i < size; i++) {
+        char c = from.bytes[i];
+        to[i] = printable || (c >= ' ' && c <= '~') ? c : '?';
+    }
+    to[size] = '\0';
+}
+
+/* Log a refusal where it is new: for a dialled peer once in a streak. */
+static void refuse(struct core *core, struct link *link, enum bye_code code,
+                   const char *reason)
+{
+    char who[2 * TEXT_SPACE];
+
+    if (link->peer == NULL || peer_complain(link->peer, (int)code))
+        emit_log(core, GV_LOG_ERROR, "refused %s: %s", link_who(link, who),
+                 reason);
+    link_bye(core, link, code, reason);
+}
+
+static bool same_text(struct text text, const char *other)
+{
+    return text.size == strlen(other) &&
+           memcmp(text.bytes, other, text.size) == 0;
+}
+
+/* Whether this HELLO is one to refuse; if so, it has been. */
+static bool refused(struct core *core, struct link *link,
+                    const struct message_hello *hello)
+{
+    char reason[3 * TEXT_SPACE], mesh[TEXT_SPACE];
+
+    if (hello->protocol_min > PROTOCOL_VERSION_MAX ||
+        hello->protocol_max < PROTOCOL_VERSION_MIN) {
+        (void)snprintf(reason, sizeof(reason),
+                       "it speaks protocol versions %u to %u, this node %d "
+                       "to %d; bring both to the same release",
+                       hello->protocol_min, hello->protocol_max,
+                       PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX);
+        refuse(core, link, BYE_OTHER_VERSION, reason);
+        return true;
+    }
+    if (!same_text(hello->mesh, core->mesh)) {
+        hello_text(hello->mesh, mesh);
+        (void)snprintf(reason, sizeof(reason),
+                       "it belongs to mesh '%s', this node to '%s'; "
+                       "nothing is exchanged",
+                       mesh, core->mesh);
+        refuse(core, link, BYE_OTHER_MESH, reason);
+        return true;
+    }
+    if (!site_equal(&hello->site, &core->site))
+        return false;
+    if (hello->instance == core->instance) {
+        if (link->peer != NULL)
+            emit_log(core, GV_LOG_INFO,
+                     "%s is this node itself; it is not dialled again",
+                     link->peer->endpoint);
+        link_bye(core, link, BYE_SELF, "this is this node itself");
+        return true;
+    }
+    refuse(core, link, BYE_SAME_SITE,
+           "it has the same site id as this node: one of the two files is a "
+           "copy of the other; stop one of them");
+    return true;
+}
+
+/* Whether @new stays beside none of the links with the same site.
+ *
+ * Both sides must come to the same answer.  Of links dialled from both sides
+ * the one dialled by the smaller site stays.  Of two dialled by one side an
+ * older one that is up stays; while neither is, the smaller epoch of the
+ * dialler, which both sides know. */
+static bool new_stays(const struct core *core, const struct link *old,
+                      const struct link *new)
+{
+    bool own_smaller = site_compare(&core->site, &new->site) < 0;
+    bool old_dialled = old->peer != NULL, new_dialled = new->peer != NULL;
+
+    if (old->instance != new->instance)
+        return true;
+    if (old_dialled != new_dialled)
+        return new_dialled == own_smaller;
+    if (old->state == LINK_UP)
+        return false;
+    return new_dialled ? new->own_epoch < old->own_epoch
+                       : new->epoch < old->epoch;
+}
+
+/* False if @link had to go because another one with its peer stays. */
+static bool settle_duplicates(struct core *core, struct link *link)
+{
+    for (size_t i = core->link_count; i-- > 0;) {
+        struct link *old = core->links[i];
+        if (old == link || !old->greeted ||
+            !site_equal(&old->site, &link->site))
+            continue;
+        if (!new_stays(core, old, link)) {
+            link_bye(core, link, BYE_DUPLICATE, "another link stays");
+            return false;
+        }
+        /* People need no second line about a peer that stays linked. */
+        link->announced = old->announced && old->instance == link->instance;
+        link_bye(core, old, BYE_DUPLICATE, "another link stays");
+    }
+    return true;
+}
+
+static void warn_of_clock(struct core *core, const struct link *link,
+                          gv_time_ms clock)
+{
+    gv_time_ms ahead = core->wall - clock;
+    char who[2 * TEXT_SPACE];
+
+    if (ahead > CLOCK_DRIFT_MAX_MS)
+        emit_log(core, GV_LOG_WARNING,
+                 "the clock of this node is %lld s ahead of that of %s, "
+                 "which will refuse its changes",
+                 (long long)ahead / 1000, link_who(link, who));
+    else if (-ahead > CLOCK_DRIFT_MAX_MS)
+        emit_log(core, GV_LOG_WARNING,
+                 "the clock of this node is %lld s behind that of %s, whose "
+                 "changes will be refused",
+                 (long long)-ahead / 1000, link_who(link, who));
+}
+
+static void keep(struct link *link, const struct message_hello *hello)
+{
+    link->greeted = true;
+    link->site = hello->site;
+    link->instance = hello->instance;
+    link->epoch = hello->epoch;
+    link->schema_digest = hello->schema_digest;
+    hello_text(hello->name, link->name);
+    if (hello->endpoint_count > 0)
+        hello_text(hello->endpoints[0], link->endpoint);
+    /* A HELLO on a link that is up only renews what is known of the peer: if
+     * part of the vector that follows it is lost, the hash tells. */
+    link->vv_left = link->state == LINK_UP ? 0 : hello->vv_count;
+    vv_clear(&link->believed);
+    vv_clear(&link->pushed);
+    link->missing_since = link->behind_since = NEVER;
+    link->missing.version = 0;
+    link->unheard_since = NEVER;
+}
+
+int hello_receive(struct core *core, struct link *link,
+                  const struct message_hello *hello)
+{
+    bool again = link->greeted;
+
+    if (hello->vv_count > VV_SITES_MAX)
+        return GV_EPROTO;
+    if (again && (!site_equal(&hello->site, &link->site) ||
+                  hello->instance != link->instance))
+        return GV_EPROTO;
+    if (!again)
+        hello_text(hello->name, link->name);
+    if (refused(core, link, hello))
+        return GV_OK;
+    keep(link, hello);
+    if (!again) {
+        if (!settle_duplicates(core, link))
+            return GV_OK;
+        warn_of_clock(core, link, hello->clock);
+    }
+    if (link->vv_left == 0)
+        hello_complete(core, link);
+    return GV_OK;
+}
+
+void hello_complete(struct core *core, struct link *link)
+{
+    char who[2 * TEXT_SPACE];
+
+    tell_lag(core, link);
+    want_rescan(core, link);
+    if (link->state == LINK_UP)
+        return;
+    link->state = LINK_UP;
+    link->up_at = core->now;
+    if (link->peer != NULL) {
+        link->peer->complaint = 0;
+        link->peer->refused = false;
+        link->peer->reason[0] = '\0';
+    }
+    if (!link->announced)
+        emit_log(core, GV_LOG_INFO, "linked with %s%s%s", link_who(link, who),
+                 link->peer != NULL ? " at " : ", which dialled this node",
+                 link->peer != NULL ? link->peer->endpoint : "");
+    link->announced = true;
+}

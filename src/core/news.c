@@ -1,0 +1,250 @@
+/* Intervals: pushed when sealed, checked when received, passed on when
+ * applied. */
+#include "core/state.h"
+
+#include "base/assert.h"
+#include "core/clock.h"
+
+/* A refusal for the clock is tried again at the latest after this. */
+#define CLOCK_RETRY_MAX_MS 5000
+#define CLOCK_RETRY_MIN_MS 100
+
+/* Push @interval to @link unless its peer holds it, and has been sent it,
+ * already; without credit a VV tells the peer instead. */
+static void push(struct core *core, struct link *link,
+                 const struct interval *interval)
+{
+    struct message message = {.kind = MESSAGE_NEWS};
+
+    if (link->state != LINK_UP ||
+        vv_get(&link->believed, &interval->site) >= interval->to ||
+        vv_get(&link->pushed, &interval->site) >= interval->to)
+        return;
+    tell_soon(core, link);
+    if (interval->bytes == NULL ||
+        link->news_unacked + interval->size > CORE_NEWS_CREDIT)
+        return;
+    message.as.news.intervals[0] = *interval;
+    message.as.news.interval_count = 1;
+    if (!emit_message(core, link->number, &message))
+        return;
+    core->counters.news_sent++;
+    link->news_unacked += interval->size;
+    (void)vv_raise(&link->pushed, &interval->site, interval->to);
+    (void)vv_raise(&link->told, &interval->site, interval->to);
+}
+
+static void push_all(struct core *core, const struct interval *interval)
+{
+    for (size_t i = 0; i < core->link_count; i++)
+        push(core, core->links[i], interval);
+}
+
+void news_sealed(struct core *core, const struct event *event)
+{
+    const struct interval *interval = &event->as.sealed.interval;
+
+    GV_ASSERT(site_equal(&interval->site, &core->site));
+    if (interval->to > core->own_end)
+        core->own_end = interval->to;
+    tell_raise(core, &interval->site, interval->to);
+    core->fingerprint = event->as.sealed.fingerprint;
+    push_all(core, interval);
+}
+
+static bool well_formed(const struct link *link,
+                        const struct message_news *news)
+{
+    size_t size = link->news_pending + link->news_owed;
+
+    if (news->interval_count < 1 ||
+        news->interval_count > MESSAGE_INTERVALS_MAX)
+        return false;
+    for (size_t i = 0; i < news->interval_count; i++) {
+        const struct interval *interval = &news->intervals[i];
+        if (interval->from >= interval->to || interval->to > VERSION_MAX ||
+            interval->size > MESSAGE_NEWS_SIZE_MAX ||
+            !vv_view_valid(interval->dependencies))
+            return false;
+        size += interval->size;
+    }
+    /* Twice the credit: the sender takes what our VV covers for
+     * acknowledged, even if that ACK was lost. */
+    return size <= 2 * CORE_NEWS_CREDIT;
+}
+
+static void found_fork(struct core *core, struct link *link,
+                       const struct interval *interval)
+{
+    char who[2 * TEXT_SPACE], site[33];
+
+    core->counters.forks++;
+    if (link->fork_told)
+        return;
+    link->fork_told = true;
+    site_format(&interval->site, site);
+    if (site_equal(&interval->site, &core->site))
+        emit_log(core, GV_LOG_ERROR,
+                 "%s holds changes of this very file that it does not have: "
+                 "this file went back in time, as a restored backup does",
+                 link_who(link, who));
+    else
+        emit_log(core, GV_LOG_ERROR,
+                 "%s offers changes of site %.8s that straddle what this "
+                 "node holds: two files publish under that site id",
+                 link_who(link, who), site);
+}
+
+/* Hand @interval to the store; false if there is no room for it. */
+static bool apply(struct core *core, struct link *link,
+                  const struct interval *interval)
+{
+    struct effect effect = {.kind = EFFECT_APPLY, .link = link->number};
+
+    effect.as.apply.interval = *interval;
+    if (vv_raise(&core->pending, &interval->site, interval->to) != GV_OK ||
+        !emit(core, &effect)) {
+        if (core->applying == 0)
+            (void)vv_copy(&core->pending, &core->vv);
+        return false;
+    }
+    core->applying++;
+    link->news_pending += interval->size;
+    return true;
+}
+
+/* What becomes of @interval; true if the store has it now. */
+static bool accept(struct core *core, struct link *link,
+                   const struct interval *interval)
+{
+    gv_version held = vv_get(&core->pending, &interval->site);
+
+    if (interval->to <= held) {
+        core->counters.news_duplicate++;
+        return false;
+    }
+    if (site_equal(&interval->site, &core->site) ||
+        (interval->from < held && held < interval->to)) {
+        found_fork(core, link, interval);
+        return false;
+    }
+    /* An effect before its cause, or after a hole: its link is believed to
+     * hold what comes before, and will be asked. */
+    if (held < interval->from ||
+        !vv_covers_view(&core->pending, interval->dependencies) ||
+        !apply(core, link, interval)) {
+        core->counters.news_early++;
+        return false;
+    }
+    return true;
+}
+
+int news_receive(struct core *core, struct link *link,
+                 const struct message_news *news)
+{
+    if (!well_formed(link, news))
+        return GV_EPROTO;
+    for (size_t i = 0; i < news->interval_count; i++) {
+        const struct interval *interval = &news->intervals[i];
+        core->counters.news_received++;
+        if (!accept(core, link, interval))
+            tell_dealt(core, link, interval->size);
+        tell_believe(core, link, &interval->site, interval->to);
+    }
+    return GV_OK;
+}
+
+void news_apply_ended(struct core *core)
+{
+    GV_ASSERT(core->applying > 0);
+    if (--core->applying > 0 || core->pending.hash == core->vv.hash)
+        return;
+    /* Something failed.  @pending has room for @vv, which it covers. */
+    (void)vv_copy(&core->pending, &core->vv);
+    for (size_t i = 0; i < core->link_count; i++)
+        want_rescan(core, core->links[i]);
+}
+
+void news_refuse(struct core *core, struct link *link, int code,
+                 gv_version largest, const char *reason)
+{
+    gv_time_ms wait = clock_wall(largest) - CLOCK_DRIFT_MAX_MS - core->wall;
+    char who[2 * TEXT_SPACE];
+
+    if (wait < CLOCK_RETRY_MIN_MS)
+        wait = CLOCK_RETRY_MIN_MS;
+    if (wait > CLOCK_RETRY_MAX_MS)
+        wait = CLOCK_RETRY_MAX_MS;
+    if (link->reason_code != code)
+        emit_log(core, GV_LOG_WARNING, "refused what %s offers: %s",
+                 link_who(link, who), reason);
+    link->refused = code;
+    link->reason_code = code;
+    link->refused_until = code == GV_ECLOCK ? core->now + wait : NEVER;
+    (void)snprintf(link->reason, sizeof(link->reason), "%s", reason);
+}
+
+static void failed(struct core *core, struct link *link,
+                   const struct event *event)
+{
+    const struct interval *interval = &event->as.applied.interval;
+    const char *reason =
+        event->reason != NULL ? event->reason : gv_strerror(event->code);
+    char who[2 * TEXT_SPACE];
+
+    if (event->code == GV_EGAP) {
+        core->counters.news_early++;
+        return;
+    }
+    core->counters.news_refused++;
+    if (link == NULL)
+        return;
+    if (event->code == GV_ESCHEMA || event->code == GV_ECLOCK) {
+        news_refuse(core, link, event->code, interval->to, reason);
+    } else if (event->code == GV_EFORK) {
+        found_fork(core, link, interval);
+    } else if (event->code == GV_EPROTO) {
+        core->counters.bad_messages++;
+        emit_log(core, GV_LOG_ERROR, "%s sent changes that make no sense: %s",
+                 link_who(link, who), reason);
+        link_bye(core, link, BYE_BAD_MESSAGE, reason);
+    } else {
+        emit_log(core, GV_LOG_ERROR, "changes from %s were not applied: %s",
+                 link_who(link, who), reason);
+    }
+}
+
+void news_applied(struct core *core, const struct event *event)
+{
+    const struct interval *interval = &event->as.applied.interval;
+    struct link *link = link_find(core, event->link);
+    bool held = event->code == GV_OK || event->code == GV_EDUPLICATE;
+
+    if (link != NULL) {
+        GV_ASSERT(link->news_pending >= interval->size);
+        link->news_pending -= interval->size;
+        tell_dealt(core, link, interval->size);
+    }
+    if (held) {
+        tell_raise(core, &interval->site, interval->to);
+        core->fingerprint = event->as.applied.fingerprint;
+    } else {
+        failed(core, link, event);
+    }
+    news_apply_ended(core);
+    if (!held)
+        return;
+    if (event->code == GV_OK)
+        core->counters.news_applied++;
+    else
+        core->counters.news_duplicate++;
+    push_all(core, interval);
+    tell_all_soon(core);
+}
+
+void news_acknowledged(struct link *link, uint64_t size)
+{
+    /* More than is owed is an ACK overtaken by a VV that covered it. */
+    link->news_unacked -=
+        size < link->news_unacked ? (size_t)size : link->news_unacked;
+}

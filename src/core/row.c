@@ -1,0 +1,257 @@
+/* The merge of rows is a join, bit by bit: each bit goes to the largest
+ * (version, site id, digest) that anyone wrote, after the causal length has
+ * chosen the life.  A maximum is commutative, associative and idempotent, so
+ * the merge is.
+ *
+ * Millions of rows a second pass here, most with one word of columns and one
+ * or two records: no allocation, and no work for bits nobody disputes. */
+#include "core/row.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+bool mask_get(const uint64_t *mask, size_t bit)
+{
+    return (mask[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+void mask_set(uint64_t *mask, size_t bit)
+{
+    mask[bit / 64] |= (uint64_t)1 << (bit % 64);
+}
+
+bool mask_empty(const uint64_t *mask, size_t words)
+{
+    for (size_t i = 0; i < words; i++) {
+        if (mask[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+size_t mask_count(const uint64_t *mask, size_t words)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < words; i++)
+        count += (size_t)__builtin_popcountll(mask[i]);
+    return count;
+}
+
+static int dot_compare(const struct record *a, const struct record *b,
+                       const struct site *sites)
+{
+    if (a->version != b->version)
+        return a->version < b->version ? -1 : 1;
+    if (a->site == b->site)
+        return 0;
+    return site_compare(&sites[a->site], &sites[b->site]);
+}
+
+/* Remove records whose last bit was taken.  Masks are exchanged, not copied:
+ * each slot, free or not, owns one. */
+static void drop_empty(struct row *row, size_t words)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < row->record_count; i++) {
+        struct record record = row->records[i];
+        if (mask_empty(record.mask, words))
+            continue;
+        if (i != kept) {
+            row->records[i] = row->records[kept];
+            row->records[kept] = record;
+        }
+        kept++;
+    }
+    row->record_count = kept;
+}
+
+static void copy_digests(struct row *row, const struct row *from, size_t word,
+                         uint64_t bits)
+{
+    while (bits != 0) {
+        size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+        row->digests[bit] = from->digests[bit];
+        bits &= bits - 1;
+    }
+}
+
+/* The fragment's life is newer: nothing of the old one survives. */
+static void replace(struct row *row, const struct row *fragment, size_t words,
+                    struct row_change *change)
+{
+    row->causal_length = fragment->causal_length;
+    row->record_count = fragment->record_count;
+    for (size_t i = 0; i < fragment->record_count; i++) {
+        const struct record *from = &fragment->records[i];
+        row->records[i].site = from->site;
+        row->records[i].version = from->version;
+        for (size_t w = 0; w < words; w++) {
+            row->records[i].mask[w] = from->mask[w];
+            change->won[w] |= from->mask[w];
+            copy_digests(row, fragment, w, from->mask[w]);
+        }
+    }
+    change->reset = true;
+    change->any = true;
+}
+
+/* Of @bits, which both sides wrote under one dot, those where the fragment's
+ * digest is larger.  Existence has no digest. */
+static uint64_t larger_digests(const struct row *row,
+                               const struct row *fragment, size_t word,
+                               uint64_t bits)
+{
+    uint64_t larger = 0;
+
+    if (word == ROW_EXISTENCE / 64)
+        bits &= ~((uint64_t)1 << ROW_EXISTENCE % 64);
+    while (bits != 0) {
+        size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+        if (fragment->digests[bit] > row->digests[bit])
+            larger |= bits & -bits;
+        bits &= bits - 1;
+    }
+    return larger;
+}
+
+/* Settle word @word of the fragment's record @from against the first @count
+ * records of @row.  Returns the bits that move to @from's dot; adds to
+ * @won[word] all bits whose content is now the fragment's. */
+static uint64_t settle(struct row *row, size_t count,
+                       const struct row *fragment, const struct record *from,
+                       size_t word, const struct site *sites, uint64_t *won)
+{
+    uint64_t taken = from->mask[word];
+    uint64_t same = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct record *record = &row->records[i];
+        uint64_t both = record->mask[word] & from->mask[word];
+        int order;
+        if (both == 0)
+            continue;
+        order = dot_compare(from, record, sites);
+        if (order > 0) {
+            record->mask[word] &= ~both;
+            continue;
+        }
+        taken &= ~both;
+        if (order == 0)
+            same |= larger_digests(row, fragment, word, both);
+    }
+    copy_digests(row, fragment, word, taken | same);
+    won[word] |= taken | same;
+    return taken;
+}
+
+/* The record of the dot of @like; a new one with an empty mask if none is. */
+static struct record *record_of_dot(struct row *row, const struct record *like,
+                                    size_t words, const struct site *sites)
+{
+    struct record *record = row->records;
+
+    for (size_t i = 0; i < row->record_count; i++, record++) {
+        if (record->version == like->version &&
+            dot_compare(record, like, sites) == 0)
+            return record;
+    }
+    row->record_count++;
+    record->site = like->site;
+    record->version = like->version;
+    memset(record->mask, 0, words * sizeof(*record->mask));
+    return record;
+}
+
+void row_merge(struct row *row, const struct row *fragment, size_t words,
+               const struct site *sites, struct row_change *change)
+{
+    size_t count = row->record_count;
+
+    change->reset = false;
+    change->any = false;
+    memset(change->won, 0, words * sizeof(*change->won));
+    if (fragment->causal_length < row->causal_length)
+        return;
+    if (fragment->causal_length > row->causal_length) {
+        replace(row, fragment, words, change);
+        return;
+    }
+    for (size_t i = 0; i < fragment->record_count; i++) {
+        const struct record *from = &fragment->records[i];
+        struct record *to = NULL;
+        for (size_t w = 0; w < words; w++) {
+            uint64_t taken =
+                settle(row, count, fragment, from, w, sites, change->won);
+            if (taken == 0)
+                continue;
+            if (to == NULL)
+                to = record_of_dot(row, from, words, sites);
+            to->mask[w] |= taken;
+        }
+    }
+    change->any = !mask_empty(change->won, words);
+    if (change->any)
+        drop_empty(row, words);
+}
+
+void row_write(struct row *row, uint32_t site, gv_version version,
+               const uint64_t *written, size_t words, bool reset)
+{
+    struct record *own = NULL;
+
+    GV_ASSERT(!mask_empty(written, words));
+    if (reset)
+        row->record_count = 0;
+    for (size_t i = 0; i < row->record_count; i++) {
+        struct record *record = &row->records[i];
+        if (record->site == site && record->version == version)
+            own = record;
+        for (size_t w = 0; w < words; w++)
+            record->mask[w] &= ~written[w];
+    }
+    if (own == NULL) {
+        own = &row->records[row->record_count++];
+        own->site = site;
+        own->version = version;
+        memset(own->mask, 0, words * sizeof(*own->mask));
+    }
+    for (size_t w = 0; w < words; w++)
+        own->mask[w] |= written[w];
+    drop_empty(row, words);
+}
+
+static bool dots_differ(const struct row *row)
+{
+    for (size_t i = 0; i < row->record_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (row->records[i].site == row->records[j].site &&
+                row->records[i].version == row->records[j].version)
+                return false;
+        }
+    }
+    return true;
+}
+
+bool row_check(const struct row *row, size_t words)
+{
+    uint64_t held[ROW_WORDS_MAX] = {0};
+
+    for (size_t i = 0; i < row->record_count; i++) {
+        const uint64_t *mask = row->records[i].mask;
+        if (mask_empty(mask, words))
+            return false;
+        for (size_t w = 0; w < words; w++) {
+            if ((held[w] & mask[w]) != 0)
+                return false;
+            held[w] |= mask[w];
+        }
+    }
+    if (row->causal_length == 0)
+        return row->record_count == 0;
+    if (!mask_get(held, ROW_EXISTENCE) || !dots_differ(row))
+        return false;
+    return row->causal_length % 2 == 1 || mask_count(held, words) == 1;
+}

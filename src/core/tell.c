@@ -1,0 +1,251 @@
+/* What is told about vectors: HELLO and VV out, VV in, and ACKs, which leave
+ * before each VV.
+ *
+ * A link keeps what it told (@told), so a VV carries only what changed.  That
+ * is safe although frames may be lost: each VV carries the hash of the whole
+ * vector, so the peer sees that it did not hear all, and asks (want.c). */
+#include "core/state.h"
+
+#include <string.h>
+
+static struct text text_of(const char *text)
+{
+    return (struct text){text, strlen(text)};
+}
+
+static void tell_ack(struct core *core, struct link *link)
+{
+    struct message message = {.kind = MESSAGE_ACK};
+
+    link->ack_at = NEVER;
+    if (link->news_owed == 0)
+        return;
+    message.as.ack.news_size = link->news_owed;
+    if (emit_message(core, link->number, &message))
+        link->news_owed = 0;
+}
+
+static void send_vv(struct core *core, struct link *link,
+                    struct vv_view entries)
+{
+    struct message message = {.kind = MESSAGE_VV};
+    struct message_vv *vv = &message.as.vv;
+
+    vv->epoch = link->own_epoch;
+    vv->entries = entries;
+    vv->vv_hash = core->vv.hash;
+    if (core->applying == 0)
+        vv->fingerprint = core->fingerprint;
+    vv->clock = core->wall;
+    (void)emit_message(core, link->number, &message);
+}
+
+/* The entries of our vector that are above those told. */
+static bool changed_entries(struct core *core, const struct vv *told,
+                            struct vv_view *view)
+{
+    size_t count = core->vv.hash == told->hash ? 0 : vv_lacks(told, &core->vv);
+    uint8_t *bytes = emit_memory(core, count * VV_ENTRY_SIZE);
+
+    if (bytes == NULL)
+        return false;
+    view->bytes = bytes;
+    view->count = count;
+    for (size_t i = 0; count > 0; i++) {
+        const struct vv_entry *entry = &core->vv.entries[i];
+        if (vv_get(told, &entry->site) >= entry->version)
+            continue;
+        vv_entry_store(entry, bytes);
+        bytes += VV_ENTRY_SIZE;
+        count--;
+    }
+    return true;
+}
+
+static void tell_vv(struct core *core, struct link *link)
+{
+    struct vv_view changed;
+    size_t sent = 0;
+
+    tell_ack(core, link);
+    link->vv_at = core->now + CORE_HEARTBEAT_MS;
+    if (!changed_entries(core, &link->told, &changed))
+        return;
+    do {
+        struct vv_view part = {changed.bytes + sent * VV_ENTRY_SIZE,
+                               changed.count - sent};
+        if (part.count > TELL_ENTRIES_MAX)
+            part.count = TELL_ENTRIES_MAX;
+        send_vv(core, link, part);
+        sent += part.count;
+    } while (sent < changed.count);
+    if (vv_copy(&link->told, &core->vv) != GV_OK)
+        core->error = GV_ENOMEM;
+}
+
+void tell_hello(struct core *core, struct link *link)
+{
+    struct message message = {.kind = MESSAGE_HELLO};
+    struct message_hello *hello = &message.as.hello;
+
+    link->own_epoch = random_u64(&core->random);
+    hello->protocol_min = PROTOCOL_VERSION_MIN;
+    hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->mesh = text_of(core->mesh);
+    hello->site = core->site;
+    hello->instance = core->instance;
+    hello->epoch = link->own_epoch;
+    hello->name = text_of(core->name);
+    for (size_t i = 0; i < core->endpoint_count; i++)
+        hello->endpoints[i] = text_of(core->endpoints[i]);
+    hello->endpoint_count = core->endpoint_count;
+    hello->vv_count = (uint32_t)core->vv.count;
+    hello->schema_digest = core->schema_digest;
+    hello->clock = core->wall;
+    (void)emit_message(core, link->number, &message);
+    vv_clear(&link->told);
+    tell_vv(core, link);
+}
+
+void tell_soon(struct core *core, struct link *link)
+{
+    gv_time_ms soon = core->now + CORE_VV_PROGRESS_MS;
+
+    if (link->state == LINK_UP && link->vv_at > soon)
+        link->vv_at = soon;
+}
+
+void tell_all_soon(struct core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++)
+        tell_soon(core, core->links[i]);
+}
+
+void tell_dealt(struct core *core, struct link *link, size_t news_size)
+{
+    link->news_owed += news_size;
+    if (link->ack_at == NEVER)
+        link->ack_at = core->now + CORE_VV_PROGRESS_MS;
+    if (link->news_owed >= NEWS_ACK_SIZE)
+        tell_ack(core, link);
+}
+
+void tell_tick(struct core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct link *link = core->links[i];
+        if (link->vv_at <= core->now)
+            tell_vv(core, link);
+        else if (link->ack_at <= core->now)
+            tell_ack(core, link);
+    }
+}
+
+gv_time_ms tell_deadline(const struct core *core)
+{
+    gv_time_ms deadline = NEVER;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        const struct link *link = core->links[i];
+        if (link->vv_at < deadline)
+            deadline = link->vv_at;
+        if (link->ack_at < deadline)
+            deadline = link->ack_at;
+    }
+    return deadline;
+}
+
+void tell_lag(struct core *core, struct link *link)
+{
+    if (vv_covers(&link->believed, &core->vv))
+        link->lag_since = NEVER;
+    else if (link->lag_since == NEVER)
+        link->lag_since = core->now;
+}
+
+void tell_believe(struct core *core, struct link *link,
+                  const struct site *site, gv_version version)
+{
+    if (vv_raise(&link->believed, site, version) == GV_ENOMEM)
+        core->error = GV_ENOMEM;
+    want_note(core, link, site, version);
+}
+
+void tell_believe_view(struct core *core, struct link *link,
+                       struct vv_view view)
+{
+    for (size_t i = 0; i < view.count; i++) {
+        struct vv_entry entry = vv_view_at(view, i);
+        tell_believe(core, link, &entry.site, entry.version);
+    }
+    if (link->lag_since != NEVER)
+        tell_lag(core, link);
+    /* All that was pushed has arrived one way or another, so what is not
+     * acknowledged yet is an ACK on its way, or lost. */
+    if (link->pushed.count > 0 && vv_covers(&link->believed, &link->pushed)) {
+        vv_clear(&link->pushed);
+        link->news_unacked = 0;
+    }
+}
+
+void tell_raise(struct core *core, const struct site *site, gv_version version)
+{
+    if (vv_raise(&core->vv, site, version) == GV_ENOMEM ||
+        vv_raise(&core->pending, site, version) == GV_ENOMEM)
+        core->error = GV_ENOMEM;
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct link *link = core->links[i];
+        if (link->greeted && link->lag_since == NEVER &&
+            vv_get(&link->believed, site) < version)
+            link->lag_since = core->now;
+    }
+}
+
+/* Equal vectors must mean equal data (invariant 12). */
+static void compare(struct core *core, struct link *link,
+                    const struct message_vv *vv)
+{
+    static const struct hash128 hidden;
+    char who[2 * TEXT_SPACE];
+
+    if (core->applying > 0 || vv->vv_hash != core->vv.hash ||
+        hash128_equal(vv->fingerprint, hidden) ||
+        hash128_equal(core->fingerprint, hidden))
+        return;
+    if (hash128_equal(vv->fingerprint, core->fingerprint)) {
+        link->diverged = false;
+        return;
+    }
+    if (link->diverged)
+        return;
+    link->diverged = true;
+    core->counters.divergences++;
+    emit_log(core, GV_LOG_ERROR,
+             "this node and %s hold different data under equal version "
+             "vectors; run 'grapevine verify' on both",
+             link_who(link, who));
+}
+
+int tell_receive(struct core *core, struct link *link,
+                 const struct message_vv *vv)
+{
+    size_t count = vv->entries.count;
+
+    if (!vv_view_valid(vv->entries))
+        return GV_EPROTO;
+    if (vv->epoch != link->epoch)
+        return GV_OK; /* of an earlier HELLO: worth nothing */
+    tell_believe_view(core, link, vv->entries);
+    if (link->vv_left > 0) {
+        link->vv_left -= count < link->vv_left ? count : link->vv_left;
+        if (link->vv_left > 0)
+            return GV_OK;
+        hello_complete(core, link);
+    }
+    if (link->believed.hash == vv->vv_hash)
+        link->unheard_since = NEVER;
+    else if (link->unheard_since == NEVER && count < TELL_ENTRIES_MAX)
+        link->unheard_since = core->now;
+    compare(core, link, vv);
+    return GV_OK;
+}

@@ -1,0 +1,439 @@
+/* Asking for what is missing: one WANT at a time, to the link that has most
+ * of it; its answer is staged by the store until the last byte is there. */
+#include "core/state.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* While one thing after another is missing for a moment only, as under a
+ * stream of news, an older hole could hide behind the newest; so something
+ * missing without a break for this long is asked for in any case. */
+#define BEHIND_MAX_MS (10 * CORE_GRACE_MS)
+
+/* After n failures on end the next WANT waits CORE_GRACE_MS << n, at most 64
+ * times as long. */
+#define FAILURES_SHIFT_MAX 6
+
+void want_note(struct core *core, struct link *link, const struct site *site,
+               gv_version version)
+{
+    if (link->missing.version != 0 || vv_get(&core->pending, site) >= version)
+        return;
+    link->missing.site = *site;
+    link->missing.version = version;
+    link->missing_since = core->now;
+    if (link->behind_since == NEVER)
+        link->behind_since = core->now;
+}
+
+static bool still_missing(const struct core *core, const struct link *link)
+{
+    return link->missing.version != 0 &&
+           vv_get(&core->pending, &link->missing.site) < link->missing.version;
+}
+
+void want_rescan(struct core *core, struct link *link)
+{
+    if (still_missing(core, link))
+        return;
+    link->missing.version = 0;
+    link->missing_since = NEVER;
+    for (size_t i = 0; i < link->believed.count; i++) {
+        const struct vv_entry *entry = &link->believed.entries[i];
+        want_note(core, link, &entry->site, entry->version);
+        if (link->missing.version != 0)
+            return;
+    }
+    link->behind_since = NEVER;
+}
+
+/* When @link is to be asked; NEVER while there is no cause. */
+static gv_time_ms due_at(const struct link *link)
+{
+    gv_time_ms due = NEVER;
+
+    if (link->state != LINK_UP || link->refused != GV_OK)
+        return NEVER;
+    if (link->missing.version != 0) {
+        due = link->missing_since + CORE_GRACE_MS;
+        if (due > link->behind_since + BEHIND_MAX_MS)
+            due = link->behind_since + BEHIND_MAX_MS;
+    }
+    if (link->unheard_since != NEVER &&
+        due > link->unheard_since + CORE_HEARTBEAT_MS)
+        due = link->unheard_since + CORE_HEARTBEAT_MS;
+    return due;
+}
+
+static gv_time_ms all_due_at(const struct core *core)
+{
+    gv_time_ms due = NEVER;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        gv_time_ms at = due_at(core->links[i]);
+        if (at < due)
+            due = at;
+    }
+    return due;
+}
+
+static struct link *choose(const struct core *core)
+{
+    struct link *best = NULL;
+    size_t best_lacks = 0;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        struct link *link = core->links[i];
+        size_t lacks;
+        if (due_at(link) == NEVER)
+            continue;
+        lacks = vv_lacks(&core->pending, &link->believed);
+        if (best == NULL || link->want_failures < best->want_failures ||
+            (link->want_failures == best->want_failures &&
+             lacks > best_lacks)) {
+            best = link;
+            best_lacks = lacks;
+        }
+    }
+    return best;
+}
+
+static void ask(struct core *core, struct link *link)
+{
+    struct message message = {.kind = MESSAGE_WANT};
+    struct want *want = &core->want;
+    uint64_t token;
+
+    do
+        token = random_u64(&core->random);
+    while (token == 0);
+    message.as.want.token = token;
+    message.as.want.credit = CORE_DELTA_CREDIT;
+    /* The vector that stands, not the one that is pending: an apply may
+     * fail, and what it was to bring must not be left out. */
+    if (!emit_vv(core, &core->vv, &message.as.want.vv) ||
+        !emit_message(core, link->number, &message))
+        return;
+    memset(want, 0, sizeof(*want));
+    want->state = WANT_ASKED;
+    want->link = link;
+    want->token = token;
+    want->sent_at = core->now;
+    want->progress_at = core->now;
+    core->counters.wants_sent++;
+}
+
+static void end(struct core *core)
+{
+    free(core->want.claim);
+    core->want.claim = NULL;
+    core->want.link = NULL;
+    core->want.state = WANT_NONE;
+}
+
+static void drop_stage(struct core *core)
+{
+    struct effect effect = {.kind = EFFECT_DROP_STAGE,
+                            .link = core->want.link->number};
+
+    effect.as.drop.token = core->want.token;
+    (void)emit(core, &effect);
+    end(core);
+}
+
+static void failed(struct core *core, struct link *link)
+{
+    unsigned shift = link->want_failures < FAILURES_SHIFT_MAX
+                         ? link->want_failures
+                         : FAILURES_SHIFT_MAX;
+
+    link->want_failures++;
+    core->want.not_before = core->now + ((gv_time_ms)CORE_GRACE_MS << shift);
+}
+
+static void give_up(struct core *core)
+{
+    struct link *link = core->want.link;
+
+    drop_stage(core);
+    failed(core, link);
+}
+
+void want_link_gone(struct core *core, struct link *link)
+{
+    if (core->want.link != link)
+        return;
+    if (core->want.state == WANT_ASKED)
+        drop_stage(core);
+    core->want.link = NULL;
+}
+
+void want_stop(struct core *core)
+{
+    if (core->want.state == WANT_ASKED)
+        drop_stage(core);
+}
+
+static void acknowledge(struct core *core, bool applied)
+{
+    struct message message = {.kind = MESSAGE_ACK};
+    struct want *want = &core->want;
+
+    message.as.ack.token = want->token;
+    message.as.ack.delta_size = want->staged - want->acked;
+    message.as.ack.delta_applied = applied;
+    want->acked = want->staged;
+    (void)emit_message(core, want->link->number, &message);
+}
+
+static bool keep_claim(struct core *core, struct vv_view claim)
+{
+    struct want *want = &core->want;
+    size_t size = claim.count * VV_ENTRY_SIZE;
+
+    want->claim = malloc(size + 1);
+    if (want->claim == NULL) {
+        core->error = GV_ENOMEM;
+        return false;
+    }
+    if (size > 0)
+        memcpy(want->claim, claim.bytes, size);
+    want->claim_count = claim.count;
+    want->last = true;
+    return true;
+}
+
+static bool stage(struct core *core, const struct message_delta *delta)
+{
+    struct effect effect = {.kind = EFFECT_STAGE,
+                            .link = core->want.link->number};
+
+    effect.as.stage.token = delta->token;
+    effect.as.stage.offset = delta->offset;
+    effect.as.stage.bytes = delta->bytes;
+    effect.as.stage.size = delta->size;
+    if (!emit(core, &effect))
+        return false;
+    core->want.staging++;
+    core->want.received += delta->size;
+    core->want.progress_at = core->now;
+    core->counters.delta_bytes_received += delta->size;
+    return true;
+}
+
+int want_receive(struct core *core, struct link *link,
+                 const struct message_delta *delta)
+{
+    struct want *want = &core->want;
+
+    if (want->state != WANT_ASKED || want->link != link ||
+        want->token != delta->token)
+        return GV_OK; /* of a WANT that was given up */
+    if (delta->size > MESSAGE_DELTA_SIZE_MAX ||
+        (delta->last && !vv_view_valid(delta->claim)))
+        return GV_EPROTO;
+    if (want->last || delta->offset < want->received)
+        return GV_OK; /* has come already */
+    if (delta->offset > want->received) {
+        give_up(core); /* a piece was lost */
+        return GV_OK;
+    }
+    if (want->received + delta->size - want->acked > CORE_DELTA_CREDIT)
+        return GV_EPROTO;
+    if (!stage(core, delta) ||
+        (delta->last && !keep_claim(core, delta->claim)))
+        give_up(core);
+    return GV_OK;
+}
+
+static void start_apply(struct core *core)
+{
+    struct want *want = &core->want;
+    struct effect effect = {.kind = EFFECT_APPLY_DELTA,
+                            .link = want->link->number};
+
+    effect.as.apply_delta.token = want->token;
+    effect.as.apply_delta.size = want->received;
+    effect.as.apply_delta.claim.bytes = want->claim;
+    effect.as.apply_delta.claim.count = want->claim_count;
+    if (!emit(core, &effect)) {
+        give_up(core);
+        return;
+    }
+    want->state = WANT_APPLYING;
+    core->applying++;
+    /* News that follows the claim may queue behind it. */
+    (void)vv_raise_view(&core->pending, effect.as.apply_delta.claim);
+}
+
+void want_staged(struct core *core, const struct event *event)
+{
+    struct want *want = &core->want;
+    char who[2 * TEXT_SPACE];
+
+    if (want->state != WANT_ASKED || want->token != event->as.staged.token)
+        return;
+    GV_ASSERT(want->staging > 0);
+    want->staging--;
+    if (event->code != GV_OK) {
+        emit_log(core, GV_LOG_ERROR, "what %s sends could not be kept: %s",
+                 link_who(want->link, who),
+                 event->reason != NULL ? event->reason
+                                       : gv_strerror(event->code));
+        give_up(core);
+        return;
+    }
+    want->staged += event->as.staged.size;
+    want->progress_at = core->now;
+    if (want->staged - want->acked >= DELTA_ACK_SIZE)
+        acknowledge(core, false);
+    if (!want->last || want->staging > 0)
+        return;
+    if (want->staged > want->acked)
+        acknowledge(core, false);
+    start_apply(core);
+}
+
+static void applied(struct core *core, struct link *link,
+                    const struct event *event)
+{
+    struct want *want = &core->want;
+    struct vv_view vv = event->as.delta_applied.vv;
+
+    core->counters.deltas_applied++;
+    for (size_t i = 0; i < vv.count; i++) {
+        struct vv_entry entry = vv_view_at(vv, i);
+        if (vv_get(&core->vv, &entry.site) < entry.version)
+            tell_raise(core, &entry.site, entry.version);
+    }
+    core->own_end = vv_get(&core->vv, &core->site);
+    core->fingerprint = event->as.delta_applied.fingerprint;
+    tell_all_soon(core);
+    if (link == NULL)
+        return;
+    acknowledge(core, true);
+    tell_believe_view(core, link,
+                      (struct vv_view){want->claim, want->claim_count});
+    link->unheard_since = NEVER;
+    /* What it was said to hold when it was asked, it must have sent: else do
+     * not ask again at once. */
+    if (still_missing(core, link) && link->missing_since <= want->sent_at)
+        failed(core, link);
+    else
+        link->want_failures = 0;
+}
+
+static gv_version largest(const struct want *want)
+{
+    struct vv_view claim = {want->claim, want->claim_count};
+    gv_version version = 0;
+
+    for (size_t i = 0; i < claim.count; i++) {
+        struct vv_entry entry = vv_view_at(claim, i);
+        if (entry.version > version)
+            version = entry.version;
+    }
+    return version;
+}
+
+static void refused(struct core *core, struct link *link,
+                    const struct event *event)
+{
+    const char *reason =
+        event->reason != NULL ? event->reason : gv_strerror(event->code);
+    char who[2 * TEXT_SPACE];
+
+    core->counters.deltas_refused++;
+    core->want.not_before = core->now + CORE_GRACE_MS;
+    if (link == NULL)
+        return;
+    if (event->code == GV_ESCHEMA || event->code == GV_ECLOCK) {
+        news_refuse(core, link, event->code, largest(&core->want), reason);
+        return;
+    }
+    failed(core, link);
+    emit_log(core, GV_LOG_ERROR, "a delta from %s was not applied: %s",
+             link_who(link, who), reason);
+    if (event->code == GV_EPROTO) {
+        core->counters.bad_messages++;
+        link_bye(core, link, BYE_BAD_MESSAGE, reason);
+    }
+}
+
+void want_applied(struct core *core, const struct event *event)
+{
+    struct want *want = &core->want;
+
+    if (want->state != WANT_APPLYING ||
+        want->token != event->as.delta_applied.token)
+        return;
+    if (event->code == GV_OK || event->code == GV_EDUPLICATE)
+        applied(core, want->link, event);
+    else
+        refused(core, want->link, event);
+    end(core);
+    news_apply_ended(core);
+}
+
+static void lift_refusal(struct core *core, struct link *link)
+{
+    link->refused = GV_OK;
+    link->refused_until = NEVER;
+    link->reason[0] = '\0';
+    want_rescan(core, link);
+}
+
+void want_schema_changed(struct core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        if (core->links[i]->refused == GV_ESCHEMA)
+            lift_refusal(core, core->links[i]);
+    }
+}
+
+void want_tick(struct core *core)
+{
+    struct want *want = &core->want;
+    struct link *link;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        if (core->links[i]->refused_until <= core->now)
+            lift_refusal(core, core->links[i]);
+        if (core->links[i]->missing.version != 0)
+            want_rescan(core, core->links[i]);
+    }
+    if (want->state == WANT_ASKED &&
+        want->progress_at + CORE_WANT_PATIENCE_MS <= core->now)
+        give_up(core);
+    if (want->state != WANT_NONE || want->not_before > core->now ||
+        all_due_at(core) > core->now)
+        return;
+    link = choose(core);
+    if (link != NULL)
+        ask(core, link);
+}
+
+gv_time_ms want_deadline(const struct core *core)
+{
+    const struct want *want = &core->want;
+    gv_time_ms deadline = NEVER;
+
+    for (size_t i = 0; i < core->link_count; i++) {
+        if (core->links[i]->refused_until < deadline)
+            deadline = core->links[i]->refused_until;
+    }
+    if (want->state == WANT_ASKED) {
+        gv_time_ms due = want->progress_at + CORE_WANT_PATIENCE_MS;
+        if (due < deadline)
+            deadline = due;
+    } else if (want->state == WANT_NONE) {
+        gv_time_ms due = all_due_at(core);
+        if (due < want->not_before)
+            due = want->not_before;
+        if (due < deadline)
+            deadline = due;
+    }
+    return deadline;
+}
