@@ -14,10 +14,10 @@
 struct net;
 
 struct net_options {
-    const char *listen;   /* NULL: bind nothing */
-    bool insecure;        /* false: dialled connections leave from loopback, so
-                             that they can reach nothing else */
-    uint64_t seed;        /* of routing ids */
+    const char *listen; /* NULL: bind nothing */
+    bool insecure;      /* false: dialled connections leave from loopback, so
+                           that they can reach nothing else */
+    uint64_t seed;      /* of routing ids */
 };
 
 /* Errors: GV_EADDRESS (in use, or cannot be bound: @error says which and
@@ -35,22 +35,24 @@ const char *net_endpoint(const struct net *net);
 /* Whether @endpoint reads tcp://HOST:PORT (PORT may be * when @listening);
  * and whether HOST is surely off loopback (a number that is, or, when
  * listening, a name or *). */
-int net_check_endpoint(const char *endpoint, bool listening, bool *off_loopback,
-                       struct gv_error *error);
+int net_check_endpoint(const char *endpoint, bool listening,
+                       bool *off_loopback, struct gv_error *error);
 
-/* Dial @endpoint as @link (even).  One NET_UP or NET_DOWN follows, and after
- * NET_UP, some day, a NET_DOWN.  Errors: GV_EINVAL, GV_ELIMIT, GV_ENOMEM. */
+/* Dial @endpoint as @link (even, never used before).  One NET_UP or NET_DOWN
+ * follows, and after NET_UP, some day, a NET_DOWN.
+ * Errors: GV_EINVAL, GV_ELIMIT, GV_ENOMEM. */
 int net_connect(struct net *net, gv_link link, const char *endpoint);
 
 /* Forget @link; what was sent before still leaves if it can within 1 s.  No
  * event follows.  A later frame of an accepted peer comes as a new link. */
 void net_close_link(struct net *net, gv_link link);
 
-/* Send one frame.  Never blocks.
- * Errors: GV_EBUSY (the peer is behind; the frame was dropped), GV_ENOTFOUND
- * (no such link any more). */
+/* Send one frame, of at most MESSAGE_FRAME_SIZE_MAX.  Never blocks.
+ * Errors: GV_EBUSY (the peer is behind, or there is no memory; the frame was
+ * dropped), GV_ENOTFOUND (no such link any more). */
 int net_send(struct net *net, gv_link link, const uint8_t *frame, size_t size);
 
+/* After its NET_DOWN a link is forgotten; closing it again is harmless. */
 enum net_event_kind {
     NET_UP,   /* a dialled connection stands, or the first frame of an
                  accepted one is about to come */
@@ -67,7 +69,8 @@ struct net_event {
 };
 
 /* Wait until there is an event, one of @fds is ready (revents are set, as
- * poll(2) does), or @timeout_ms has passed (-1: for ever). */
+ * poll(2) does), @timeout_ms has passed (-1: for ever), or a signal came.
+ * A frame that net_next() lent stays valid.  Errors: GV_EIO, GV_ENOMEM. */
 int net_wait(struct net *net, struct pollfd *fds, size_t fd_count,
              int timeout_ms);
 
