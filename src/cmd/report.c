@@ -1,0 +1,68 @@
+#include "command.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int report_error(const struct gv_error *error)
+{
+    const char *what = error->what;
+
+    fprintf(stderr, "grapevine: %s\n",
+            what[0] != '\0' ? what : gv_strerror(error->code));
+    if (error->meaning[0] != '\0')
+        fprintf(stderr, "  meaning: %s\n", error->meaning);
+    if (error->remedy[0] != '\0')
+        fprintf(stderr, "  next:    %s\n", error->remedy);
+    return error->code == GV_ENONODE ? EXIT_NO_NODE : EXIT_FAILED;
+}
+
+int report_usage(const char *command, const char *what, ...)
+{
+    va_list arguments;
+
+    fputs("grapevine: ", stderr);
+    va_start(arguments, what);
+    vfprintf(stderr, what, arguments);
+    va_end(arguments);
+    fputs("\n  meaning: The command line is not one that can be carried out; "
+          "nothing was done.\n",
+          stderr);
+    if (command != NULL)
+        fprintf(stderr, "  next:    grapevine help %s\n", command);
+    else
+        fputs("  next:    grapevine help\n", stderr);
+    return EXIT_USAGE;
+}
+
+int report_option(const char *command, int found, char *const *argv)
+{
+    const char *option = argv[optind - 1];
+
+    if (found == ':')
+        return report_usage(command, "%s needs a value.", option);
+    return report_usage(command, "There is no option %s.", option);
+}
+
+struct gv_db *open_argument(const char *command, int argc, char **argv,
+                            unsigned flags, int *exit_code)
+{
+    struct gv_error error = {0};
+    struct gv_db *db = NULL;
+
+    if (argc - optind != 1) {
+        *exit_code = argc == optind
+                         ? report_usage(command, "No database file is named.")
+                         : report_usage(command,
+                                        "There is one argument too "
+                                        "many: %s.",
+                                        argv[optind + 1]);
+        return NULL;
+    }
+    if (gv_open(argv[optind], flags, &db, &error) != GV_OK) {
+        *exit_code = report_error(&error);
+        return NULL;
+    }
+    return db;
+}

@@ -1,0 +1,161 @@
+#include "command.h"
+#include "fields.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "1 row", "2 rows". */
+static void print_count(int64_t count, const char *what)
+{
+    printf("%" PRId64 " %s%s", count, what, count == 1 ? "" : "s");
+}
+
+static void print_bytes(const char *what, int64_t bytes)
+{
+    if (bytes < 10000)
+        printf("  %s %" PRId64 " B", what, bytes);
+    else if (bytes < 10000000)
+        printf("  %s %" PRId64 " kB", what, bytes / 1000);
+    else
+        printf("  %s %" PRId64 " MB", what, bytes / 1000000);
+}
+
+static void print_tables(const json_t *status)
+{
+    size_t index;
+    json_t *table;
+
+    if (json_array_size(json_object_get(status, "tables")) == 0)
+        puts("tables       none tracked");
+    json_array_foreach(json_object_get(status, "tables"), index, table)
+    {
+        printf("%-12s %s: ", index == 0 ? "tables" : "",
+               field_text(table, "name"));
+        print_count(field_number(table, "rows"), "row");
+        if (field_number(table, "deleted") > 0)
+            printf(", %" PRId64 " deleted", field_number(table, "deleted"));
+        putchar('\n');
+    }
+}
+
+static void print_link(const json_t *link, const char *label)
+{
+    const char *endpoint = field_text(link, "endpoint");
+    const char *name = field_text(link, "name");
+    const char *reason = field_text(link, "reason");
+
+    printf("%-12s %-10s %s", label, field_text(link, "state"),
+           name[0] != '\0' ? name : endpoint);
+    if (name[0] != '\0' && endpoint[0] != '\0')
+        printf(" (%s)", endpoint);
+    if (strcmp(field_text(link, "state"), "up") == 0) {
+        printf("  lag %" PRId64 " ms", field_number(link, "lag_ms"));
+        print_bytes("sent", field_number(link, "sent_bytes"));
+        print_bytes("received", field_number(link, "received_bytes"));
+    }
+    if (reason[0] != '\0')
+        printf(": %s", reason);
+    putchar('\n');
+}
+
+static void print_links(const json_t *status)
+{
+    size_t index;
+    json_t *link;
+
+    if (json_array_size(json_object_get(status, "links")) == 0)
+        puts("links        none");
+    json_array_foreach(json_object_get(status, "links"), index, link)
+    {
+        print_link(link, index == 0 ? "links" : "");
+    }
+}
+
+static void print_warnings(const json_t *status)
+{
+    size_t index;
+    json_t *warning;
+
+    json_array_foreach(json_object_get(status, "warnings"), index, warning)
+    {
+        printf("warning      %s\n", json_string_value(warning));
+    }
+}
+
+static void print_status(const char *path, const json_t *status)
+{
+    bool running = json_is_true(json_object_get(status, "running"));
+    const char *endpoint = field_text(status, "endpoint");
+
+    printf("file         %s\n", path);
+    if (running) {
+        printf("node         %s, process %" PRId64 "%s%s\n",
+               field_text(status, "name"), field_number(status, "pid"),
+               endpoint[0] != '\0' ? ", listening on " : ", only dials",
+               endpoint);
+    } else {
+        puts("node         not running");
+    }
+    if (field_text(status, "site")[0] != '\0')
+        printf("site         %s\n", field_text(status, "site"));
+    if (field_text(status, "mesh")[0] != '\0')
+        printf("mesh         %s\n", field_text(status, "mesh"));
+    print_tables(status);
+    fputs("journal      ", stdout);
+    print_count(field_number(status, "journal"), "row");
+    puts(" not sealed yet");
+    if (field_number(status, "parked") > 0)
+        printf("parked       %" PRId64 "\n", field_number(status, "parked"));
+    printf("fingerprint  %s over ", field_text(status, "fingerprint"));
+    print_count((int64_t)json_object_size(json_object_get(status, "vv")),
+                "site");
+    putchar('\n');
+    if (running)
+        print_links(status);
+    print_warnings(status);
+}
+
+static int show(struct gv_db *db, const char *path, bool as_json)
+{
+    struct gv_error error = {0};
+    char *text = NULL;
+    json_t *status;
+
+    if (gv_status(db, &text, &error) != GV_OK)
+        return report_error(&error);
+    if (as_json) {
+        puts(text);
+    } else {
+        status = json_loads(text, 0, NULL);
+        print_status(path, status);
+        json_decref(status);
+    }
+    gv_free(text);
+    return EXIT_DONE;
+}
+
+int command_status(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {0},
+    };
+    bool as_json = false;
+    struct gv_db *db;
+    int found, rc = EXIT_DONE;
+
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (found != 'j')
+            return report_option("status", found, argv);
+        as_json = true;
+    }
+    db = open_argument("status", argc, argv, 0, &rc);
+    if (db == NULL)
+        return rc;
+    rc = show(db, argv[optind], as_json);
+    gv_close(db);
+    return rc;
+}

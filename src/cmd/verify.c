@@ -1,0 +1,73 @@
+#include "command.h"
+#include "fields.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static void print_findings(const json_t *report)
+{
+    size_t index;
+    json_t *finding;
+
+    json_array_foreach(json_object_get(report, "findings"), index, finding)
+    {
+        const char *table = field_text(finding, "table");
+        const char *key = field_text(finding, "key");
+
+        if (table[0] == '\0')
+            printf("%s\n", field_text(finding, "finding"));
+        else if (key[0] == '\0')
+            printf("%s: %s\n", table, field_text(finding, "finding"));
+        else
+            printf("%s %s: %s\n", table, key, field_text(finding, "finding"));
+    }
+    if ((int64_t)index < field_number(report, "finding_count"))
+        printf("… and %" PRId64 " more\n",
+               field_number(report, "finding_count") - (int64_t)index);
+}
+
+static void print_report(const char *json)
+{
+    json_t *report = json_loads(json, 0, NULL);
+
+    print_findings(report);
+    printf("%" PRId64 " rows and %" PRId64 " records looked at: %s\n",
+           field_number(report, "rows"), field_number(report, "records"),
+           field_number(report, "finding_count") == 0
+               ? "all is as it should be"
+               : "not all is as it should be");
+    json_decref(report);
+}
+
+static int verify(struct gv_db *db)
+{
+    struct gv_error error = {0};
+    char *json = NULL;
+    int rc = gv_verify(db, &json, &error);
+
+    if (rc == GV_OK || rc == GV_EDIFFERS) {
+        print_report(json);
+        gv_free(json);
+        fflush(stdout);
+    }
+    return rc == GV_OK ? EXIT_DONE : report_error(&error);
+}
+
+int command_verify(int argc, char **argv)
+{
+    static const struct option options[] = {{0}};
+    struct gv_db *db;
+    int found, rc = EXIT_DONE;
+
+    opterr = 0;
+    found = getopt_long(argc, argv, ":", options, NULL);
+    if (found != -1)
+        return report_option("verify", found, argv);
+    db = open_argument("verify", argc, argv, 0, &rc);
+    if (db == NULL)
+        return rc;
+    rc = verify(db);
+    gv_close(db);
+    return rc;
+}

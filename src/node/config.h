@@ -1,0 +1,23 @@
+/* A node's settings, checked and copied. */
+#ifndef NODE_CONFIG_H
+#define NODE_CONFIG_H
+
+#include "grapevine.h"
+
+struct config {
+    char *mesh; /* NULL: whatever the file keeps */
+    char *name;
+    char *listen;    /* NULL: only dials */
+    char *advertise; /* NULL: what it listens on */
+    char **peers;
+    size_t peer_count;
+    bool insecure;
+};
+
+/* Errors: GV_EINVAL (an endpoint, the peers file, a name too long),
+ * GV_ENOTFOUND (no such peers file), GV_EIO, GV_ENOMEM. */
+int config_init(struct config *config, const struct gv_node_options *options,
+                struct gv_error *error);
+void config_close(struct config *config);
+
+#endif

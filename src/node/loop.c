@@ -1,0 +1,245 @@
+/* The node's loop: wait, one event at a time into the core, carry out the
+ * effects.  It is the driver loop of core/core.h with SQLite, ZeroMQ and
+ * inotify around it. */
+#include "node/loop.h"
+
+#include "wire/frame.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Being woken is a hint that may be lost: once a second it looks by
+ * itself. */
+#define LOOP_POLL_MS 1000
+/* Frames taken before the file and the clock get their turn again. */
+#define LOOP_FRAMES_MAX 64
+/* Nobody else wrote for so long: the log may be moved into the file without
+ * meeting another program that does the same. */
+#define LOOP_CHECKPOINT_QUIET_MS 1000
+#define LOOP_CHECKPOINT_FRAMES 1000
+
+gv_time_ms loop_now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (gv_time_ms)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+void loop_end(struct gv_node *node, const struct gv_error *why)
+{
+    if (node->end.code == GV_OK)
+        node->end = *why;
+}
+
+void loop_finish(struct gv_node *node, const struct event *event)
+{
+    struct finished *finished = &node->finished;
+
+    if (finished->count == finished->capacity) {
+        size_t capacity = finished->capacity * 2 + 16;
+        struct event *items =
+            reallocarray(finished->items, capacity, sizeof *items);
+
+        if (items == NULL) {
+            struct gv_error why = {0};
+
+            error_set(&why, GV_ENOMEM, "The node is out of memory.");
+            loop_end(node, &why);
+            return;
+        }
+        finished->items = items;
+        finished->capacity = capacity;
+    }
+    finished->items[finished->count++] = *event;
+}
+
+static void step(struct gv_node *node, struct event *event)
+{
+    struct effects effects = {0};
+    int rc;
+
+    event->now = loop_now();
+    event->wall = node->host->wall(node->host->context);
+    rc = core_step(node->core, event, &effects);
+    effects_carry_out(node, &effects);
+    if (rc == GV_ENOMEM) {
+        struct gv_error why = {0};
+
+        error_set(&why, GV_ENOMEM, "The node is out of memory.");
+        loop_end(node, &why);
+    }
+}
+
+void loop_feed(struct gv_node *node, struct event *event)
+{
+    struct finished *finished = &node->finished;
+
+    step(node, event);
+    while (finished->first < finished->count) {
+        struct event next = finished->items[finished->first++];
+
+        step(node, &next);
+    }
+    finished->first = 0;
+    finished->count = 0;
+}
+
+void loop_poll_store(struct gv_node *node, gv_time_ms since)
+{
+    struct store_news news = {0};
+
+    if (store_poll(node->store, &news) != GV_OK)
+        return;
+    if (news.schema_moved)
+        node->schema_moved = true;
+    if (!news.committed && !news.schema_moved)
+        return;
+    pace_commit(&node->pace, since, loop_now());
+    node->write_wanted = true;
+}
+
+static bool write_pending(const struct gv_node *node)
+{
+    return node->write_wanted || node->applies.first != NULL;
+}
+
+static int timeout(const struct gv_node *node)
+{
+    gv_time_ms now = loop_now();
+    gv_time_ms due = core_deadline(node->core);
+
+    if (deltas_ready(&node->deltas))
+        return 0;
+    if (node->poll_due < due)
+        due = node->poll_due;
+    if (write_pending(node) && pace_due(&node->pace) < due)
+        due = pace_due(&node->pace);
+    if (!outbox_empty(&node->outbox) && now + OUTBOX_RETRY_MS < due)
+        due = now + OUTBOX_RETRY_MS;
+    return due <= now ? 0 : (int)(due - now);
+}
+
+static void take_frame(struct gv_node *node, const struct net_event *got)
+{
+    struct message message;
+    struct event event = {.link = got->link};
+
+    event.code = frame_decode(got->frame, got->size, &message);
+    if (event.code == GV_OK) {
+        event.kind = EVENT_MESSAGE;
+        event.as.message.message = &message;
+        event.as.message.frame_size = got->size;
+    } else {
+        event.kind = EVENT_BAD_FRAME;
+        event.reason = "a frame that does not follow the protocol";
+    }
+    loop_feed(node, &event);
+}
+
+static void take_net_event(struct gv_node *node, const struct net_event *got)
+{
+    struct event event = {.link = got->link};
+
+    switch (got->kind) {
+    case NET_UP:
+        event.kind = EVENT_LINK_UP;
+        loop_feed(node, &event);
+        break;
+    case NET_DOWN:
+        outbox_drop(&node->outbox, got->link);
+        event.kind = EVENT_LINK_DOWN;
+        event.reason = got->reason;
+        loop_feed(node, &event);
+        break;
+    case NET_FRAME:
+        take_frame(node, got);
+        break;
+    }
+}
+
+static void take_net_events(struct gv_node *node)
+{
+    struct net_event got;
+
+    for (int i = 0; i < LOOP_FRAMES_MAX && net_next(node->net, &got); i++)
+        take_net_event(node, &got);
+}
+
+static void take_time(struct gv_node *node)
+{
+    struct event tick = {.kind = EVENT_TICK};
+
+    if (loop_now() >= core_deadline(node->core))
+        loop_feed(node, &tick);
+}
+
+/* A checkpoint by the node while another program does one could meet a bug
+ * of SQLite before 3.51.3 (the log reset twice); so only in silence. */
+static void checkpoint(struct gv_node *node)
+{
+    if (!node->checkpoint_wanted || write_pending(node) ||
+        node->deltas.first != NULL ||
+        store_wal_frames(node->store) < LOOP_CHECKPOINT_FRAMES ||
+        !pace_quiet(&node->pace, loop_now(), LOOP_CHECKPOINT_QUIET_MS))
+        return;
+    if (store_checkpoint(node->store) == GV_OK)
+        node->checkpoint_wanted = false;
+}
+
+static void take_commits(struct gv_node *node)
+{
+    gv_time_ms now = loop_now();
+    bool woken = watch_drain(&node->watch);
+    bool due = now >= node->poll_due;
+
+    if (due) {
+        node->poll_due = now + LOOP_POLL_MS;
+        deltas_expire(node);
+        checkpoint(node);
+    }
+    if (woken || due)
+        loop_poll_store(node, now);
+    /* Beginning a transaction looks whether it is still the same file. */
+    if (node->watch.replaced) {
+        node->watch.replaced = false;
+        node->write_wanted = true;
+    }
+}
+
+static void write_if_due(struct gv_node *node)
+{
+    if (write_pending(node) && loop_now() >= pace_due(&node->pace))
+        writes_turn(node);
+}
+
+static void wait(struct gv_node *node)
+{
+    struct pollfd fds[3 + CONTROL_FDS_MAX] = {
+        {.fd = node->stop_fd, .events = POLLIN},
+        {.fd = node->watch.fd, .events = POLLIN},
+        {.fd = node->watch.timer, .events = POLLIN},
+    };
+    size_t count = 3 + control_poll(node->control, fds + 3);
+
+    net_wait(node->net, fds, count, timeout(node));
+    if (fds[0].revents != 0)
+        node->stopping = true;
+    control_serve(node->control, fds + 3, count - 3);
+}
+
+void loop_run(struct gv_node *node)
+{
+    node->poll_due = loop_now();
+    node->write_wanted = true;
+    while (!node->stopping && node->end.code == GV_OK) {
+        wait(node);
+        take_commits(node);
+        take_net_events(node);
+        take_time(node);
+        write_if_due(node);
+        deltas_turn(node);
+        outbox_flush(&node->outbox, node->net);
+    }
+}

@@ -1,0 +1,86 @@
+/* What the rooms of a node share: its parts, and how work reaches the
+ * core. */
+#ifndef NODE_LOOP_H
+#define NODE_LOOP_H
+
+#include "base/log.h"
+#include "core/core.h"
+#include "net/net.h"
+#include "node/applies.h"
+#include "node/config.h"
+#include "node/control.h"
+#include "node/deltas.h"
+#include "node/outbox.h"
+#include "node/pace.h"
+#include "node/refusals.h"
+#include "node/watch.h"
+#include "store/store.h"
+
+/* Events that wait for the step in which they arose to end. */
+struct finished {
+    struct event *items;
+    size_t first, count, capacity;
+};
+
+struct gv_node {
+    char *path; /* resolved */
+    const struct host *host;
+    struct log log;
+    struct config config;
+    struct store *store;
+    struct net *net;
+    struct core *core;
+    struct control *control;
+    struct watch watch;
+    struct pace pace;
+    struct applies applies;
+    struct deltas deltas;
+    struct outbox outbox;
+    struct refusals refusals;
+    struct finished finished;
+    int stop_fd; /* an eventfd: readable once node_stop() was called */
+    bool stopping;
+    bool write_wanted;       /* the journal may hold something */
+    bool schema_moved;       /* to be told to the core after the next commit */
+    bool checkpoint_wanted;  /* written since the last checkpoint */
+    gv_time_ms poll_due;     /* the next look without being woken */
+    struct gv_error trouble; /* why writing fails at present; code GV_OK */
+    unsigned trouble_count;  /* in a row */
+    struct gv_error end;     /* why the node cannot go on; code GV_OK */
+};
+
+/* Monotonic ms. */
+gv_time_ms loop_now(void);
+
+/* Run until the node is stopped or node->end is set. */
+void loop_run(struct gv_node *node);
+
+/* Give @event to the core, carry out the effects, and go on with the events
+ * that these bring, until none is left.  Fills in the times. */
+void loop_feed(struct gv_node *node, struct event *event);
+
+/* Have @event fed as soon as the present step has ended.  What it points to
+ * must live that long. */
+void loop_finish(struct gv_node *node, const struct event *event);
+
+/* The node cannot go on: node_run() returns this. */
+void loop_end(struct gv_node *node, const struct gv_error *why);
+
+/* Ask the store what others did, and remember what follows from it.  @since:
+ * the earliest moment at which a commit found now can have happened. */
+void loop_poll_store(struct gv_node *node, gv_time_ms since);
+
+/* effects.c: carry out what a step asked for. */
+void effects_carry_out(struct gv_node *node, const struct effects *effects);
+
+/* writes.c: one transaction that seals and applies, then its events. */
+void writes_turn(struct gv_node *node);
+
+/* Tell the core of what store_track() sealed, as of an interval too long for
+ * a NEWS. */
+void writes_tell_sealed(struct gv_node *node);
+
+/* requests.c: the answer to one line from the control socket, to be freed. */
+char *requests_answer(void *node, const char *line, size_t size);
+
+#endif

@@ -1,0 +1,53 @@
+#include "node/pace.h"
+
+/* Longer ago than anything that is compared with it, and far from the end of
+ * the range. */
+#define PACE_LONG_AGO (INT64_MIN / 2)
+
+void pace_init(struct pace *pace)
+{
+    pace->last_commit = PACE_LONG_AGO;
+    pace->last_write = PACE_LONG_AGO;
+    pace->not_before = PACE_LONG_AGO;
+    pace->crowd = false;
+}
+
+void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now)
+{
+    pace->crowd = since - pace->last_commit <= PACE_CROWD_MS;
+    pace->last_commit = now;
+}
+
+void pace_wrote(struct pace *pace, gv_time_ms now, int wal_frames)
+{
+    pace->last_write = now;
+    /* One more, because a clock of whole milliseconds may be about to turn. */
+    if (wal_frames >= PACE_WAL_FRAMES)
+        pace_wait(pace, now, PACE_WAL_GAP_MS + 1);
+}
+
+void pace_wait(struct pace *pace, gv_time_ms now, gv_time_ms ms)
+{
+    if (now + ms > pace->not_before)
+        pace->not_before = now + ms;
+}
+
+gv_time_ms pace_due(const struct pace *pace)
+{
+    gv_time_ms due = pace->not_before;
+
+    if (pace->crowd) {
+        gv_time_ms turn = pace->last_write + PACE_CROWD_INTERVAL_MS;
+        gv_time_ms over = pace->last_commit + PACE_CROWD_MS + 1;
+        gv_time_ms first = turn < over ? turn : over;
+
+        if (first > due)
+            due = first;
+    }
+    return due;
+}
+
+bool pace_quiet(const struct pace *pace, gv_time_ms now, gv_time_ms ms)
+{
+    return now - pace->last_commit >= ms;
+}

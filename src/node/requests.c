@@ -1,0 +1,103 @@
+/* What can be asked through the control socket:
+ *
+ *     {"op": "status"}               what `grapevine status --json` prints
+ *     {"op": "verify"}               {"ok", "rows", "records", "findings", …}
+ *     {"op": "track", "table": "t"}  {"notes": "…"}
+ *     {"op": "stop"}                 {"stopping": true}
+ *
+ * An error is {"error": {"code", "what", "meaning", "remedy"}}. */
+#include "node/loop.h"
+#include "node/status.h"
+
+#include <string.h>
+
+static json_t *ask_status(struct gv_node *node, const json_t *request,
+                          struct gv_error *error)
+{
+    (void)request;
+    return status_of_node(node, error);
+}
+
+static json_t *ask_verify(struct gv_node *node, const json_t *request,
+                          struct gv_error *error)
+{
+    (void)request;
+    return status_of_verify(node->store, error);
+}
+
+static json_t *ask_track(struct gv_node *node, const json_t *request,
+                         struct gv_error *error)
+{
+    const char *table = json_string_value(json_object_get(request, "table"));
+    struct buffer notes;
+    json_t *answer = NULL;
+
+    if (table == NULL) {
+        error_set(error, GV_EINVAL, "The request names no table.");
+        return NULL;
+    }
+    buffer_init(&notes, CONTROL_LINE_MAX);
+    if (store_track(node->store, table, &notes, error) == GV_OK) {
+        answer = json_pack("{s:s%}", "notes",
+                           notes.size > 0 ? (const char *)notes.data : "",
+                           notes.size);
+        node->write_wanted = true;
+        node->schema_moved = true;
+        writes_tell_sealed(node);
+        log_line(&node->log, GV_LOG_INFO, "tracking %s", table);
+    }
+    buffer_close(&notes);
+    return answer;
+}
+
+static json_t *ask_stop(struct gv_node *node, const json_t *request,
+                        struct gv_error *error)
+{
+    (void)request;
+    (void)error;
+    node->stopping = true;
+    return json_pack("{s:b}", "stopping", 1);
+}
+
+static const struct {
+    const char *op;
+    json_t *(*ask)(struct gv_node *node, const json_t *request,
+                   struct gv_error *error);
+} operations[] = {
+    {"status", ask_status},
+    {"verify", ask_verify},
+    {"track", ask_track},
+    {"stop", ask_stop},
+};
+
+static json_t *ask(struct gv_node *node, const json_t *request,
+                   struct gv_error *error)
+{
+    const char *op = json_string_value(json_object_get(request, "op"));
+
+    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
+        if (op != NULL && strcmp(op, operations[i].op) == 0)
+            return operations[i].ask(node, request, error);
+    }
+    error_set(error, GV_EINVAL, "The request is not one that is known.");
+    error_meaning(error, "A request is a line such as {\"op\": \"status\"}; "
+                         "there are status, verify, track and stop.");
+    return NULL;
+}
+
+char *requests_answer(void *context, const char *line, size_t size)
+{
+    struct gv_node *node = context;
+    struct gv_error error = {0};
+    json_error_t syntax;
+    json_t *request = json_loadb(line, size, 0, &syntax);
+    json_t *answer = ask(node, request, &error);
+    char *text;
+
+    if (answer == NULL)
+        answer = json_pack("{s:o}", "error", status_of_error(&error));
+    text = json_dumps(answer, JSON_COMPACT);
+    json_decref(answer);
+    json_decref(request);
+    return text;
+}

@@ -1,0 +1,347 @@
+#include "node/status.h"
+
+#include "node/loop.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Versions and counts that may exceed 2^53 travel as decimal text. */
+static json_t *decimal(uint64_t number)
+{
+    return json_sprintf("%" PRIu64, number);
+}
+
+/* Names come from peers and from files: what is not UTF-8 is replaced, so
+ * that the answer is always JSON. */
+static json_t *text(const char *bytes)
+{
+    json_t *string = json_string(bytes);
+
+    if (string == NULL) {
+        char copy[1024];
+        size_t size = 0;
+
+        for (; bytes[size] != '\0' && size + 1 < sizeof copy; size++)
+            copy[size] = (unsigned char)bytes[size] < 128 ? bytes[size] : '?';
+        copy[size] = '\0';
+        string = json_string(copy);
+    }
+    return string;
+}
+
+static json_t *site_text(const struct site *site)
+{
+    char hex[33];
+
+    site_format(site, hex);
+    return json_string(hex);
+}
+
+static json_t *vv_object(const struct vv *vv)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < vv->count; i++) {
+        char hex[33];
+
+        site_format(&vv->entries[i].site, hex);
+        json_object_set_new(object, hex, decimal(vv->entries[i].version));
+    }
+    return object;
+}
+
+static json_t *tables_array(const struct store_status *status)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < status->table_count; i++) {
+        const struct store_table_status *table = &status->tables[i];
+        json_t *item = json_object();
+
+        json_object_set_new(item, "name", text(table->name));
+        if (strcmp(table->name, table->wire) != 0)
+            json_object_set_new(item, "wire", text(table->wire));
+        json_object_set_new(item, "rows", json_integer(table->rows));
+        json_object_set_new(item, "deleted", json_integer(table->deleted));
+        json_object_set_new(item, "null_keys", json_integer(table->null_keys));
+        if (table->fault != NULL)
+            json_object_set_new(item, "fault", text(table->fault));
+        json_array_append_new(array, item);
+    }
+    return array;
+}
+
+static json_t *warnings_array(const struct store_status *status)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < status->table_count; i++) {
+        const struct store_table_status *table = &status->tables[i];
+
+        if (table->fault != NULL)
+            json_array_append_new(
+                array, json_sprintf("%s is not shared at present: %s",
+                                    table->name, table->fault));
+        if (table->null_keys > 0)
+            json_array_append_new(
+                array,
+                json_sprintf("%s has %" PRId64 " row%s with NULL in the key; "
+                             "such rows stay in this file",
+                             table->name, table->null_keys,
+                             table->null_keys == 1 ? "" : "s"));
+    }
+    return array;
+}
+
+json_t *status_of_store(struct store *store, struct gv_error *error)
+{
+    struct store_status status;
+    struct hash128 fingerprint = store_fingerprint(store);
+    json_t *json;
+
+    if (store_status(store, &status, error) != GV_OK)
+        return NULL;
+    json = json_object();
+    if (status.tracked)
+        json_object_set_new(json, "site", site_text(&status.site));
+    else
+        json_object_set_new(json, "site", json_string(""));
+    json_object_set_new(json, "name", json_string(""));
+    json_object_set_new(json, "mesh", text(status.mesh));
+    json_object_set_new(json, "running", json_false());
+    json_object_set_new(json, "vv", vv_object(store_vv(store)));
+    json_object_set_new(json, "fingerprint",
+                        json_sprintf("%016" PRIx64 "%016" PRIx64,
+                                     fingerprint.high, fingerprint.low));
+    json_object_set_new(json, "journal", json_integer(status.journal));
+    json_object_set_new(json, "parked", json_integer(status.parked));
+    json_object_set_new(json, "tables", tables_array(&status));
+    json_object_set_new(json, "warnings", warnings_array(&status));
+    store_status_close(&status);
+    return json;
+}
+
+static const char *state_name(enum link_state state)
+{
+    switch (state) {
+    case LINK_WAITING:
+        return "waiting";
+    case LINK_CONNECTING:
+        return "connecting";
+    case LINK_GREETING:
+        return "greeting";
+    case LINK_UP:
+        return "up";
+    case LINK_REFUSED:
+        return "refused";
+    }
+    return "unknown";
+}
+
+static json_t *link_object(const struct gv_node *node,
+                           const struct link_info *info)
+{
+    static const struct site nobody;
+    uint64_t sent = 0, received = 0;
+    json_t *object = json_object();
+
+    if (info->link != 0)
+        net_traffic(node->net, info->link, &sent, &received);
+    json_object_set_new(object, "endpoint", text(info->endpoint));
+    json_object_set_new(object, "dialled", json_boolean(info->dialled));
+    json_object_set_new(object, "name", text(info->name));
+    json_object_set_new(object, "site",
+                        site_equal(&info->site, &nobody)
+                            ? json_string("")
+                            : site_text(&info->site));
+    json_object_set_new(object, "state", json_string(state_name(info->state)));
+    json_object_set_new(object, "lag_ms", json_integer(info->lag_ms));
+    json_object_set_new(object, "sent_bytes", json_integer((json_int_t)sent));
+    json_object_set_new(object, "received_bytes",
+                        json_integer((json_int_t)received));
+    json_object_set_new(object, "refused", json_boolean(info->refused));
+    json_object_set_new(object, "diverged", json_boolean(info->diverged));
+    json_object_set_new(object, "schema_differs",
+                        json_boolean(info->schema_differs));
+    if (info->reason != NULL && info->reason[0] != '\0')
+        json_object_set_new(object, "reason", text(info->reason));
+    return object;
+}
+
+static void warn_of_link(json_t *warnings, const struct link_info *info)
+{
+    const char *name = info->name[0] != '\0' ? info->name : info->endpoint;
+
+    if (info->diverged)
+        json_array_append_new(
+            warnings,
+            json_sprintf("%s has the same vector and another fingerprint: "
+                         "run grapevine verify on both",
+                         name));
+    if (info->state == LINK_REFUSED)
+        json_array_append_new(warnings,
+                              json_sprintf("the link with %s is refused: %s",
+                                           name, info->reason));
+}
+
+static json_t *links_array(const struct gv_node *node, json_t *warnings)
+{
+    json_t *array = json_array();
+    size_t count = core_link_count(node->core);
+
+    for (size_t i = 0; i < count; i++) {
+        struct link_info info;
+
+        core_link_info(node->core, i, loop_now(), &info);
+        json_array_append_new(array, link_object(node, &info));
+        warn_of_link(warnings, &info);
+    }
+    return array;
+}
+
+static json_t *counters_object(const struct core_counters *counters)
+{
+    json_t *object = json_object();
+
+#define COUNTER(name)                                                         \
+    json_object_set_new(object, #name,                                        \
+                        json_integer((json_int_t)counters->name))
+    COUNTER(news_sent);
+    COUNTER(news_received);
+    COUNTER(news_applied);
+    COUNTER(news_duplicate);
+    COUNTER(news_early);
+    COUNTER(news_refused);
+    COUNTER(forks);
+    COUNTER(wants_sent);
+    COUNTER(wants_received);
+    COUNTER(deltas_applied);
+    COUNTER(deltas_refused);
+    COUNTER(delta_bytes_sent);
+    COUNTER(delta_bytes_received);
+    COUNTER(bad_messages);
+    COUNTER(divergences);
+#undef COUNTER
+    return object;
+}
+
+json_t *status_of_error(const struct gv_error *error)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "code", json_integer(error->code));
+    json_object_set_new(object, "what", text(error->what));
+    json_object_set_new(object, "meaning", text(error->meaning));
+    json_object_set_new(object, "remedy", text(error->remedy));
+    return object;
+}
+
+static void read_text(const json_t *json, const char *key, char *to,
+                      size_t size)
+{
+    const char *value = json_string_value(json_object_get(json, key));
+
+    snprintf(to, size, "%s", value != NULL ? value : "");
+}
+
+void status_read_error(const json_t *json, struct gv_error *error)
+{
+    error->code = (int)json_integer_value(json_object_get(json, "code"));
+    read_text(json, "what", error->what, sizeof error->what);
+    read_text(json, "meaning", error->meaning, sizeof error->meaning);
+    read_text(json, "remedy", error->remedy, sizeof error->remedy);
+}
+
+static json_t *refusals_array(struct gv_node *node)
+{
+    json_t *array = json_array();
+
+    refusals_prune(&node->refusals, core_vv(node->core));
+    for (size_t i = 0; i < node->refusals.count; i++) {
+        const struct refusal *refusal = &node->refusals.items[i];
+        json_t *item = json_object();
+
+        json_object_set_new(item, "from", text(refusal->from));
+        json_object_set_new(item, "why", status_of_error(&refusal->why));
+        json_object_set_new(item, "count",
+                            json_integer((json_int_t)refusal->count));
+        json_object_set_new(item, "last_ms", json_integer(refusal->last));
+        json_array_append_new(array, item);
+    }
+    return array;
+}
+
+static void warn_of_node(struct gv_node *node, json_t *warnings)
+{
+    if (node->trouble.code != GV_OK)
+        json_array_append_new(warnings, text(node->trouble.what));
+    if (node->watch.fd < 0)
+        json_array_append_new(
+            warnings, json_string("the system gave no file watch: changes "
+                                  "are noticed once a second"));
+    for (size_t i = 0; i < node->refusals.count; i++)
+        json_array_append_new(warnings,
+                              json_sprintf("refused %s: %s",
+                                           node->refusals.items[i].from,
+                                           node->refusals.items[i].why.what));
+}
+
+json_t *status_of_node(struct gv_node *node, struct gv_error *error)
+{
+    json_t *json = status_of_store(node->store, error);
+    const char *endpoint = net_endpoint(node->net);
+    json_t *warnings;
+
+    if (json == NULL)
+        return NULL;
+    warnings = json_object_get(json, "warnings");
+    json_object_set_new(json, "name", text(node->config.name));
+    json_object_set_new(json, "running", json_true());
+    json_object_set_new(json, "pid", json_integer(getpid()));
+    json_object_set_new(json, "endpoint",
+                        endpoint != NULL ? text(endpoint) : json_null());
+    json_object_set_new(json, "links", links_array(node, warnings));
+    json_object_set_new(json, "counters",
+                        counters_object(core_counters(node->core)));
+    json_object_set_new(json, "refusals", refusals_array(node));
+    warn_of_node(node, warnings);
+    return json;
+}
+
+static void take_finding(void *context, const struct store_finding *finding)
+{
+    json_t *array = context;
+    json_t *item;
+
+    if (json_array_size(array) == STATUS_FINDINGS_MAX)
+        return;
+    item = json_object();
+    json_object_set_new(item, "table", text(finding->table));
+    json_object_set_new(item, "key", text(finding->key));
+    json_object_set_new(item, "finding", text(finding->text));
+    json_array_append_new(array, item);
+}
+
+json_t *status_of_verify(struct store *store, struct gv_error *error)
+{
+    struct store_verified verified = {0};
+    json_t *findings = json_array();
+    json_t *json;
+
+    if (store_verify(store, take_finding, findings, &verified, error) !=
+        GV_OK) {
+        json_decref(findings);
+        return NULL;
+    }
+    json = json_object();
+    json_object_set_new(json, "ok", json_boolean(verified.findings == 0));
+    json_object_set_new(json, "rows", json_integer((json_int_t)verified.rows));
+    json_object_set_new(json, "records",
+                        json_integer((json_int_t)verified.records));
+    json_object_set_new(json, "finding_count",
+                        json_integer((json_int_t)verified.findings));
+    json_object_set_new(json, "findings", findings);
+    return json;
+}
