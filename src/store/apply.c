@@ -24,7 +24,6 @@ struct stream_table {
     size_t column_count;
     char **columns; /* wire names */
     uint16_t *bits; /* our bit of each bit of the stream; 0: not here */
-    bool same_bits; /* all of them are equal */
 };
 
 struct apply {
@@ -42,6 +41,7 @@ struct apply {
     struct stream_site *sites;
     struct stream_table *tables;
     size_t site_count, table_count;
+    bool fired; /* triggers were on: ours wrote to the journal */
 };
 
 static void apply_close(struct apply *apply)
@@ -125,8 +125,14 @@ static int define_site(struct apply *apply, const struct site *site)
         defined->to = vv_get(apply->claim, site);
     }
     rc = site_number(apply->store, site, &defined->number);
-    apply->site_count += rc == GV_OK;
-    return rc;
+    if (rc != GV_OK)
+        return rc;
+    /* Two numbers for one site could give one row the same dot twice. */
+    for (size_t i = 0; i < apply->site_count; i++)
+        if (apply->sites[i].number == defined->number)
+            return malformed(apply, "a site named twice");
+    apply->site_count++;
+    return GV_OK;
 }
 
 static char *name_dup(const char *name, size_t size)
@@ -148,16 +154,16 @@ static uint16_t bit_named(const struct store_table *table, const char *wire)
     return 0;
 }
 
-static int define_columns(struct stream_table *defined,
+static int define_columns(struct apply *apply, struct stream_table *defined,
                           struct stream_item *item)
 {
     size_t count = item->as.table.column_count;
+    uint64_t named[ROW_WORDS_MAX] = {0};
 
     defined->columns = calloc(count + 1, sizeof *defined->columns);
     defined->bits = calloc(count + 1, sizeof *defined->bits);
     if (defined->columns == NULL || defined->bits == NULL)
         return GV_ENOMEM;
-    defined->same_bits = true;
     for (size_t i = 0; i < count; i++) {
         const char *name;
         size_t size;
@@ -168,7 +174,11 @@ static int define_columns(struct stream_table *defined,
         if (defined->columns[i] == NULL)
             return GV_ENOMEM;
         defined->bits[i + 1] = bit_named(defined->table, defined->columns[i]);
-        defined->same_bits &= defined->bits[i + 1] == i + 1;
+        if (defined->bits[i + 1] == 0)
+            continue;
+        if (mask_get(named, defined->bits[i + 1]))
+            return malformed(apply, "a column named twice");
+        mask_set(named, defined->bits[i + 1]);
     }
     return GV_OK;
 }
@@ -187,7 +197,8 @@ static int define_table(struct apply *apply, struct stream_item *item)
         .table = schema_by_wire(apply->store, item->as.table.name,
                                 item->as.table.name_size),
     };
-    return defined->name == NULL ? GV_ENOMEM : define_columns(defined, item);
+    return defined->name == NULL ? GV_ENOMEM
+                                 : define_columns(apply, defined, item);
 }
 
 static int no_table(struct apply *apply, const struct stream_table *from)
@@ -382,6 +393,12 @@ static int write_user_row(struct apply *apply, struct store_table *table,
     uint64_t written[ROW_WORDS_MAX];
     int rc;
 
+    if (table->fires) {
+        triggers_fire(store, true);
+        apply->fired = true;
+    } else {
+        triggers_fire(store, false);
+    }
     if (store->space.row.causal_length % 2 == 0)
         return was_alive ? user_delete(store, table, key) : GV_OK;
     memcpy(written, change->won, table->words * sizeof *written);
@@ -494,8 +511,8 @@ static int apply_row(struct apply *apply, struct stream_item *item)
 static int apply_items(struct apply *apply)
 {
     struct stream_item item;
-    const uint8_t *bytes;
-    size_t size;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
     int rc;
 
     while ((rc = next_item(apply, &bytes, &size)) > 0) {
@@ -529,6 +546,9 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
     buffer_init(&apply->item, STREAM_ITEM_SIZE_MAX);
     if (rc == GV_OK)
         rc = apply_items(apply);
+    triggers_fire(store, false);
+    if (rc == GV_OK && apply->fired)
+        rc = sql_finish(store->journal_clear);
     if (rc == GV_OK)
         rc = claim(apply);
     if (rc == GV_OK)

@@ -55,9 +55,11 @@ struct store_table {
     enum affinity *key_affinities;
     size_t column_count;
     struct store_column *columns;
-    size_t words;    /* of this table's masks */
-    uint16_t *order; /* column indexes by ascending wire name */
-    char *fault;     /* why it cannot be read or written now, or NULL */
+    size_t words;      /* of this table's masks */
+    uint16_t *order;   /* column indexes by ascending wire name */
+    char *fault;       /* why it cannot be read or written now, or NULL */
+    bool has_triggers; /* of the application's own */
+    bool fires;        /* they fire on apply: they write untracked tables */
 
     /* Prepared when first needed. */
     sqlite3_stmt *row_find, *row_insert, *row_update;
@@ -119,6 +121,7 @@ struct store {
     bool wal;
     bool joined; /* our tables are there */
     bool in_transaction;
+    bool firing;     /* triggers are on, see triggers.c */
     int64_t changes; /* rows written by this connection when it began */
     uint64_t mark;   /* the commit mark of our last transaction */
     uint64_t next_mark;
@@ -196,14 +199,24 @@ struct store_table *schema_by_wire(const struct store *store, const char *wire,
 /* Write a table's registration: gv_table, gv_col, gv_row_N, triggers. */
 int schema_register(struct store *store, const char *local,
                     struct gv_error *error);
-/* The trigger's text; @which is one of "ikud".  sqlite3_free() it. */
-char *schema_trigger_sql(const struct store_table *table, char which);
-/* Mark all rows of @table as changed. */
-int schema_journal_all(struct store *store, const struct store_table *table);
 /* A table as SQLite describes it now, with no registration (track.c). */
 int schema_describe(struct store *store, const char *local,
                     struct store_table **table, struct gv_error *error);
 void table_free(struct store_table *table);
+
+/* triggers.c */
+
+/* The trigger's text; @which is one of "ikud".  sqlite3_free() it. */
+char *trigger_sql(const struct store_table *table, char which);
+/* Put @table's triggers right.  Where one was missing, writes may have gone
+ * by: every row that is there is looked at again. */
+int triggers_mend(struct store *store, struct store_table *table);
+/* Mark all rows of @table as changed. */
+int triggers_journal_all(struct store *store, const struct store_table *table);
+/* Find out which tables' own triggers fire on apply. */
+int triggers_judge(struct store *store);
+/* Let triggers fire on this connection, or not. */
+void triggers_fire(struct store *store, bool on);
 
 /* state.c: the state of a row <-> bytes, and its hash */
 

@@ -273,6 +273,30 @@ static int clean_directory(struct store *store)
     return rc;
 }
 
+/* A file that is damaged is not written to, and spreads nothing. */
+static int check_pages(struct store *store, struct gv_error *error)
+{
+    sqlite3_stmt *check;
+    int rc = sql_prepare(store->db, &check, "PRAGMA main.quick_check(1)");
+
+    if (rc == GV_OK && (rc = sql_step(check)) > 0) {
+        const char *text = (const char *)sqlite3_column_text(check, 0);
+
+        rc = text != NULL && strcmp(text, "ok") == 0 ? GV_OK : GV_ECORRUPT;
+        if (rc != GV_OK) {
+            error_set(error, rc, "%s is damaged: %s.", store->path,
+                      text == NULL ? "unreadable" : text);
+            error_meaning(error, "SQLite finds pages of the file that do not"
+                                 " fit together; nothing was changed.");
+            error_remedy(error, "Put a copy aside, then restore the file from"
+                                " a backup or a peer's file; 'sqlite3 FILE"
+                                " .recover' may save what only it has.");
+        }
+    }
+    sqlite3_finalize(check);
+    return rc;
+}
+
 /* Load what a joined file holds; with the right to write, also look at its
  * identity and put the triggers right. */
 static int load(struct store *store, struct gv_error *error)
@@ -280,6 +304,9 @@ static int load(struct store *store, struct gv_error *error)
     bool may_write = store->mode == STORE_WRITE;
     int rc = check_format(store, error);
 
+    if (rc != GV_OK)
+        return rc;
+    rc = may_write ? check_pages(store, error) : GV_OK;
     if (rc != GV_OK)
         return rc;
     rc = prepare_joined(store);

@@ -1,5 +1,5 @@
-/* Our tables, the tracked tables as they are registered and as SQLite
- * describes them now, and the triggers that join the two. */
+/* Our tables, and the tracked tables as they are registered and as SQLite
+ * describes them now. */
 #include "store/internal.h"
 
 #include "base/assert.h"
@@ -388,158 +388,6 @@ int schema_register(struct store *store, const char *local,
     return schema_refresh(store, true, error);
 }
 
-/* Triggers */
-
-/* "k1,k2" or "new."a",new."b"" */
-static char *key_list(const struct store_table *table, const char *row)
-{
-    sqlite3_str *text = sqlite3_str_new(NULL);
-
-    for (size_t i = 0; i < table->key_count; i++) {
-        const char *comma = i == 0 ? "" : ",";
-
-        if (row == NULL)
-            sqlite3_str_appendf(text, "%sk%d", comma, (int)i + 1);
-        else
-            sqlite3_str_appendf(text, "%s%s.\"%w\"", comma, row,
-                                table->keys[i]);
-    }
-    return sqlite3_str_finish(text);
-}
-
-/* Never UPDATE OF: it does not see SET rowid = ….  BINARY, because the
- * column's own collation may call two keys equal that are not. */
-static char *key_moved(const struct store_table *table)
-{
-    sqlite3_str *text = sqlite3_str_new(NULL);
-
-    for (size_t i = 0; i < table->key_count; i++)
-        sqlite3_str_appendf(
-            text, "%sold.\"%w\" IS NOT new.\"%w\" COLLATE BINARY",
-            i == 0 ? "" : " OR ", table->keys[i], table->keys[i]);
-    return sqlite3_str_finish(text);
-}
-
-char *schema_trigger_sql(const struct store_table *table, char which)
-{
-    const char *event = which == 'i'   ? "INSERT"
-                        : which == 'd' ? "DELETE"
-                                       : "UPDATE";
-    const char *row = which == 'i' || which == 'u' ? "new" : "old";
-    char *when = NULL, *keys = key_list(table, NULL);
-    char *values = key_list(table, row), *sql = NULL;
-
-    if (which == 'k') {
-        char *moved = key_moved(table);
-
-        when = sqlite3_mprintf(" WHEN %s", moved);
-        sqlite3_free(moved);
-    }
-    if (keys != NULL && values != NULL && (which != 'k' || when != NULL))
-        sql = sqlite3_mprintf(
-            "CREATE TRIGGER \"gv_%lld_%c\" AFTER %s ON \"%w\"%s BEGIN"
-            " INSERT INTO gv_journal(tbl,ms,%s) VALUES(%lld,"
-            "CAST((julianday('now')-2440587.5)*86400000 AS INTEGER),%s);"
-            " END",
-            (long long)table->id, which, event, table->local,
-            when == NULL ? "" : when, keys, (long long)table->id, values);
-    sqlite3_free(when);
-    sqlite3_free(keys);
-    sqlite3_free(values);
-    return sql;
-}
-
-static const char trigger_kinds[] = "ikud";
-
-enum triggers_found {
-    TRIGGERS_RIGHT,
-    TRIGGERS_OLDER, /* an application's younger ones run before ours */
-    TRIGGERS_MISSING
-};
-
-static int triggers_look(struct store *store, const struct store_table *table,
-                         enum triggers_found *found)
-{
-    sqlite3_stmt *list;
-    size_t right = 0;
-    int rc = sql_prepare(store->db, &list,
-                         "SELECT name,sql FROM main.sqlite_schema WHERE"
-                         " type='trigger' AND tbl_name=%Q COLLATE NOCASE"
-                         " ORDER BY rowid",
-                         table->local);
-
-    *found = TRIGGERS_RIGHT;
-    while (rc == GV_OK && (rc = sql_step(list)) > 0) {
-        const char *sql = (const char *)sqlite3_column_text(list, 1);
-        bool ours = false;
-
-        for (size_t i = 0; i < 4 && !ours; i++) {
-            char *text = schema_trigger_sql(table, trigger_kinds[i]);
-
-            ours = text != NULL && strcmp(text, sql) == 0;
-            sqlite3_free(text);
-        }
-        right += ours;
-        if (!ours && right > 0)
-            *found = TRIGGERS_OLDER;
-        rc = GV_OK;
-    }
-    sqlite3_finalize(list);
-    if (right < 4)
-        *found = TRIGGERS_MISSING;
-    return rc;
-}
-
-static int triggers_make(struct store *store, const struct store_table *table)
-{
-    int rc = GV_OK;
-
-    for (size_t i = 0; i < 4 && rc == GV_OK; i++) {
-        char *sql = schema_trigger_sql(table, trigger_kinds[i]);
-
-        rc = sql == NULL
-                 ? GV_ENOMEM
-                 : sql_run(store->db, "DROP TRIGGER IF EXISTS \"gv_%lld_%c\"",
-                           (long long)table->id, trigger_kinds[i]);
-        if (rc == GV_OK)
-            rc = sql_run(store->db, "%s", sql);
-        sqlite3_free(sql);
-    }
-    return rc;
-}
-
-int schema_journal_all(struct store *store, const struct store_table *table)
-{
-    char *keys = key_list(table, NULL), *values = key_list(table, "t");
-    int rc = GV_ENOMEM;
-
-    if (keys != NULL && values != NULL)
-        rc = sql_run(store->db,
-                     "INSERT INTO gv_journal(tbl,ms,%s)"
-                     " SELECT %lld,%lld,%s FROM main.\"%w\" AS t",
-                     keys, (long long)table->id,
-                     (long long)store->host->wall(store->host->context),
-                     values, table->local);
-    sqlite3_free(keys);
-    sqlite3_free(values);
-    return rc;
-}
-
-/* Put the triggers right.  Where one was missing, writes may have gone by:
- * every row that is there is looked at again. */
-static int triggers_mend(struct store *store, const struct store_table *table)
-{
-    enum triggers_found found;
-    int rc = triggers_look(store, table, &found);
-
-    if (rc != GV_OK || found == TRIGGERS_RIGHT)
-        return rc;
-    rc = triggers_make(store, table);
-    if (rc == GV_OK && found == TRIGGERS_MISSING)
-        rc = schema_journal_all(store, table);
-    return rc;
-}
-
 /* Loading */
 
 static int compare_wire(const void *a, const void *b, void *context)
@@ -764,6 +612,8 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
         schema_close(store);
         rc = load_tables(store, may_write);
     }
+    if (rc == GV_OK)
+        rc = triggers_judge(store);
     if (rc == GV_OK)
         rc = sql_number(store->db, &store->schema_version,
                         "PRAGMA main.schema_version");

@@ -266,6 +266,30 @@ static void warn_of_numbers(struct buffer *notes, const char *table)
     sqlite3_free(text);
 }
 
+static void warn_of_triggers(struct store *store, struct buffer *notes,
+                             const char *local)
+{
+    const struct store_table *table =
+        schema_by_wire(store, local, strlen(local));
+    char *text;
+
+    if (table == NULL || !table->has_triggers)
+        return;
+    text = table->fires
+               ? sqlite3_mprintf("The triggers of '%s' fire for changes from"
+                                 " peers too: they write untracked tables"
+                                 " alone.",
+                                 local)
+               : sqlite3_mprintf("warning: the triggers of '%s' do not fire"
+                                 " for changes from peers, because they write"
+                                 " tracked tables; what they write where the"
+                                 " change is made comes by itself.",
+                                 local);
+    if (text != NULL)
+        note(notes, text);
+    sqlite3_free(text);
+}
+
 /* Inside the transaction: register, then publish what is there. */
 static int register_and_publish(struct store *store, const char *local,
                                 struct gv_error *error)
@@ -350,6 +374,8 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
         sqlite3_free(text);
         if (warn && !tracked)
             warn_of_numbers(notes, local);
+        if (!tracked)
+            warn_of_triggers(store, notes, local);
     }
     free(local);
     return rc;

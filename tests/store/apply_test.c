@@ -2,6 +2,7 @@
 
 #include "core/clock.h"
 #include "wire/frame.h"
+#include "wire/stream.h"
 
 #define CONTACTS "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
 
@@ -486,6 +487,90 @@ TEST(a_malformed_interval_changes_nothing)
     }
     CHECK_INT(apply_interval(&b, &sealed.interval, NULL), ==, GV_OK);
     check_equal(&a, &b);
+    end_pair(&a, &b);
+}
+
+TEST(triggers_that_feed_a_full_text_index_fire_on_apply)
+{
+    struct copy a, b;
+    const char *schema = "CREATE TABLE t(id TEXT PRIMARY KEY, a);"
+                         "CREATE VIRTUAL TABLE f USING fts5(id, a);"
+                         "CREATE TRIGGER f_i AFTER INSERT ON t BEGIN"
+                         " INSERT INTO f VALUES(new.id, new.a); END;"
+                         "CREATE TRIGGER f_u AFTER UPDATE OF a ON t BEGIN"
+                         " UPDATE f SET a = new.a WHERE id = new.id; END;"
+                         "CREATE TRIGGER f_d AFTER DELETE ON t BEGIN"
+                         " DELETE FROM f WHERE id = old.id; END;";
+
+    pair_with(&a, &b, schema);
+    sql(&a, "INSERT INTO t VALUES('x', 'quick fox'), ('y', 'slow dog')");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT id FROM f WHERE f MATCH 'fox'"), "x");
+    sql(&a, "UPDATE t SET a = 'quick cat' WHERE id = 'x';"
+            "DELETE FROM t WHERE id = 'y'");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||a) FROM f"), "xquick cat");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_journal"), "0");
+    check_equal(&a, &b);
+    end_pair(&a, &b);
+}
+
+TEST(triggers_that_write_a_tracked_table_do_not_fire_on_apply)
+{
+    struct copy a, b;
+    const char *schema =
+        "CREATE TABLE t(id TEXT PRIMARY KEY, a);"
+        "CREATE TABLE u(id TEXT PRIMARY KEY, n);"
+        "CREATE TABLE log(line);"
+        "CREATE TRIGGER l AFTER INSERT ON t BEGIN"
+        " INSERT INTO log VALUES(new.id); END;"
+        "CREATE TRIGGER c AFTER INSERT ON t BEGIN"
+        " INSERT INTO u VALUES(new.id, hex(randomblob(4))); END;";
+
+    copy_make(&a, "fire-a", schema);
+    copy_make(&b, "fire-b", schema);
+    track(&a, "t");
+    track(&a, "u");
+    track(&b, "t");
+    track(&b, "u");
+    sql(&a, "INSERT INTO t VALUES('x', 1)");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT n FROM u"), ask(&a, "SELECT n FROM u"));
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM log"), "0");
+    check_equal(&a, &b);
+    end_pair(&a, &b);
+}
+
+/* A site or a column that is named twice could give a row one dot twice. */
+TEST(names_given_twice_are_malformed)
+{
+    static const char *const columns[] = {"a", "a"};
+    struct copy a, b;
+    struct site site = {{1}};
+    struct vv_view none = {NULL, 0};
+
+    pair_with(&a, &b, CONTACTS);
+    for (int twice = 0; twice < 2; twice++) {
+        struct buffer stream, bytes;
+        struct interval interval = {.site = site, .from = 0, .to = 5};
+        struct gv_error error = {0};
+
+        buffer_init(&stream, 65536);
+        buffer_init(&bytes, 65536);
+        stream_write_site(&stream, &site);
+        if (twice == 0)
+            stream_write_site(&stream, &site);
+        stream_write_table(&stream, "t", columns, twice == 0 ? 1 : 2);
+        CHECK_INT(interval_encode(&site, 0, 5, none, stream.data, stream.size,
+                                  &bytes),
+                  ==, GV_OK);
+        interval.bytes = bytes.data;
+        interval.size = bytes.size;
+        CHECK_INT(apply_interval(&b, &interval, &error), ==, GV_EPROTO);
+        CHECK(strstr(error.what, "named twice") != NULL);
+        buffer_close(&stream);
+        buffer_close(&bytes);
+    }
     end_pair(&a, &b);
 }
 

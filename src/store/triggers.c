@@ -1,0 +1,266 @@
+/* Triggers: ours, which capture, and the application's, which fire on apply
+ * where that is safe.
+ *
+ * An application's triggers fire for a change that came from a peer only when
+ * all that the table's triggers write are untracked tables, such as a
+ * full-text index: what they write to a tracked table has been published by
+ * the site where the change was made.  SQLite turns triggers on and off for a
+ * connection as a whole, so ours fire along, and what they journal meanwhile
+ * is deleted in the same transaction (apply.c). */
+#include "store/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "k1,k2" or "new."a",new."b"" */
+static char *key_list(const struct store_table *table, const char *row)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    for (size_t i = 0; i < table->key_count; i++) {
+        const char *comma = i == 0 ? "" : ",";
+
+        if (row == NULL)
+            sqlite3_str_appendf(text, "%sk%d", comma, (int)i + 1);
+        else
+            sqlite3_str_appendf(text, "%s%s.\"%w\"", comma, row,
+                                table->keys[i]);
+    }
+    return sqlite3_str_finish(text);
+}
+
+/* Never UPDATE OF: it does not see SET rowid = ….  BINARY, because the
+ * column's own collation may call two keys equal that are not. */
+static char *key_moved(const struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(
+            text, "%sold.\"%w\" IS NOT new.\"%w\" COLLATE BINARY",
+            i == 0 ? "" : " OR ", table->keys[i], table->keys[i]);
+    return sqlite3_str_finish(text);
+}
+
+char *trigger_sql(const struct store_table *table, char which)
+{
+    const char *event = which == 'i'   ? "INSERT"
+                        : which == 'd' ? "DELETE"
+                                       : "UPDATE";
+    const char *row = which == 'i' || which == 'u' ? "new" : "old";
+    char *when = NULL, *keys = key_list(table, NULL);
+    char *values = key_list(table, row), *sql = NULL;
+
+    if (which == 'k') {
+        char *moved = key_moved(table);
+
+        when = sqlite3_mprintf(" WHEN %s", moved);
+        sqlite3_free(moved);
+    }
+    if (keys != NULL && values != NULL && (which != 'k' || when != NULL))
+        sql = sqlite3_mprintf(
+            "CREATE TRIGGER \"gv_%lld_%c\" AFTER %s ON \"%w\"%s BEGIN"
+            " INSERT INTO gv_journal(tbl,ms,%s) VALUES(%lld,"
+            "CAST((julianday('now')-2440587.5)*86400000 AS INTEGER),%s);"
+            " END",
+            (long long)table->id, which, event, table->local,
+            when == NULL ? "" : when, keys, (long long)table->id, values);
+    sqlite3_free(when);
+    sqlite3_free(keys);
+    sqlite3_free(values);
+    return sql;
+}
+
+static const char trigger_kinds[] = "ikud";
+
+enum triggers_found {
+    TRIGGERS_RIGHT,
+    TRIGGERS_OLDER, /* an application's younger ones run before ours */
+    TRIGGERS_MISSING
+};
+
+static int triggers_look(struct store *store, struct store_table *table,
+                         enum triggers_found *found)
+{
+    sqlite3_stmt *list;
+    size_t right = 0;
+    int rc = sql_prepare(store->db, &list,
+                         "SELECT name,sql FROM main.sqlite_schema WHERE"
+                         " type='trigger' AND tbl_name=%Q COLLATE NOCASE"
+                         " ORDER BY rowid",
+                         table->local);
+
+    *found = TRIGGERS_RIGHT;
+    while (rc == GV_OK && (rc = sql_step(list)) > 0) {
+        const char *sql = (const char *)sqlite3_column_text(list, 1);
+        bool ours = false;
+
+        for (size_t i = 0; i < 4 && !ours; i++) {
+            char *text = trigger_sql(table, trigger_kinds[i]);
+
+            ours = text != NULL && strcmp(text, sql) == 0;
+            sqlite3_free(text);
+        }
+        right += ours;
+        table->has_triggers |= !ours;
+        if (!ours && right > 0)
+            *found = TRIGGERS_OLDER;
+        rc = GV_OK;
+    }
+    sqlite3_finalize(list);
+    if (right < 4)
+        *found = TRIGGERS_MISSING;
+    return rc;
+}
+
+static int triggers_make(struct store *store, const struct store_table *table)
+{
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < 4 && rc == GV_OK; i++) {
+        char *sql = trigger_sql(table, trigger_kinds[i]);
+
+        rc = sql == NULL
+                 ? GV_ENOMEM
+                 : sql_run(store->db, "DROP TRIGGER IF EXISTS \"gv_%lld_%c\"",
+                           (long long)table->id, trigger_kinds[i]);
+        if (rc == GV_OK)
+            rc = sql_run(store->db, "%s", sql);
+        sqlite3_free(sql);
+    }
+    return rc;
+}
+
+int triggers_journal_all(struct store *store, const struct store_table *table)
+{
+    char *keys = key_list(table, NULL), *values = key_list(table, "t");
+    int rc = GV_ENOMEM;
+
+    if (keys != NULL && values != NULL)
+        rc = sql_run(store->db,
+                     "INSERT INTO gv_journal(tbl,ms,%s)"
+                     " SELECT %lld,%lld,%s FROM main.\"%w\" AS t",
+                     keys, (long long)table->id,
+                     (long long)store->host->wall(store->host->context),
+                     values, table->local);
+    sqlite3_free(keys);
+    sqlite3_free(values);
+    return rc;
+}
+
+int triggers_mend(struct store *store, struct store_table *table)
+{
+    enum triggers_found found;
+    int rc = triggers_look(store, table, &found);
+
+    if (rc != GV_OK || found == TRIGGERS_RIGHT)
+        return rc;
+    rc = triggers_make(store, table);
+    if (rc == GV_OK && found == TRIGGERS_MISSING)
+        rc = triggers_journal_all(store, table);
+    return rc;
+}
+
+/* What the triggers of one table write, asked of SQLite's own parser. */
+struct judge {
+    struct store *store;
+    bool writes_tracked;
+};
+
+static bool is_tracked(const struct store *store, const char *local)
+{
+    if (sqlite3_strnicmp(local, "gv_", 3) == 0)
+        return true;
+    for (size_t i = 0; i < store->table_count; i++)
+        if (sqlite3_stricmp(store->tables[i]->local, local) == 0)
+            return true;
+    return false;
+}
+
+static int authorize(void *context, int action, const char *table,
+                     const char *column, const char *schema,
+                     const char *trigger)
+{
+    struct judge *judge = context;
+    bool writes = action == SQLITE_INSERT || action == SQLITE_UPDATE ||
+                  action == SQLITE_DELETE;
+
+    (void)column;
+    (void)schema;
+    if (writes && trigger != NULL && sqlite3_strnicmp(trigger, "gv_", 3) != 0)
+        judge->writes_tracked |= is_tracked(judge->store, table);
+    return SQLITE_OK;
+}
+
+static int prepare_only(struct store *store, const char *format,
+                        const char *table)
+{
+    sqlite3_stmt *statement;
+    int rc = sql_prepare(store->db, &statement, format, table);
+
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+/* The UPDATE names every column, so that triggers OF any of them count. */
+static int prepare_update(struct store *store, const struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    char *sets;
+    int rc;
+
+    for (size_t i = 0; i < table->column_count; i++)
+        sqlite3_str_appendf(text, "%s\"%w\"=NULL", i == 0 ? "" : ",",
+                            table->columns[i].local);
+    sets = sqlite3_str_finish(text);
+    if (table->column_count == 0)
+        return GV_OK;
+    if (sets == NULL)
+        return GV_ENOMEM;
+    text = sqlite3_str_new(NULL);
+    sqlite3_str_appendf(text, "UPDATE main.\"%w\" SET %s", table->local, sets);
+    sqlite3_free(sets);
+    sets = sqlite3_str_finish(text);
+    rc = sets == NULL ? GV_ENOMEM : prepare_only(store, "%s", sets);
+    sqlite3_free(sets);
+    return rc;
+}
+
+int triggers_judge(struct store *store)
+{
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
+        struct store_table *table = store->tables[i];
+        struct judge judge = {.store = store};
+
+        if (!table->has_triggers || table->fault != NULL)
+            continue;
+        triggers_fire(store, true);
+        sqlite3_set_authorizer(store->db, authorize, &judge);
+        rc = prepare_only(store, "INSERT INTO main.\"%w\" DEFAULT VALUES",
+                          table->local);
+        if (rc == GV_OK)
+            rc = prepare_update(store, table);
+        if (rc == GV_OK)
+            rc = prepare_only(store, "DELETE FROM main.\"%w\"", table->local);
+        sqlite3_set_authorizer(store->db, NULL, NULL);
+        triggers_fire(store, false);
+        /* One that this library cannot even parse cannot fire. */
+        table->fires = rc == GV_OK && !judge.writes_tracked;
+        if (rc == GV_ESCHEMA)
+            rc = GV_OK;
+    }
+    return rc;
+}
+
+/* trusted_schema too: a trigger that feeds a full-text index fails without
+ * it ("unsafe use of virtual table"). */
+void triggers_fire(struct store *store, bool on)
+{
+    if (store->firing == on)
+        return;
+    store->firing = on;
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, on, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, on, NULL);
+}
