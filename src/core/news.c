@@ -9,25 +9,24 @@
 #define CLOCK_RETRY_MAX_MS 5000
 #define CLOCK_RETRY_MIN_MS 100
 
-/* Push @interval to @link unless its peer holds it, and has been sent it,
- * already; without credit a VV tells the peer instead. */
+/* Push @interval to @link unless its peer holds it; without credit a VV tells
+ * the peer instead.  Nothing is pushed twice: a seal and an apply end once. */
 static void push(struct core *core, struct link *link,
                  const struct interval *interval)
 {
     struct message message = {.kind = MESSAGE_NEWS};
 
     if (link->state != LINK_UP ||
-        vv_get(&link->believed, &interval->site) >= interval->to ||
-        vv_get(&link->pushed, &interval->site) >= interval->to)
-        return;
-    tell_soon(core, link);
-    if (interval->bytes == NULL ||
-        link->news_unacked + interval->size > CORE_NEWS_CREDIT)
+        vv_get(&link->believed, &interval->site) >= interval->to)
         return;
     message.as.news.intervals[0] = *interval;
     message.as.news.interval_count = 1;
-    if (!emit_message(core, link->number, &message))
+    if (interval->bytes == NULL ||
+        link->news_unacked + interval->size > CORE_NEWS_CREDIT ||
+        !emit_message(core, link->number, &message)) {
+        tell_soon(core, link);
         return;
+    }
     core->counters.news_sent++;
     link->news_unacked += interval->size;
     (void)vv_raise(&link->pushed, &interval->site, interval->to);

@@ -70,7 +70,8 @@ struct link {
     uint64_t own_epoch; /* of our HELLO here */
 
     /* What the peer said that it holds; what was pushed to it beyond that,
-     * and may be lost; what of our vector it was told.  Per-origin eager and
+     * which returns the credit once it is covered; what of our vector it was
+     * told.  Per-origin eager and
      * lazy marks will stand beside @pushed. */
     struct vv believed;
     struct vv pushed;

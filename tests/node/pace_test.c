@@ -1,0 +1,101 @@
+#include "check.h"
+
+#include "node/pace.h"
+
+static struct pace start(void)
+{
+    struct pace pace;
+
+    pace_init(&pace);
+    return pace;
+}
+
+TEST(a_node_that_never_wrote_may_write_at_once)
+{
+    struct pace pace = start();
+
+    CHECK_INT(pace_due(&pace), <=, 0);
+    CHECK(pace_quiet(&pace, 0, 1000));
+}
+
+TEST(a_commit_that_comes_alone_is_answered_at_once)
+{
+    struct pace pace = start();
+
+    pace_commit(&pace, 1000, 1000);
+    CHECK_INT(pace_due(&pace), <=, 1000);
+    pace_wrote(&pace, 1002, 10);
+    pace_commit(&pace, 1010, 1010);
+    CHECK_INT(pace_due(&pace), <=, 1010);
+}
+
+TEST(in_a_crowd_the_node_writes_every_100_ms)
+{
+    struct pace pace = start();
+
+    pace_commit(&pace, 1000, 1000);
+    pace_wrote(&pace, 1001, 10);
+    for (gv_time_ms now = 1003; now < 1101; now += 2) {
+        pace_commit(&pace, now, now);
+        CHECK_INT(pace_due(&pace), >, now);
+    }
+    pace_commit(&pace, 1101, 1101);
+    CHECK_INT(pace_due(&pace), <=, 1101);
+    pace_wrote(&pace, 1103, 10);
+    pace_commit(&pace, 1104, 1104);
+    CHECK_INT(pace_due(&pace), >, 1104);
+}
+
+TEST(when_a_crowd_is_over_the_node_waits_no_longer)
+{
+    struct pace pace = start();
+
+    pace_commit(&pace, 1000, 1000);
+    pace_wrote(&pace, 1001, 10);
+    pace_commit(&pace, 1003, 1003);
+    CHECK_INT(pace_due(&pace), ==, 1003 + PACE_CROWD_MS + 1);
+}
+
+TEST(a_commit_that_came_while_the_node_wrote_counts_from_the_earliest_moment)
+{
+    struct pace pace = start();
+
+    pace_commit(&pace, 1000, 1000);
+    pace_wrote(&pace, 1020, 10);
+    pace_commit(&pace, 1001, 1020);
+    CHECK_INT(pace_due(&pace), >, 1020);
+}
+
+TEST(a_long_log_is_left_alone_for_3_ms)
+{
+    struct pace pace = start();
+
+    pace_wrote(&pace, 1000, PACE_WAL_FRAMES - 1);
+    CHECK_INT(pace_due(&pace), <=, 1000);
+    pace_wrote(&pace, 1000, PACE_WAL_FRAMES);
+    CHECK_INT(pace_due(&pace), >=, 1000 + PACE_WAL_GAP_MS);
+}
+
+TEST(waiting_never_shortens_a_longer_wait)
+{
+    struct pace pace = start();
+
+    pace_wait(&pace, 1000, 500);
+    pace_wait(&pace, 1001, 3);
+    CHECK_INT(pace_due(&pace), ==, 1500);
+}
+
+TEST(quiet_is_counted_from_the_last_commit_of_others)
+{
+    struct pace pace = start();
+
+    pace_commit(&pace, 1000, 1000);
+    pace_wrote(&pace, 1500, 10);
+    CHECK(!pace_quiet(&pace, 1999, 1000));
+    CHECK(pace_quiet(&pace, 2000, 1000));
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}

@@ -1,0 +1,113 @@
+"""The control socket: its path, its rights, garbage, many clients."""
+import json
+import os
+import socket
+import stat
+import unittest
+
+from mesh import Case, run, status, wait_until
+
+
+def call(path, text):
+    """Connect as the command does, send bytes; the socket."""
+    directory = os.open(path + "-gv", os.O_PATH)
+    try:
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(30)
+        client.connect("/proc/self/fd/%d/control" % directory)
+    finally:
+        os.close(directory)
+    client.sendall(text)
+    return client
+
+
+def answer(client):
+    return json.loads(client.makefile("rb").readline())
+
+
+class Control(Case):
+    def test_a_path_over_107_bytes_works(self):
+        deep = self.directory
+        for _ in range(6):
+            deep = os.path.join(deep, "d" * 40)
+        os.makedirs(deep)
+        path = self.database(os.path.join(deep, "a.db"))
+        self.assertGreater(len(path + "-gv/control"), 200)
+        node = self.node(path).ready()
+        self.assertTrue(node.status()["running"])
+        self.assertEqual(node.stop(), 0)
+
+    def test_only_the_owner_may_ask(self):
+        node = self.node(self.database("a.db")).ready()
+        mode = os.stat(node.path + "-gv/control").st_mode
+        self.assertEqual(stat.S_IMODE(mode), 0o600)
+        mode = os.stat(node.path + "-gv").st_mode
+        self.assertEqual(stat.S_IMODE(mode), 0o700)
+
+    def test_garbage_gets_an_error_and_harms_nobody(self):
+        node = self.node(self.database("a.db")).ready()
+        for garbage in (b"\n", b"hello\n", b"[]\n", b"{}\n", b"\0\xff\n",
+                        b'{"op":"dance"}\n', b'{"op":7}\n',
+                        b'{"op":"track"}\n', b"[" * 5000 + b"\n"):
+            with call(node.path, garbage) as client:
+                error = answer(client)["error"]
+                self.assertTrue(error["what"])
+        self.assertTrue(node.status()["running"])
+
+    def test_a_line_without_end_is_cut_off(self):
+        node = self.node(self.database("a.db")).ready()
+        with call(node.path, b"") as client:
+            with self.assertRaises(OSError):
+                for _ in range(1000):
+                    client.sendall(b"x" * 4096)
+        self.assertTrue(node.status()["running"])
+
+    def test_several_requests_a_connection_and_half_lines(self):
+        node = self.node(self.database("a.db")).ready()
+        with call(node.path, b'{"op":"status"}\n{"op":"sta') as client:
+            lines = client.makefile("rb")
+            self.assertTrue(json.loads(lines.readline())["running"])
+            client.sendall(b'tus"}\n')
+            self.assertTrue(json.loads(lines.readline())["running"])
+
+    def test_clients_that_say_nothing_do_not_keep_others_out(self):
+        node = self.node(self.database("a.db")).ready()
+        silent = [call(node.path, b"") for _ in range(10)]
+        self.assertTrue(node.status()["running"])
+        for client in silent:
+            client.close()
+        self.assertTrue(node.status()["running"])
+
+    def test_stop_closes_the_connection_when_the_file_is_free(self):
+        node = self.node(self.database("a.db")).ready()
+        with call(node.path, b'{"op":"stop"}\n') as client:
+            self.assertTrue(answer(client)["stopping"])
+            self.assertEqual(client.recv(1), b"")
+        self.assertFalse(status(node.path)["running"])
+        self.assertEqual(node.process.wait(30), 0)
+
+    def test_a_socket_left_by_kill_9_is_no_node(self):
+        node = self.node(self.database("a.db")).ready()
+        node.process.kill()
+        node.process.wait()
+        self.assertTrue(os.path.exists(node.path + "-gv/control"))
+        self.assertFalse(status(node.path)["running"])
+        self.assertTrue(self.node(node.path).ready().status()["running"])
+
+    def test_a_second_node_on_the_file_is_refused(self):
+        node = self.node(self.database("a.db")).ready()
+        code, _, err = run("run", node.path, "--mesh", "test")
+        self.assertEqual(code, 1)
+        self.assertIn("Another node runs", err)
+        self.assertTrue(node.status()["running"])
+
+    def test_status_never_keeps_a_node_from_starting(self):
+        path = self.database("a.db")
+        for _ in range(5):
+            node = self.node(path)
+            wait_until(lambda: status(path)["running"], "the node")
+            self.assertEqual(node.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
