@@ -14,8 +14,6 @@
 /* 16 bytes each: 3.2 MB.  Walking 200,000 rows one by one costs about as much
  * as reading a million in order. */
 #define RANGE_ROWS_MAX 200000
-/* Deltas kept at once; a node reads one and sends the others. */
-#define EXTRACTS_MAX 64
 #define CHUNK_SIZE 65536
 #define TRIES_BEFORE_LOCK 3
 

@@ -294,8 +294,17 @@ int fragments_add(struct fragments *fragments, const struct store *store,
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);
 
-/* spools of the node's directory */
+/* directory.c */
+
+/* Deltas kept at once, each in a spool of its own; a node reads one and sends
+ * the others. */
+#define EXTRACTS_MAX 64
+/* The path of a file of the node's directory, from malloc(). */
 char *store_file_path(const struct store *store, const char *name);
+/* Make the directory and take its lock. */
+int directory_lock(struct store *store, struct gv_error *error);
+/* Delete the spools of an earlier run. */
+int directory_clean(struct store *store);
 
 /* extract.c */
 void extracts_close(struct store *store);

@@ -8,16 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-char *store_file_path(const struct store *store, const char *name)
-{
-    size_t size = strlen(store->directory) + strlen(name) + 2;
-    char *path = malloc(size);
-
-    if (path != NULL)
-        snprintf(path, size, "%s/%s", store->directory, name);
-    return path;
-}
-
 /* Connections */
 
 static int note_frames(void *context, sqlite3 *db, const char *schema,
@@ -173,33 +163,6 @@ static int find_file(struct store *store, const char *path,
     return GV_OK;
 }
 
-static int take_lock(struct store *store, struct gv_error *error)
-{
-    char *path = store_file_path(store, "lock");
-    int rc = path == NULL ? GV_ENOMEM : GV_OK;
-
-    if (rc == GV_OK)
-        rc = store->host->directory(store->host->context, store->directory);
-    if (rc == GV_OK)
-        rc = store->host->lock(store->host->context, path, &store->lock);
-    free(path);
-    if (rc == GV_ELOCKED) {
-        error_set(error, rc, "Another node or command is using %s.",
-                  store->path);
-        error_meaning(error,
-                      "One process at a time may sync a file; it holds"
-                      " the lock %s/lock.",
-                      store->directory);
-        error_remedy(error, "Wait for it, stop it, or use the node that runs:"
-                            " 'grapevine status' asks it.");
-    } else if (rc != GV_OK) {
-        error_set(error, rc, "Cannot lock %s/lock: %s.", store->directory,
-                  gv_strerror(rc));
-        error_remedy(error, "Look at the rights of the directory.");
-    }
-    return rc;
-}
-
 static int is_joined(struct store *store)
 {
     int64_t count = 0;
@@ -256,21 +219,6 @@ static int turn_wal(struct store *store, struct gv_error *error)
     error_remedy(error, "Close other programs that use the file and try again;"
                         " the file must lie on a local disk.");
     return error != NULL ? error->code : GV_EIO;
-}
-
-static int clean_directory(struct store *store)
-{
-    int rc = GV_OK;
-
-    for (int i = -1; i < 64 && rc == GV_OK; i++) {
-        char name[16], *path;
-
-        snprintf(name, sizeof name, i < 0 ? "in-0" : "out-%d", i);
-        path = store_file_path(store, name);
-        rc = path == NULL ? GV_ENOMEM : file_delete(store->vfs, path);
-        free(path);
-    }
-    return rc;
 }
 
 /* A file that is damaged is not written to, and spreads nothing. */
@@ -387,9 +335,9 @@ int store_open(const char *path, const struct store_options *options,
         store->vfs = strdup(options->vfs);
     rc = find_file(store, path, error);
     if (rc == GV_OK)
-        rc = take_lock(store, error);
+        rc = directory_lock(store, error);
     if (rc == GV_OK && store->mode == STORE_WRITE)
-        rc = clean_directory(store);
+        rc = directory_clean(store);
     if (rc == GV_OK)
         rc = open_database(store, error);
     if (rc == GV_OK)

@@ -1,0 +1,59 @@
+/* The node's directory, DB-gv: its lock, its files, and what an earlier run
+ * left of them. */
+#include "store/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *store_file_path(const struct store *store, const char *name)
+{
+    size_t size = strlen(store->directory) + strlen(name) + 2;
+    char *path = malloc(size);
+
+    if (path != NULL)
+        snprintf(path, size, "%s/%s", store->directory, name);
+    return path;
+}
+
+int directory_lock(struct store *store, struct gv_error *error)
+{
+    char *path = store_file_path(store, "lock");
+    int rc = path == NULL ? GV_ENOMEM : GV_OK;
+
+    if (rc == GV_OK)
+        rc = store->host->directory(store->host->context, store->directory);
+    if (rc == GV_OK)
+        rc = store->host->lock(store->host->context, path, &store->lock);
+    free(path);
+    if (rc == GV_ELOCKED) {
+        error_set(error, rc, "Another node or command is using %s.",
+                  store->path);
+        error_meaning(error,
+                      "One process at a time may sync a file; it holds"
+                      " the lock %s/lock.",
+                      store->directory);
+        error_remedy(error, "Wait for it, stop it, or use the node that runs:"
+                            " 'grapevine status' asks it.");
+    } else if (rc != GV_OK) {
+        error_set(error, rc, "Cannot lock %s/lock: %s.", store->directory,
+                  gv_strerror(rc));
+        error_remedy(error, "Look at the rights of the directory.");
+    }
+    return rc;
+}
+
+int directory_clean(struct store *store)
+{
+    int rc = GV_OK;
+
+    for (int i = -1; i < EXTRACTS_MAX && rc == GV_OK; i++) {
+        char name[16], *path;
+
+        snprintf(name, sizeof name, i < 0 ? "in-0" : "out-%d", i);
+        path = store_file_path(store, name);
+        rc = path == NULL ? GV_ENOMEM : file_delete(store->vfs, path);
+        free(path);
+    }
+    return rc;
+}
