@@ -63,7 +63,8 @@ enum event_kind {
     EVENT_STAGED,        /* the end of EFFECT_STAGE */
     EVENT_DELTA_APPLIED, /* the end of EFFECT_APPLY_DELTA */
     EVENT_EXTRACTED,     /* the end of EFFECT_EXTRACT */
-    EVENT_SCHEMA_CHANGED /* what was refused for the schema may be tried again */
+    EVENT_SCHEMA_CHANGED /* what was refused for the schema may be tried again
+                          */
 };
 
 struct event {
@@ -72,7 +73,8 @@ struct event {
     gv_time_ms wall; /* wall clock */
     gv_link link;    /* LINK_*, MESSAGE, BAD_FRAME, and the ends of effects */
     int code;        /* the ends of effects, BAD_FRAME: GV_OK or why not */
-    const char *reason; /* LINK_DOWN and failed effects: for a person, or NULL */
+    const char
+        *reason; /* LINK_DOWN and failed effects: for a person, or NULL */
     union {
         struct {
             const struct message *message;
@@ -102,8 +104,8 @@ struct event {
         } delta_applied;
         struct {
             uint64_t token;
-            uint64_t spool; /* names the provider's spool; not 0 */
-            uint64_t size;  /* bytes of the delta */
+            uint64_t spool;     /* names the provider's spool; not 0 */
+            uint64_t size;      /* bytes of the delta */
             size_t claim_count; /* entries of the vector it claims */
         } extracted;
         struct {
@@ -117,12 +119,13 @@ enum effect_kind {
     EFFECT_CLOSE,   /* forget @link; what was sent on it before (a BYE) still
                        goes out if it can */
     EFFECT_SEND,
-    EFFECT_SEND_DELTA, /* read a piece of an extracted delta and send it */
-    EFFECT_APPLY,      /* apply and claim an interval in one transaction */
-    EFFECT_STAGE,      /* append bytes to the delta that is arriving */
-    EFFECT_APPLY_DELTA, /* apply and claim what was staged, in one transaction */
-    EFFECT_DROP_STAGE,  /* the delta of @token will not be completed */
-    EFFECT_EXTRACT,     /* read what @link's peer lacks */
+    EFFECT_SEND_DELTA,   /* read a piece of an extracted delta and send it */
+    EFFECT_APPLY,        /* apply and claim an interval in one transaction */
+    EFFECT_STAGE,        /* append bytes to the delta that is arriving */
+    EFFECT_APPLY_DELTA,  /* apply and claim what was staged, in one transaction
+                          */
+    EFFECT_DROP_STAGE,   /* the delta of @token will not be completed */
+    EFFECT_EXTRACT,      /* read what @link's peer lacks */
     EFFECT_DROP_EXTRACT, /* the delta of @token is no longer wanted */
     EFFECT_LOG           /* a line for people */
 };
@@ -184,8 +187,8 @@ struct core_config {
     struct site site;
     const char *mesh;
     const char *name;
-    uint64_t instance; /* random, new at each start */
-    uint64_t seed;     /* of the core's own random generator */
+    uint64_t instance;            /* random, new at each start */
+    uint64_t seed;                /* of the core's own random generator */
     const char *const *endpoints; /* where this node can be dialled */
     size_t endpoint_count;
     const struct vv *vv; /* what the store holds */
@@ -208,10 +211,10 @@ struct link_info {
     bool dialled;
     enum link_state state;
     const char *endpoint;
-    const char *name; /* "" until its HELLO */
-    struct site site; /* zeroes until its HELLO */
-    gv_time_ms lag_ms; /* for how long the peer has lacked something we hold;
-                          0: it lacks nothing */
+    const char *name;   /* "" until its HELLO */
+    struct site site;   /* zeroes until its HELLO */
+    gv_time_ms lag_ms;  /* for how long the peer has lacked something we hold;
+                           0: it lacks nothing */
     const char *reason; /* why it is not up, or what of it is refused; "" */
     bool refused;       /* what it offers was refused (schema or clock) */
     bool schema_differs;
@@ -246,7 +249,7 @@ int core_add_peer(struct core *core, const char *endpoint);
 int core_step(struct core *core, const struct event *event,
               struct effects *effects);
 
-/* When the next TICK is due, monotonic ms. */
+/* When the next TICK is due, monotonic ms; INT64_MAX: none is. */
 gv_time_ms core_deadline(const struct core *core);
 
 /* Say BYE on every link: the driver's last step. */

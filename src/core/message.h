@@ -34,11 +34,11 @@ enum message_kind {
 };
 
 enum bye_code {
-    BYE_STOPPING = 1,  /* the node shuts down */
-    BYE_SAY_HELLO,     /* the first message was not a HELLO */
-    BYE_DUPLICATE,     /* another link with this peer stays */
-    BYE_SELF,          /* you dialled yourself */
-    BYE_SAME_SITE,     /* another live node has my site id */
+    BYE_STOPPING = 1, /* the node shuts down */
+    BYE_SAY_HELLO,    /* the first message was not a HELLO */
+    BYE_DUPLICATE,    /* another link with this peer stays */
+    BYE_SELF,         /* you dialled yourself */
+    BYE_SAME_SITE,    /* another live node has my site id */
     BYE_OTHER_MESH,
     BYE_OTHER_VERSION, /* no protocol version in common */
     BYE_BAD_MESSAGE,   /* a frame or message that breaks the protocol */
@@ -87,7 +87,7 @@ struct message_news {
 struct message_vv {
     uint64_t epoch; /* of the sender's HELLO on this link */
     struct vv_view entries;
-    uint64_t vv_hash; /* of the sender's whole vector */
+    uint64_t vv_hash;           /* of the sender's whole vector */
     struct hash128 fingerprint; /* zero: not shown, an apply is under way */
     gv_time_ms clock;
 };
@@ -111,10 +111,10 @@ struct message_delta {
 };
 
 struct message_ack {
-    uint64_t news_size;   /* bytes of intervals dealt with since the last ACK */
-    uint64_t token;       /* of a delta, or 0 */
-    uint64_t delta_size;  /* bytes of it taken since the last ACK */
-    bool delta_applied;   /* all of it is applied, claimed and committed */
+    uint64_t news_size;  /* bytes of intervals dealt with since the last ACK */
+    uint64_t token;      /* of a delta, or 0 */
+    uint64_t delta_size; /* bytes of it taken since the last ACK */
+    bool delta_applied;  /* all of it is applied, claimed and committed */
 };
 
 struct message_bye {

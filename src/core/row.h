@@ -9,8 +9,8 @@
  * held has a digest of its value.
  *
  * Invariants (row_check): no bit in two records; no record with an empty
- * mask; no dot (site, version) twice; the existence bit is held; a row with an even
- * causal length holds the existence bit alone. */
+ * mask; no dot (site, version) twice; the existence bit is held; a row with an
+ * even causal length holds the existence bit alone. */
 #ifndef CORE_ROW_H
 #define CORE_ROW_H
 

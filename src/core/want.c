@@ -317,6 +317,7 @@ static void applied(struct core *core, struct link *link,
     tell_believe_view(core, link,
                       (struct vv_view){want->claim, want->claim_count});
     link->unheard_since = NEVER;
+    link->reason_code = GV_OK;
     /* What it was said to hold when it was asked, it must have sent: else do
      * not ask again at once. */
     if (still_missing(core, link) && link->missing_since <= want->sent_at)

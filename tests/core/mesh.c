@@ -1,10 +1,12 @@
-/* Included whole by the tests that use it: check.h is for one file a program.
- */
 #include "mesh.h"
 
+#include "base/assert.h"
 #include "base/buffer.h"
-#include "check.h"
 #include "core/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* A message in flight with its own memory. */
 struct frame {
@@ -38,7 +40,7 @@ static const void *keep(struct frame *frame, const void *bytes, size_t size)
 {
     struct part *part = malloc(sizeof(*part) + size);
 
-    CHECK(part != NULL);
+    GV_ASSERT(part != NULL);
     part->next = frame->parts;
     frame->parts = part;
     frame->size += size;
@@ -98,7 +100,7 @@ static void keep_message(struct frame *frame, const struct message *from)
     case MESSAGE_PEERS:
         break;
     }
-    CHECK_INT(frame->size, <, MESSAGE_FRAME_SIZE_MAX);
+    GV_ASSERT(frame->size < MESSAGE_FRAME_SIZE_MAX);
 }
 
 static void frame_free(struct frame *frame)
@@ -155,7 +157,7 @@ static void put_on_wire(struct mesh *mesh, struct wire *wire, int side,
     struct frame *frame = calloc(1, sizeof(*frame));
     gv_time_ms due = mesh->now + travel(mesh);
 
-    CHECK(frame != NULL);
+    GV_ASSERT(frame != NULL);
     keep_message(frame, message);
     frame->wire = (size_t)(wire - mesh->wires);
     frame->side = side;
@@ -198,7 +200,7 @@ static void connect_wire(struct mesh *mesh, size_t node, gv_link link,
     size_t to = (size_t)strtoul(strrchr(endpoint, ':') + 1, NULL, 10);
     struct frame *frame = calloc(1, sizeof(*frame));
 
-    CHECK(mesh->wire_count < MESH_WIRES_MAX && frame != NULL);
+    GV_ASSERT(mesh->wire_count < MESH_WIRES_MAX && frame != NULL);
     memset(wire, 0, sizeof(*wire));
     wire->open = true;
     wire->node[0] = node;
@@ -326,7 +328,7 @@ static int store_apply(struct mesh *mesh, struct mesh_node *node,
         return rc;
     take(mesh, node, number);
     node->applied++;
-    CHECK_INT(vv_raise(&node->vv, &made->site, made->to), ==, GV_OK);
+    GV_ASSERT(vv_raise(&node->vv, &made->site, made->to) == GV_OK);
     return GV_OK;
 }
 
@@ -345,12 +347,11 @@ static int store_apply_delta(struct mesh *mesh, struct mesh_node *node,
                 take(mesh, node, number);
             at += mesh->made[number].size;
         }
-        CHECK_INT(at, ==, node->stage_size);
+        GV_ASSERT(at == node->stage_size);
     }
     for (size_t i = 0; i < claim->count; i++)
-        CHECK_INT(vv_raise(&node->vv, &claim->entries[i].site,
-                           claim->entries[i].version),
-                  ==, GV_OK);
+        GV_ASSERT(vv_raise(&node->vv, &claim->entries[i].site,
+                           claim->entries[i].version) == GV_OK);
     return GV_OK;
 }
 
@@ -361,9 +362,9 @@ static void check_possession(const struct mesh *mesh,
     for (size_t i = 0; i < mesh->made_count; i++) {
         const struct made *made = &mesh->made[i];
         bool claimed = vv_get(&node->vv, &made->site) >= made->to;
-        CHECK_INT(node->has[i], ==, claimed);
+        GV_ASSERT(node->has[i] == claimed);
         if (claimed)
-            CHECK(vv_covers(&node->vv, &made->dependencies));
+            GV_ASSERT(vv_covers(&node->vv, &made->dependencies));
     }
 }
 
@@ -372,7 +373,7 @@ static void add_job(struct mesh *mesh, size_t node,
 {
     struct job *job = calloc(1, sizeof(*job)), **at;
 
-    CHECK(job != NULL);
+    GV_ASSERT(job != NULL);
     job->kind = effect->kind;
     job->link = effect->link;
     job->due = mesh->now;
@@ -380,7 +381,7 @@ static void add_job(struct mesh *mesh, size_t node,
         job->due +=
             (gv_time_ms)random_below(&mesh->random, (uint64_t)mesh->work_max);
     if (vv != NULL)
-        CHECK_INT(vv_raise_view(&job->vv, *vv), ==, GV_OK);
+        GV_ASSERT(vv_raise_view(&job->vv, *vv) == GV_OK);
     for (at = &mesh->nodes[node].jobs; *at != NULL; at = &(*at)->next) {
         if (job->due < (*at)->due)
             job->due = (*at)->due; /* the store works in order */
@@ -416,7 +417,7 @@ static void end_apply_delta(struct mesh *mesh, size_t at, struct job *job)
     struct mesh_node *node = &mesh->nodes[at];
     struct event event = {.kind = EVENT_DELTA_APPLIED, .link = job->link};
 
-    CHECK(node->stage_token == job->token);
+    GV_ASSERT(node->stage_token == job->token);
     event.code = store_apply_delta(mesh, node, &job->vv);
     node->stage_token = 0;
     for (size_t i = 0; i < node->vv.count; i++)
@@ -436,7 +437,7 @@ static void end_extract(struct mesh *mesh, size_t at, struct job *job)
     size_t slot = 0, size = 0;
 
     while (node->extracts[slot].token != 0)
-        CHECK(++slot < 32);
+        GV_ASSERT(++slot < 32);
     for (int pass = 0; pass < 2; pass++) {
         if (pass == 1)
             node->extracts[slot].bytes = calloc(1, size + 1);
@@ -453,7 +454,7 @@ static void end_extract(struct mesh *mesh, size_t at, struct job *job)
     }
     node->extracts[slot].link = job->link;
     node->extracts[slot].token = job->token;
-    CHECK_INT(vv_copy(&node->extracts[slot].claim, &node->vv), ==, GV_OK);
+    GV_ASSERT(vv_copy(&node->extracts[slot].claim, &node->vv) == GV_OK);
     event.as.extracted.token = job->token;
     event.as.extracted.spool = 7;
     event.as.extracted.size = size;
@@ -496,15 +497,15 @@ static void send_delta(struct mesh *mesh, size_t at,
 
     while (node->extracts[slot].token != effect->as.send_delta.token ||
            node->extracts[slot].link != effect->link)
-        CHECK(++slot < 32);
+        GV_ASSERT(++slot < 32);
     message.as.delta.token = effect->as.send_delta.token;
     message.as.delta.spool = effect->as.send_delta.spool;
     message.as.delta.offset = effect->as.send_delta.offset;
     message.as.delta.bytes =
         node->extracts[slot].bytes + effect->as.send_delta.offset;
     message.as.delta.size = effect->as.send_delta.size;
-    CHECK(effect->as.send_delta.offset + effect->as.send_delta.size <=
-          node->extracts[slot].size);
+    GV_ASSERT(effect->as.send_delta.offset + effect->as.send_delta.size <=
+              node->extracts[slot].size);
     message.as.delta.last = effect->as.send_delta.last;
     if (message.as.delta.last) {
         const struct vv *claim = &node->extracts[slot].claim;
@@ -526,9 +527,9 @@ static void stage(struct mesh *mesh, size_t at, const struct effect *effect)
         node->stage_token = effect->as.stage.token;
         node->stage_size = 0;
     }
-    CHECK_INT(effect->as.stage.offset, ==, node->stage_size);
+    GV_ASSERT(effect->as.stage.offset == node->stage_size);
     node->stage = realloc(node->stage, node->stage_size + size + 1);
-    CHECK(node->stage != NULL);
+    GV_ASSERT(node->stage != NULL);
     if (size > 0)
         memcpy(node->stage + node->stage_size, effect->as.stage.bytes, size);
     node->stage_size += size;
@@ -612,18 +613,18 @@ void mesh_feed(struct mesh *mesh, size_t at, struct event *event)
         return;
     event->now = mesh->now;
     event->wall = MESH_WALL + mesh->now + node->wall_ahead;
-    CHECK_INT(core_step(node->core, event, &effects), ==, GV_OK);
+    GV_ASSERT(core_step(node->core, event, &effects) == GV_OK);
     if (!core_check(node->core, &which)) {
         fprintf(stderr, "node %zu, %lld ms: invariant %s\n", at,
                 (long long)mesh->now, which);
-        exit(1);
+        abort();
     }
     if (event->kind == EVENT_TICK)
-        CHECK_INT(core_deadline(node->core), >, mesh->now);
+        GV_ASSERT(core_deadline(node->core) > mesh->now);
     for (size_t i = 0; i < effects.count; i++) {
         trace(mesh, at, &effects.items[i]);
         if (carry_out(mesh, at, &effects.items[i])) {
-            CHECK(staged_count < 4);
+            GV_ASSERT(staged_count < 4);
             staged[staged_count++] = effects.items[i];
         }
     }
@@ -744,7 +745,7 @@ struct mesh *mesh_new(uint64_t seed, size_t node_count)
 {
     struct mesh *mesh = calloc(1, sizeof(*mesh));
 
-    CHECK(mesh != NULL && node_count <= MESH_NODES_MAX);
+    GV_ASSERT(mesh != NULL && node_count <= MESH_NODES_MAX);
     random_seed(&mesh->random, seed);
     mesh->delay_max = 1;
     mesh->node_count = node_count;
@@ -779,7 +780,7 @@ void mesh_start(struct mesh *mesh, size_t at)
     config.seed = random_u64(&mesh->random);
     config.schema_digest = (uint64_t)node->schema;
     node->instance = config.instance;
-    CHECK_INT(core_new(&config, &node->core), ==, GV_OK);
+    GV_ASSERT(core_new(&config, &node->core) == GV_OK);
     node->alive = true;
 }
 
@@ -846,7 +847,7 @@ void mesh_dial(struct mesh *mesh, size_t from, size_t to)
     char endpoint[16];
 
     snprintf(endpoint, sizeof(endpoint), "mem:%zu", to);
-    CHECK_INT(core_add_peer(mesh->nodes[from].core, endpoint), ==, GV_OK);
+    GV_ASSERT(core_add_peer(mesh->nodes[from].core, endpoint) == GV_OK);
     mesh->nodes[from].peer_count++;
 }
 
@@ -876,8 +877,8 @@ size_t mesh_commit_of(struct mesh *mesh, size_t at, size_t size, int schema)
     struct event event = {.kind = EVENT_SEALED};
     gv_version seen = 0;
 
-    CHECK(mesh->made_count < MESH_INTERVALS_MAX && size >= 8 &&
-          size <= sizeof(bytes));
+    GV_ASSERT(mesh->made_count < MESH_INTERVALS_MAX && size >= 8 &&
+              size <= sizeof(bytes));
     for (size_t i = 0; i < node->vv.count; i++) {
         if (node->vv.entries[i].version > seen)
             seen = node->vv.entries[i].version;
@@ -892,11 +893,10 @@ size_t mesh_commit_of(struct mesh *mesh, size_t at, size_t size, int schema)
     for (size_t i = 0; i < node->vv.count; i++) {
         const struct vv_entry *entry = &node->vv.entries[i];
         if (!site_equal(&entry->site, &node->site))
-            CHECK_INT(
-                vv_raise(&made->dependencies, &entry->site, entry->version),
-                ==, GV_OK);
+            GV_ASSERT(vv_raise(&made->dependencies, &entry->site,
+                               entry->version) == GV_OK);
     }
-    CHECK_INT(vv_raise(&node->vv, &made->site, made->to), ==, GV_OK);
+    GV_ASSERT(vv_raise(&node->vv, &made->site, made->to) == GV_OK);
     take(mesh, node, number);
     event.as.sealed.interval = interval_of(mesh, number, bytes, entries);
     event.as.sealed.fingerprint = node->fingerprint;
