@@ -126,7 +126,7 @@ struct gv_node_options {
     const char *mesh;         /* required at a file's first run, then kept */
     const char *name;         /* NULL: the host's name */
     const char *listen;       /* NULL: only dials */
-    const char *advertise;    /* what peers are told; NULL: what it listens on */
+    const char *advertise;    /* what peers are told; NULL: the same */
     const char *const *peers; /* endpoints to dial */
     size_t peer_count;
     const char *peers_file; /* one endpoint a line, # comments */

@@ -113,6 +113,17 @@ static int take_options(int argc, char **argv, struct run_options *options)
     return EXIT_DONE;
 }
 
+/* SIG_BLOCK or SIG_UNBLOCK the signals that stop a node. */
+static void mask_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(how, &set, NULL);
+}
+
 static void catch_signals(void)
 {
     struct sigaction action = {.sa_handler = stop_running};
@@ -129,16 +140,22 @@ static int run(struct gv_db *db, const struct run_options *options,
                const char *made)
 {
     struct gv_error error = {0};
-    int rc = gv_node_new(db, &options->node, &running, &error);
+    int rc;
 
-    if (rc != GV_OK)
+    /* The node is ready before it runs: a signal in between must wait. */
+    mask_signals(SIG_BLOCK);
+    rc = gv_node_new(db, &options->node, &running, &error);
+    if (rc != GV_OK) {
+        mask_signals(SIG_UNBLOCK);
         return report_error(&error);
+    }
     if (made != NULL)
         fprintf(stderr,
                 "grapevine: made the empty database %s; create a table in "
                 "it, then: grapevine track %s TABLE\n",
                 made, made);
     catch_signals();
+    mask_signals(SIG_UNBLOCK);
     rc = gv_node_run(running, &error);
     /* No handler may meet a node that is gone. */
     signal(SIGINT, SIG_IGN);
