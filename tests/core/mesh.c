@@ -844,7 +844,7 @@ void mesh_free(struct mesh *mesh)
 
 void mesh_dial(struct mesh *mesh, size_t from, size_t to)
 {
-    char endpoint[16];
+    char endpoint[32];
 
     snprintf(endpoint, sizeof(endpoint), "mem:%zu", to);
     GV_ASSERT(core_add_peer(mesh->nodes[from].core, endpoint) == GV_OK);

@@ -13,12 +13,15 @@ A kill ends a process and not the machine: what the system's page cache holds
 survives it.  So this says nothing about syncs; power cuts are another test.
 """
 import argparse
+import collections
 import itertools
 import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -34,10 +37,10 @@ PLACES = {"seal": (1, 40), "before-sync": (1, 8), "apply-row": (1, 200),
           "before-ack": (1, 6)}
 # An armed place that is not reached by then is given up.
 REACH_S = 3
-# An apply of more rows than one commit has is cut in a catch-up: the node
-# stays away until the others have written that much.
-AWAY_ROWS = 40
+# To be cut at a late row of an apply, a node stays away until the others have
+# written that many rows, so that it catches up by a long delta.
 AWAY_S = 1.5
+COMMIT_ROWS_MAX = 40
 
 SCHEMA = """
 CREATE TABLE events(site TEXT, seq INTEGER, payload BLOB,
@@ -46,6 +49,7 @@ CREATE TABLE contacts(id TEXT PRIMARY KEY, name TEXT, phone TEXT, email TEXT);
 """
 COLUMNS = ("name", "phone", "email")
 OWN_KEYS = 30
+HOT_CHANGES = 3
 SHARED_KEYS = 10
 LOST_COMMIT = "an attempt that raised an error"
 
@@ -79,7 +83,7 @@ class Ledger:
         self.commits = 0
         self.rows = 0
         self.errors = 0
-        self.log = open(path, "w", encoding="utf-8")
+        self.log = open(path, "w", buffering=1, encoding="utf-8")
 
     def note(self, operations, acknowledged, why=""):
         """Take over the operations of one transaction."""
@@ -134,6 +138,10 @@ class Writer(threading.Thread):
         self.random = random.Random(seed)
         self.ledger = Ledger(site, ledger_path)
         self.seq = itertools.count()
+        self.toggles = itertools.count()
+        self.hot = {}  # key -> its state
+        self.undo = collections.deque(maxlen=5)  # key, state before
+        self.take_back = False  # wanted
         self.burst = 0  # rows wanted at once
         self.go = threading.Event()
         self.idle = threading.Event()
@@ -167,7 +175,10 @@ class Writer(threading.Thread):
     def turn(self):
         if self.db is None:
             self.db = connect(self.path)
-        self.transaction(self.size())
+        if self.take_back:
+            self.take_back = False
+            self.transaction(self.take_back_last)
+        self.transaction(self.some)
         if self.random.random() < 0.02:
             # Nobody has the file open now unless its node does, so that
             # whoever comes next finds the log of a dead process.
@@ -178,6 +189,10 @@ class Writer(threading.Thread):
         else:
             time.sleep(self.random.uniform(0, 0.003))
 
+    def some(self, operations):
+        for _ in range(self.size()):
+            self.operation(operations)
+
     def size(self):
         burst, self.burst = self.burst, 0
         if burst:
@@ -185,16 +200,15 @@ class Writer(threading.Thread):
         draw = self.random.random()
         if draw < 0.6:
             return 1
-        return self.random.randint(2, 6 if draw < 0.95 else AWAY_ROWS)
+        return self.random.randint(2, 6 if draw < 0.95 else COMMIT_ROWS_MAX)
 
-    def transaction(self, size):
+    def transaction(self, write):
         operations = []
         why = LOST_COMMIT
         done = False
         try:
             self.db.execute("BEGIN IMMEDIATE")
-            for _ in range(size):
-                self.operation(operations)
+            write(operations)
             self.db.execute("COMMIT")
             done = True
         except sqlite3.Error as error:
@@ -210,28 +224,55 @@ class Writer(threading.Thread):
             operations.append(["event", seq])
             self.db.execute("INSERT INTO events VALUES(?, ?, ?)",
                             (self.site, seq, payload_of(self.site, seq)))
-        elif draw < 0.85:
+        elif draw < 0.75:
             key = "%s-%02d" % (self.site, self.random.randrange(OWN_KEYS))
             self.change("own", key, operations)
+        elif draw < 0.87:
+            self.toggle(operations)
         else:
             key = "shared-%02d" % self.random.randrange(SHARED_KEYS)
             self.change("shared", key, operations)
+
+    def toggle(self, operations):
+        """A few changes of a row that is then left alone."""
+        key = "%s-hot-%d" % (self.site, next(self.toggles) // HOT_CHANGES)
+        state = self.random.choice((None, "on", "off"))
+        self.undo.append((key, self.hot.get(key)))
+        self.set_hot(key, state, operations)
+
+    def set_hot(self, key, state, operations):
+        self.hot[key] = state
+        change = state and dict.fromkeys(COLUMNS, state)
+        self.execute("own", key, change, operations)
+
+    def take_back_last(self, operations):
+        """What a node told of these and forgot would stay for ever."""
+        while self.undo:
+            self.set_hot(*self.undo.pop(), operations)
 
     def change(self, kind, key, operations):
         draw = self.random.random()
         mark = "%s:%d" % (self.site, next(self.seq))
         if draw < 0.2:
             change = None
-            sql, values = "DELETE FROM contacts WHERE id = ?", (key,)
         elif draw < 0.45:
             change = {column: mark + column for column in COLUMNS}
-            sql = "INSERT OR REPLACE INTO contacts VALUES(?, ?, ?, ?)"
-            values = (key, *change.values())
         else:
             column = self.random.choice(COLUMNS)
             change = {column: mark + column}
+        self.execute(kind, key, change, operations)
+
+    def execute(self, kind, key, change, operations):
+        """Delete the row, write it whole, or update one column of it."""
+        if change is None:
+            sql, values = "DELETE FROM contacts WHERE id = ?", (key,)
+        elif len(change) == len(COLUMNS):
+            sql = "INSERT OR REPLACE INTO contacts VALUES(?, ?, ?, ?)"
+            values = (key, *change.values())
+        else:
+            (column, value), = change.items()
             sql = "UPDATE contacts SET %s = ? WHERE id = ?" % column
-            values = (mark + column, key)
+            values = (value, key)
         operations.append([kind, key, change])
         if self.db.execute(sql, values).rowcount == 0:
             operations.pop()  # there is no such row
@@ -380,6 +421,7 @@ class Test:
         """After a death: decide on the next life, and when it begins."""
         if member.random.random() < 0.4:
             member.look()
+        member.writer.take_back = member.random.random() < 0.5
         member.place, member.passing = self.kills.draw(member.random)
         member.rows_away = 0
         member.end = time.monotonic()
@@ -388,8 +430,8 @@ class Test:
             member.end += AWAY_S
             for other in self.peers(member):
                 other.writer.burst = member.passing
-        elif member.random.random() < 0.2:
-            member.end += member.random.uniform(0, 0.5)
+        elif member.writer.take_back or member.random.random() < 0.2:
+            member.end += member.random.uniform(0, 0.3)
 
     def begin(self, member):
         now = time.monotonic()
@@ -421,6 +463,12 @@ class Test:
             self.kill_from_outside(member)
             self.prepare(member)
 
+    def check_hooks(self):
+        for place, missed in self.kills.missed.items():
+            if missed >= 10 and self.kills.count[place] == 0:
+                raise Wrong("%d nodes never came to %s: has this build the "
+                            "test hooks?" % (missed, place))
+
     def kill_until(self, count):
         """Kill until so many are dead in all."""
         for member in self.members:
@@ -434,6 +482,7 @@ class Test:
                 self.turn(member)
                 if member.writer.fault:
                     member.writer.pause()
+            self.check_hooks()
             time.sleep(0.004)
 
     def check(self):
@@ -547,13 +596,17 @@ class Test:
         limit = self.began + 5 * self.kills.total
         while not self.kills.done():
             if time.monotonic() > limit:
-                raise Wrong("too few kills at %s: does this build have the "
-                            "test hooks?" % ", ".join(self.kills.lacking()))
+                raise Wrong("too few kills at %s"
+                            % ", ".join(self.kills.lacking()))
             self.kill_until(self.kills.sum() + self.each)
             self.check()
 
     def end(self):
         for member in self.members:
+            member.writer.go.clear()
+        for member in self.members:
+            if member.writer.is_alive():
+                member.writer.idle.wait(LIMIT_S)
             if member.node:
                 member.node.process.kill()
                 member.node.process.wait()
@@ -586,10 +639,13 @@ def main():
     print("seed %d" % options.seed, flush=True)
     directory = options.dir or tempfile.mkdtemp(prefix="grapevine-kill-")
     os.makedirs(directory, exist_ok=True)
+    # Who is told to end takes the nodes along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     test = Test(directory, options.kills, options.seed, options.each)
     try:
         test.run()
-    except (Wrong, AssertionError) as wrong:
+    except (Wrong, AssertionError, sqlite3.Error,
+            subprocess.TimeoutExpired) as wrong:
         print("\n".join(test.kills.table()))
         print("WRONG with seed %d: %s\neverything is kept in %s"
               % (options.seed, wrong, directory))

@@ -37,6 +37,10 @@ def free_port():
             return _next_port
 
 
+def free_endpoint():
+    return "tcp://127.0.0.1:%d" % free_port()
+
+
 def wait_until(condition, what, limit=LIMIT_S):
     """Wait until condition() is true; its value."""
     end = time.monotonic() + limit
@@ -118,6 +122,17 @@ def execute(path, sql, parameters=()):
         db.close()
 
 
+def shell(path, sql):
+    """What the plain sqlite3 shell prints."""
+    done = subprocess.run(["sqlite3", "-batch", "-bail", "-cmd",
+                           ".timeout 30000", path],
+                          input=sql, capture_output=True, text=True,
+                          timeout=LIMIT_S, check=False)
+    if done.returncode != 0:
+        raise AssertionError("sqlite3 %s: %s" % (path, done.stderr))
+    return done.stdout
+
+
 def links_up(path):
     return sum(link["state"] == "up" for link in status(path)["links"])
 
@@ -180,6 +195,19 @@ class Case(unittest.TestCase):
             wait_until(lambda: links_up(node.path) >= degree,
                        "links of node %d" % i)
         return nodes
+
+    def start(self, path, endpoint=None, peers=(), **settings):
+        """A node that listens at @endpoint, dials @peers, and is ready."""
+        options = ["--name", os.path.basename(path)]
+        if endpoint is not None:
+            options += ["--listen", endpoint]
+        for peer in peers:
+            options += ["--peer", peer]
+        return self.node(path, *options, **settings).ready()
+
+    def verify(self, path):
+        code, out, err = run("verify", path)
+        self.assertEqual(code, 0, out + err)
 
     def wait_equal(self, nodes):
         paths = [node.path for node in nodes]

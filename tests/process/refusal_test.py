@@ -1,0 +1,161 @@
+"""What a node cannot store yet it refuses whole, claims not, and names; it
+comes by itself when it can be stored."""
+import unittest
+
+from mesh import Case, execute, free_endpoint, run, shell, wait_until
+
+
+def rows(path, table="notes"):
+    return execute(path, "SELECT * FROM %s ORDER BY 1" % table)
+
+
+class Refusal(Case):
+    def two(self, sql_a, sql_b):
+        """Two linked nodes; each side tracks the tables it has."""
+        endpoint = free_endpoint()
+        nodes = []
+        for name, sql in (("a.db", sql_a), ("b.db", sql_b)):
+            path = self.file(name)
+            shell(path, sql)
+            for (table,) in execute(path, "SELECT name FROM sqlite_schema "
+                                          "WHERE type = 'table'"):
+                self.assertEqual(run("track", path, table)[0], 0)
+            nodes.append(self.start(path, endpoint) if not nodes else
+                         self.start(path, peers=[endpoint]))
+        self.wait_equal(nodes)
+        return nodes
+
+    def refused(self, node, *words):
+        """Wait until status says that it refuses, and why; the status."""
+        def refuses():
+            state = node.status()
+            if state["refusals"] and state["links"][0]["refused"]:
+                return state
+            return None
+
+        state = wait_until(refuses, "a refusal in status")
+        refusal = state["refusals"][0]["why"]
+        for word in words:
+            self.assertIn(word, refusal["what"])
+        self.assertTrue(refusal["remedy"])
+        self.assertTrue(any(refusal["what"] in warning
+                            for warning in state["warnings"]))
+        return state
+
+    def accepted(self, nodes):
+        self.wait_equal(nodes)
+        for node in nodes:
+            state = node.status()
+            self.assertEqual(state["refusals"], [])
+            self.assertFalse(state["links"][0]["refused"])
+            self.verify(node.path)
+
+    NOTES = "CREATE TABLE notes(id TEXT PRIMARY KEY, a, b);"
+    PLACES = "CREATE TABLE places(id TEXT PRIMARY KEY, a);"
+
+    def test_news_of_an_unknown_table_comes_after_track(self):
+        a, b = self.two(self.NOTES + self.PLACES, self.NOTES)
+        before = b.status()["vv"]
+        # One transaction: half of it could be stored.
+        shell(a.path, "BEGIN; INSERT INTO notes VALUES('x', 1, 2);"
+                      "INSERT INTO places VALUES('y', 3); COMMIT;")
+        state = self.refused(b, "places")
+        self.assertEqual(state["vv"], before)
+        self.assertEqual(rows(b.path), [])
+        # Whatever follows waits too, and the other way is open.
+        execute(a.path, "INSERT INTO notes VALUES('later', 5, 6)")
+        execute(b.path, "INSERT INTO notes VALUES('back', 7, 8)")
+        wait_until(lambda: ("back", 7, 8) in rows(a.path), "the way back")
+        self.assertEqual(rows(b.path), [("back", 7, 8)])
+        # The table alone is not enough, for nobody said that it is shared.
+        shell(b.path, self.PLACES)
+        self.refused(b, "places")
+        self.assertEqual(run("track", b.path, "places")[0], 0)
+        self.accepted([a, b])
+        self.assertEqual(rows(b.path), rows(a.path))
+        self.assertEqual(len(rows(b.path)), 3)
+        self.assertEqual(rows(b.path, "places"), [("y", 3)])
+
+    def test_news_of_an_unknown_column_comes_after_alter_table(self):
+        a, b = self.two(self.NOTES, self.NOTES)
+        execute(a.path, "INSERT INTO notes VALUES('x', 1, 2)")
+        self.accepted([a, b])
+        before = b.status()["vv"]
+        execute(a.path, "ALTER TABLE notes ADD COLUMN c TEXT DEFAULT 'none'")
+        shell(a.path, "BEGIN; UPDATE notes SET a = 'half', c = 'new';"
+                      "INSERT INTO notes(id, c) VALUES('y', 'more'); COMMIT;")
+        state = self.refused(b, "'c'", "notes")
+        self.assertEqual(state["vv"], before)
+        self.assertEqual(rows(b.path), [("x", 1, 2)])
+        execute(b.path, "UPDATE notes SET b = 'mine'")
+        wait_until(lambda: rows(a.path)[0][2] == "mine", "the way back")
+        execute(b.path, "ALTER TABLE notes ADD COLUMN c TEXT DEFAULT 'none'")
+        self.accepted([a, b])
+        self.assertEqual(rows(b.path), [("x", "half", "mine", "new"),
+                                        ("y", None, None, "more")])
+        self.assertEqual(rows(b.path), rows(a.path))
+
+    def test_a_delta_with_an_unknown_column_comes_after_alter_table(self):
+        a, b = self.two(self.NOTES, self.NOTES)
+        self.assertEqual(b.stop(), 0)
+        execute(a.path, "ALTER TABLE notes ADD COLUMN c")
+        shell(a.path, "".join(
+            "INSERT INTO notes VALUES('x%d', 1, 2, %s);"
+            % (i, "3" if i == 700 else "NULL") for i in range(1000)))
+        b = self.start(b.path, peers=[a.status()["endpoint"]])
+        self.refused(b, "'c'")
+        self.assertEqual(rows(b.path), [])
+        self.assertEqual(b.status()["vv"], {})
+        # It is refused again by a node that starts anew.
+        self.assertEqual(b.stop(), 0)
+        b = self.start(b.path, peers=[a.status()["endpoint"]])
+        self.refused(b, "'c'")
+        execute(b.path, "ALTER TABLE notes ADD COLUMN c")
+        self.accepted([a, b])
+        self.assertEqual(len(rows(b.path)), 1000)
+        self.assertEqual(rows(b.path), rows(a.path))
+
+    STRICT = "CREATE TABLE notes(id TEXT PRIMARY KEY, a INT, b ANY) STRICT;"
+
+    def test_a_value_of_a_wrong_type_for_strict_waits(self):
+        a, b = self.two(self.NOTES, self.STRICT)
+        execute(a.path, "INSERT INTO notes VALUES('x', 1, 2)")
+        self.accepted([a, b])
+        before = b.status()["vv"]
+        shell(a.path, "BEGIN; UPDATE notes SET b = 'half';"
+                      "INSERT INTO notes VALUES('y', 'a text', 'b'); COMMIT;")
+        state = self.refused(b, "notes")
+        self.assertEqual(state["vv"], before)
+        self.assertEqual(rows(b.path), [("x", 1, 2)])
+        execute(b.path, "INSERT INTO notes VALUES('mine', 3, 4)")
+        wait_until(lambda: len(rows(a.path)) == 3, "the way back")
+        # A value that fits is written over the one that does not, and the
+        # schema moves, so that it is asked for again.
+        execute(a.path, "UPDATE notes SET a = 5 WHERE id = 'y'")
+        execute(b.path, "CREATE TABLE of_its_own(x)")
+        self.accepted([a, b])
+        self.assertEqual(rows(b.path), [("mine", 3, 4), ("x", 1, "half"),
+                                        ("y", 5, "b")])
+        self.assertEqual(rows(b.path), rows(a.path))
+
+    def test_a_wrong_type_comes_after_the_column_got_the_peers_type(self):
+        a, b = self.two(self.NOTES, self.STRICT)
+        execute(b.path, "INSERT INTO notes VALUES('mine', 3, 4)")
+        self.accepted([a, b])
+        shell(a.path, "INSERT INTO notes VALUES('y', 'a text', 'b')")
+        self.refused(b, "notes")
+        self.assertEqual(rows(b.path), [("mine", 3, 4)])
+        # The recipe of https://www.sqlite.org/lang_altertable.html#otheralter
+        shell(b.path, "BEGIN IMMEDIATE;"
+              "CREATE TABLE made(id TEXT PRIMARY KEY, a, b);"
+              "INSERT INTO made SELECT * FROM notes;"
+              "DROP TABLE notes; ALTER TABLE made RENAME TO notes; COMMIT;")
+        self.accepted([a, b])
+        self.assertEqual(rows(b.path), [("mine", 3, 4), ("y", "a text", "b")])
+        execute(b.path, "UPDATE notes SET b = 'still tracked'")
+        self.accepted([a, b])
+        self.assertEqual(rows(b.path), rows(a.path))
+
+
+if __name__ == "__main__":
+    unittest.main()
