@@ -10,17 +10,22 @@ void pace_init(struct pace *pace)
     pace->last_write = PACE_LONG_AGO;
     pace->not_before = PACE_LONG_AGO;
     pace->crowd = false;
+    pace->wal_frames = 0;
 }
 
 void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now)
 {
     pace->crowd = since - pace->last_commit <= PACE_CROWD_MS;
     pace->last_commit = now;
+    /* It is this commit that resets a long log, if nobody writes behind it. */
+    if (pace->wal_frames >= PACE_WAL_FRAMES)
+        pace_wait(pace, now, PACE_WAL_GAP_MS + 1);
 }
 
 void pace_wrote(struct pace *pace, gv_time_ms now, int wal_frames)
 {
     pace->last_write = now;
+    pace->wal_frames = wal_frames;
     /* One more, because a clock of whole milliseconds may be about to turn. */
     if (wal_frames >= PACE_WAL_FRAMES)
         pace_wait(pace, now, PACE_WAL_GAP_MS + 1);

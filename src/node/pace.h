@@ -16,7 +16,7 @@
 #define PACE_CROWD_INTERVAL_MS 100
 /* SQLite checkpoints at 1,000 frames; shortly before that the file is left
  * alone so that an application's commit can reset the log. */
-#define PACE_WAL_FRAMES 900
+#define PACE_WAL_FRAMES 980
 #define PACE_WAL_GAP_MS 3
 /* Another writer holds the lock: a transaction of an application seldom
  * takes longer. */
@@ -27,6 +27,7 @@ struct pace {
     gv_time_ms last_write;  /* by the node */
     gv_time_ms not_before;
     bool crowd;
+    int wal_frames; /* after the node's last commit */
 };
 
 void pace_init(struct pace *pace);

@@ -339,7 +339,7 @@ static int check_kept(struct apply *apply, struct store_table *table,
 {
     struct store *store = apply->store;
     const char *unlike = NULL;
-    bool present, doubt = false;
+    bool present, doubt = table->fires;
     int rc;
 
     for (size_t i = 0; i < table->column_count && !doubt; i++)
@@ -350,6 +350,8 @@ static int check_kept(struct apply *apply, struct store_table *table,
     rc = user_read(store, table, key, store->read_back, &present);
     if (rc != GV_OK)
         return rc;
+    if (!present)
+        unlike = table->keys[0];
     for (size_t i = 0; present && i < table->column_count; i++)
         if (mask_get(written, i + 1) &&
             !value_equal(&store->values[i], &store->read_back[i]))
@@ -422,7 +424,9 @@ static int explain(struct apply *apply, struct store_table *table,
     if (rc == GV_OK || (apply->error != NULL && apply->error->code == rc))
         return rc;
     sqlite3_snprintf(sizeof reason, reason, "%s",
-                     sqlite3_errmsg(apply->store->db));
+                     apply->store->reason[0] != '\0'
+                         ? apply->store->reason
+                         : sqlite3_errmsg(apply->store->db));
     row_name(table, key, name, sizeof name);
     if (rc == GV_EDIFFERS) {
         error_set(apply->error, rc, "%s was changed past the triggers.", name);
@@ -440,6 +444,15 @@ static int explain(struct apply *apply, struct store_table *table,
                                    " itself.");
     }
     return rc;
+}
+
+/* Who lacks a life is sent all of it. */
+static bool holds_existence(const struct row *row)
+{
+    for (size_t i = 0; i < row->record_count; i++)
+        if (mask_get(row->records[i].mask, ROW_EXISTENCE))
+            return true;
+    return false;
 }
 
 /* Merge the fragment in store->fragment and store->values. */
@@ -461,6 +474,10 @@ static int merge_row(struct apply *apply, struct store_table *table,
     if (rc != GV_OK)
         return rc;
     was_alive = row->causal_length % 2 == 1;
+    store->reason[0] = '\0';
+    if (store->fragment.row.causal_length > row->causal_length &&
+        !holds_existence(&store->fragment.row))
+        return malformed(apply, "a new life without its beginning");
     row_merge(row, &store->fragment.row, table->words, store->sites, &change);
     if (!change.any)
         return GV_OK;
@@ -474,6 +491,19 @@ static int merge_row(struct apply *apply, struct store_table *table,
     }
     hook_kill("apply-row");
     return explain(apply, table, key, rc);
+}
+
+/* stream_decode() has seen that the key is one. */
+static int other_key(struct apply *apply, const struct stream_table *from)
+{
+    error_set(apply->error, GV_ESCHEMA,
+              "A peer's table '%s' has another number of key columns.",
+              from->name);
+    error_meaning(apply->error, "Nothing of what came with its rows was"
+                                " applied; the peer keeps it.");
+    error_remedy(apply->error, "Compare the two CREATE TABLE statements and"
+                               " make one like the other.");
+    return GV_ESCHEMA;
 }
 
 static int apply_row(struct apply *apply, struct stream_item *item)
@@ -498,7 +528,7 @@ static int apply_row(struct apply *apply, struct stream_item *item)
     rc = row_key_decode(&key, item->as.row.key, item->as.row.key_size,
                         from->table->key_count);
     if (rc != GV_OK)
-        return malformed(apply, "a key that is not one");
+        return other_key(apply, from);
     if (from->table->integer_key && key.values[0].class != VALUE_INTEGER)
         return cannot_keep(apply, from->table, &key, from->table->keys[0]);
     rc = load_groups(apply, from, item, held);
@@ -535,6 +565,41 @@ static int apply_items(struct apply *apply)
     return rc;
 }
 
+/* Take back what was applied.  SQLite gives up the whole transaction by itself
+ * when the disk is full or fails; so do we when taking back fails. */
+static void take_back(struct store *store, const struct store_numbers *before,
+                      int why)
+{
+    store->numbers = *before;
+    if (sqlite3_get_autocommit(store->db) ||
+        sql_run(store->db, "ROLLBACK TO gv_apply; RELEASE gv_apply") !=
+            GV_OK ||
+        sites_load(store) != GV_OK)
+        store->lost = why;
+}
+
+static int given_up(struct store *store, struct gv_error *error)
+{
+    return error_set(error, store->lost, "The transaction was given up: %s.",
+                     gv_strerror(store->lost));
+}
+
+/* A row that got past the triggers is sealed by the next transaction, before
+ * anything is applied again. */
+static void journal_past(struct store *store)
+{
+    struct row_key key;
+
+    if (store->past_table == NULL || store->lost != GV_OK ||
+        row_key_decode(&key, store->past_key.data, store->past_key.size,
+                       store->past_table->key_count) != GV_OK)
+        return;
+    if (journal_row(store, store->past_table, &key) == GV_OK)
+        store->journalled = true;
+    else if (sqlite3_get_autocommit(store->db))
+        store->lost = GV_EIO;
+}
+
 /* Run @apply, then @claim, in a savepoint. */
 static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
 {
@@ -547,27 +612,18 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
     if (rc == GV_OK)
         rc = apply_items(apply);
     triggers_fire(store, false);
-    if (rc == GV_OK && apply->fired)
+    /* Rows found changed stay in the journal; a look at the others that
+     * triggers put there sees nothing. */
+    if (rc == GV_OK && apply->fired && !store->journalled)
         rc = sql_finish(store->journal_clear);
     if (rc == GV_OK)
         rc = claim(apply);
     if (rc == GV_OK)
         rc = sql_run(store->db, "RELEASE gv_apply");
-    if (rc != GV_OK && !sqlite3_get_autocommit(store->db)) {
-        sql_run(store->db, "ROLLBACK TO gv_apply; RELEASE gv_apply");
-        store->numbers = before;
-        if (sites_load(store) != GV_OK)
-            rc = GV_EIO;
-    }
-    /* A row that got past the triggers is sealed by the next transaction,
-     * before anything is applied again. */
-    if (rc == GV_EDIFFERS && store->past_table != NULL) {
-        struct row_key key;
-
-        if (row_key_decode(&key, store->past_key.data, store->past_key.size,
-                           store->past_table->key_count) == GV_OK)
-            journal_row(store, store->past_table, &key);
-    }
+    if (rc != GV_OK)
+        take_back(store, &before, rc);
+    if (rc == GV_EDIFFERS)
+        journal_past(store);
     if (rc != GV_OK && apply->error != NULL && apply->error->code != rc)
         sql_fail(store->db, rc, apply->error, "cannot apply");
     apply_close(apply);
@@ -638,6 +694,8 @@ int store_apply_interval(struct store *store, const struct interval *interval,
     int rc;
 
     GV_ASSERT(store->in_transaction);
+    if (store->lost != GV_OK)
+        return given_up(store, error);
     rc = interval_decode(interval->bytes, interval->size, &decoded, &fragments,
                          &size);
     if (rc != GV_OK)
@@ -674,7 +732,9 @@ static int claim_delta(struct apply *apply)
 }
 
 /* A claim of more of our own site than we hold proves that this file went
- * back in time.  The state file is told, so that the next start renews. */
+ * back in time.  The state file is told, so that the next start renews, and
+ * the transaction is given up: what it sealed must not go out under this id.
+ */
 static int check_own_claim(struct store *store, const struct vv *claim,
                            struct gv_error *error)
 {
@@ -690,6 +750,7 @@ static int check_own_claim(struct store *store, const struct vv *claim,
     error_remedy(error, "Start the node again: the file then takes a new site"
                         " id and fetches what it lacks.");
     identity_note(store, vv_get(claim, own));
+    store->lost = GV_EMOVED;
     return GV_EFORK;
 }
 
@@ -704,7 +765,8 @@ int store_apply_delta(struct store *store, uint64_t token,
     if (token == 0 || token != store->stage_token)
         return error_set(error, GV_ENOTFOUND, "Nothing is staged.");
     vv_init(&claim);
-    rc = vv_raise_view(&claim, claim_view);
+    rc = store->lost == GV_OK ? vv_raise_view(&claim, claim_view)
+                              : given_up(store, error);
     if (rc == GV_OK)
         rc = check_own_claim(store, &claim, error);
     for (size_t i = 0; i < claim.count && rc == GV_OK; i++)

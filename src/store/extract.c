@@ -57,8 +57,11 @@ static int open_reader(struct store *store, struct gv_error *error)
 
 static void end_snapshot(struct store *store)
 {
-    if (!sqlite3_get_autocommit(store->reader))
-        sql_run(store->reader, "ROLLBACK");
+    if (store->reader == NULL || sqlite3_get_autocommit(store->reader) ||
+        sql_run(store->reader, "ROLLBACK") == GV_OK)
+        return;
+    sqlite3_close(store->reader); /* it ends with its connection */
+    store->reader = NULL;
 }
 
 /* Open the reader's snapshot; GV_EBUSY if its journal is not empty. */
@@ -255,6 +258,10 @@ int extract_begin(struct store *store, struct vv_view vv,
     if (rc != GV_OK)
         return rc;
     GV_ASSERT(sqlite3_get_autocommit(store->reader));
+    /* After a transaction that failed, the next one reads anew what the file
+     * holds. */
+    if (store->stale || store->schema_version == -1)
+        return error_set(error, GV_EBUSY, "The last transaction failed.");
     rc = store->extract_tries < TRIES_BEFORE_LOCK ? snapshot(store)
                                                   : snapshot_locked(store);
     store->extract_tries = rc == GV_EBUSY ? store->extract_tries + 1 : 0;

@@ -59,6 +59,7 @@ struct store_table {
     uint16_t *order;   /* column indexes by ascending wire name */
     char *fault;       /* why it cannot be read or written now, or NULL */
     bool has_triggers; /* of the application's own */
+    bool raises;       /* one of them may refuse a row or skip it */
     bool fires;        /* they fire on apply: they write untracked tables */
 
     /* Prepared when first needed. */
@@ -121,6 +122,9 @@ struct store {
     bool wal;
     bool joined; /* our tables are there */
     bool in_transaction;
+    int lost;        /* why the open transaction cannot be committed, if so */
+    bool stale;      /* the sites could not be read again after a rollback */
+    bool journalled; /* a row found changed waits for the next seal */
     bool firing;     /* triggers are on, see triggers.c */
     int64_t changes; /* rows written by this connection when it began */
     uint64_t mark;   /* the commit mark of our last transaction */
@@ -155,6 +159,7 @@ struct store {
     struct value read_back[ROW_BITS_MAX];
     /* A row found to differ from the log while applying. */
     struct store_table *past_table;
+    char reason[200]; /* why SQLite refused the user's row at hand */
     struct buffer past_key;
     struct buffer stream;   /* fragments of the interval being sealed */
     struct buffer interval; /* the interval sealed last */
@@ -290,6 +295,9 @@ int fragments_add(struct fragments *fragments, const struct store *store,
                   const struct store_table *table, const struct row_key *key,
                   uint64_t causal_length, const struct record *records,
                   size_t record_count, const struct value *values);
+
+/* transaction.c: sync the write-ahead log's own file handle */
+int log_sync(struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

@@ -81,7 +81,8 @@ static int prepare_list(sqlite3 *db, const struct statement_text *list,
     int rc = GV_OK;
 
     for (size_t i = 0; i < count && rc == GV_OK; i++)
-        rc = sql_prepare(db, list[i].statement, "%s", list[i].text);
+        if (*list[i].statement == NULL)
+            rc = sql_prepare(db, list[i].statement, "%s", list[i].text);
     return rc;
 }
 
@@ -123,8 +124,6 @@ static int prepare_joined(struct store *store)
                                   " VALUES(?1)"},
     };
 
-    if (store->mark_read != NULL)
-        return GV_OK;
     return prepare_list(store->db, list, LIST_COUNT(list));
 }
 
@@ -230,7 +229,7 @@ static int check_pages(struct store *store, struct gv_error *error)
     if (rc == GV_OK && (rc = sql_step(check)) > 0) {
         const char *text = (const char *)sqlite3_column_text(check, 0);
 
-        rc = text != NULL && strcmp(text, "ok") == 0 ? GV_OK : GV_ECORRUPT;
+        rc = sql_checked(text) ? GV_OK : GV_ECORRUPT;
         if (rc != GV_OK) {
             error_set(error, rc, "%s is damaged: %s.", store->path,
                       text == NULL ? "unreadable" : text);
@@ -245,39 +244,56 @@ static int check_pages(struct store *store, struct gv_error *error)
     return rc;
 }
 
-/* Load what a joined file holds; with the right to write, also look at its
- * identity and put the triggers right. */
-static int load(struct store *store, struct gv_error *error)
+/* With the right to write: look at the file's identity, register new columns
+ * and put the triggers right. */
+static int load_and_mend(struct store *store, struct gv_error *error)
 {
-    bool may_write = store->mode == STORE_WRITE;
-    int rc = check_format(store, error);
+    int rc = sql_finish(store->begin);
 
-    if (rc != GV_OK)
-        return rc;
-    rc = may_write ? check_pages(store, error) : GV_OK;
-    if (rc != GV_OK)
-        return rc;
-    rc = prepare_joined(store);
-    if (rc == GV_OK)
-        rc = may_write ? turn_wal(store, error) : GV_OK;
-    if (rc != GV_OK)
-        return rc;
-    if (may_write)
-        rc = sql_finish(store->begin);
     if (rc == GV_OK)
         rc = meta_load(store);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the sync metadata");
-    rc = may_write ? identity_check(store, error) : GV_OK;
+    rc = identity_check(store, error);
     if (rc == GV_OK)
-        rc = schema_refresh(store, may_write, error);
-    if (rc == GV_OK && may_write) {
-        rc = sql_finish(store->commit);
+        rc = schema_refresh(store, true, error);
+    if (rc != GV_OK)
+        return rc;
+    rc = sql_finish(store->commit);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot commit");
+    /* An earlier run may have ended between a commit and its sync. */
+    rc = log_sync(store);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot sync the log");
+    identity_note(store, vv_get(&store->vv, &store->sites[store->own]));
+    return GV_OK;
+}
+
+/* Load what a joined file holds. */
+static int load(struct store *store, struct gv_error *error)
+{
+    int rc = check_format(store, error);
+
+    if (rc == GV_OK && store->mode == STORE_WRITE)
+        rc = check_pages(store, error);
+    if (rc != GV_OK)
+        return rc;
+    rc = prepare_joined(store);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read the sync metadata");
+    if (store->mode == STORE_READ) {
+        rc = meta_load(store);
         if (rc != GV_OK)
-            sql_fail(store->db, rc, error, "cannot commit");
+            return sql_fail(store->db, rc, error,
+                            "cannot read the sync metadata");
+        return schema_refresh(store, false, error);
     }
-    if (rc == GV_OK && may_write)
-        identity_note(store, vv_get(&store->vv, &store->sites[store->own]));
+    rc = turn_wal(store, error);
+    if (rc == GV_OK)
+        rc = load_and_mend(store, error);
+    if (rc != GV_OK && !sqlite3_get_autocommit(store->db))
+        sql_finish(store->rollback);
     return rc;
 }
 
@@ -406,11 +422,15 @@ int store_adopt(struct store *store, struct gv_error *error)
     rc = turn_wal(store, error);
     if (rc != GV_OK)
         return rc;
-    rc = create_tables(store);
+    rc = is_joined(store); /* a try that failed may have made them */
+    if (rc == GV_OK && !store->joined)
+        rc = create_tables(store);
+    store->joined = false;
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot make the gv_ tables");
-    store->joined = true;
-    return load(store, error);
+    rc = load(store, error);
+    store->joined = rc == GV_OK;
+    return rc;
 }
 
 static int kept_mesh(struct store *store, char *mesh, size_t size)

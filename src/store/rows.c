@@ -357,6 +357,8 @@ int user_insert(struct store *store, struct store_table *table,
     rc = sql_finish(table->user_insert);
     if (rc != GV_ESCHEMA)
         return rc;
+    sqlite3_snprintf(sizeof store->reason, store->reason, "%s",
+                     sqlite3_errmsg(store->db));
     /* A row under this key that the log knows nothing of got past the
      * triggers: it is a local write first. */
     if (user_key_kept(store, table, key, &there) == GV_OK && there)

@@ -618,9 +618,10 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
         rc = sql_number(store->db, &store->schema_version,
                         "PRAGMA main.schema_version");
     if (rc != GV_OK) {
+        sql_fail(store->db, rc, error, "cannot read the tracked tables");
+        schema_close(store);
         store->schema_version = -1;
-        return sql_fail(store->db, rc, error,
-                        "cannot read the tracked tables");
+        return rc;
     }
     for (size_t i = 0; i < store->table_count; i++)
         if (store->tables[i]->fault != NULL)

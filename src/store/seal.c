@@ -16,6 +16,8 @@
 /* A pause this long ends a run; a smaller one may lie within one
  * transaction. */
 #define RUN_PAUSE_MS 10000
+/* The last that SQLite's julianday() knows: the end of the year 9999. */
+#define TIME_MAX_MS 253402300799999
 
 struct journal_row {
     struct store_table *table;
@@ -103,6 +105,7 @@ static int journal_take(struct store *store, struct journal *journal,
         schema_by_id(store, sqlite3_column_int64(store->journal_read, 1));
     void *items = journal->rows;
     struct journal_row *row;
+    gv_time_ms ms;
     size_t at = journal->keys.size;
     bool null;
     int rc;
@@ -119,6 +122,9 @@ static int journal_take(struct store *store, struct journal *journal,
     row = &journal->rows[journal->count];
     rc = row_key_read(store->journal_read, 3, table->key_count, &journal->keys,
                       &null);
+    /* No rowid is anything else, whoever wrote that into the journal. */
+    null |= table->integer_key &&
+            sqlite3_column_type(store->journal_read, 3) != SQLITE_INTEGER;
     if (rc != GV_OK || null) {
         journal->keys.size = at; /* a row with NULL in its key stays local */
         return rc;
@@ -127,8 +133,8 @@ static int journal_take(struct store *store, struct journal *journal,
     row->key_at = at;
     row->key_size = journal->keys.size - at;
     row->order = (uint32_t)journal->count++;
-    return run_of(journal, sqlite3_column_int64(store->journal_read, 2),
-                  &row->run);
+    ms = sqlite3_column_int64(store->journal_read, 2);
+    return run_of(journal, ms < 0 || ms > TIME_MAX_MS ? 0 : ms, &row->run);
 }
 
 static int journal_load(struct store *store, struct journal *journal,

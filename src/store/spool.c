@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WINDOW_SIZE 65536
+
 void spool_init(struct spool *spool, const char *vfs, char *path)
 {
     *spool = (struct spool){.vfs = vfs, .path = path};
     buffer_init(&spool->memory, SIZE_MAX);
+    buffer_init(&spool->window, WINDOW_SIZE);
 }
 
 void spool_close(struct spool *spool)
@@ -19,6 +22,7 @@ void spool_close(struct spool *spool)
         file_delete(spool->vfs, spool->path);
     }
     buffer_close(&spool->memory);
+    buffer_close(&spool->window);
     free(spool->path);
     *spool = (struct spool){0};
 }
@@ -57,24 +61,50 @@ int spool_append(struct spool *spool, const void *bytes, size_t size)
     return rc == GV_OK ? spool_flush(spool) : rc;
 }
 
+/* Read from the file, which has it all. */
+static int read_file(struct spool *spool, uint64_t offset, void *bytes,
+                     size_t size)
+{
+    struct buffer *window = &spool->window;
+    uint64_t left = spool->written - offset;
+    int rc = GV_OK;
+
+    if (size > WINDOW_SIZE)
+        return file_read(spool->file, offset, bytes, size);
+    if (offset < spool->window_at ||
+        offset + size > spool->window_at + window->size) {
+        size_t fill = left < WINDOW_SIZE ? (size_t)left : WINDOW_SIZE;
+        uint8_t *room;
+
+        buffer_clear(window);
+        room = buffer_extend(window, fill);
+        rc = room == NULL ? window->error
+                          : file_read(spool->file, offset, room, fill);
+        spool->window_at = offset;
+    }
+    if (rc == GV_OK && size > 0)
+        memcpy(bytes, window->data + (offset - spool->window_at), size);
+    else if (rc != GV_OK)
+        buffer_clear(window);
+    return rc;
+}
+
 int spool_read(struct spool *spool, uint64_t offset, void *bytes, size_t size)
 {
     if (offset > spool_size(spool) || size > spool_size(spool) - offset)
         return GV_EIO;
-    if (offset >= spool->written) {
-        if (size > 0)
-            memcpy(bytes, spool->memory.data + (offset - spool->written),
-                   size);
-        return GV_OK;
-    }
-    if (offset + size > spool->written) {
+    if (offset + size > spool->written && offset < spool->written) {
         size_t in_file = (size_t)(spool->written - offset);
-        int rc = file_read(spool->file, offset, bytes, in_file);
+        int rc = read_file(spool, offset, bytes, in_file);
 
         if (rc == GV_OK)
             memcpy((uint8_t *)bytes + in_file, spool->memory.data,
                    size - in_file);
         return rc;
     }
-    return file_read(spool->file, offset, bytes, size);
+    if (offset < spool->written)
+        return read_file(spool, offset, bytes, size);
+    if (size > 0)
+        memcpy(bytes, spool->memory.data + (offset - spool->written), size);
+    return GV_OK;
 }

@@ -12,6 +12,10 @@ struct spool {
     struct buffer memory; /* what is not in the file yet */
     struct file *file;    /* NULL while all is in memory */
     uint64_t written;     /* bytes in the file */
+    /* What was read last, and from where: small reads in order cost a call
+     * of the VFS for many of them, not for each. */
+    struct buffer window;
+    uint64_t window_at;
 };
 
 /* Takes @path, which came from malloc(). */

@@ -1,6 +1,7 @@
 #include "store/sql.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 int sql_code(int rc)
 {
@@ -154,6 +155,14 @@ void sql_bind_value(sqlite3_stmt *statement, int index,
     }
 }
 
+bool sql_checked(const char *line)
+{
+    static const char forbidden[] = "NULL value in ";
+
+    return line != NULL && (strcmp(line, "ok") == 0 ||
+                            strncmp(line, forbidden, strlen(forbidden)) == 0);
+}
+
 void sql_column_value(sqlite3_stmt *statement, int index, struct value *value)
 {
     *value = (struct value){.class = VALUE_NULL};
@@ -168,7 +177,7 @@ void sql_column_value(sqlite3_stmt *statement, int index, struct value *value)
         break;
     case SQLITE_TEXT:
         value->class = VALUE_TEXT;
-        value->bytes = sqlite3_column_text(statement, index);
+        value->bytes = sqlite3_column_blob(statement, index);
         value->size = (size_t)sqlite3_column_bytes(statement, index);
         break;
     case SQLITE_BLOB:

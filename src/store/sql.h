@@ -29,6 +29,12 @@ int sql_step(sqlite3_stmt *statement);
 /* Run to the end and reset. */
 int sql_finish(sqlite3_stmt *statement);
 
+/* Whether a line of PRAGMA quick_check, which may be NULL, tells of no damage.
+ * A NULL that a constraint forbids is none: 3.40.1 finds one in each row of a
+ * WITHOUT ROWID table whose key has its columns in another order (its
+ * integrity_check does not).  Pages that do not fit come before such lines. */
+bool sql_checked(const char *line);
+
 /* A number from a query that gives one. */
 int sql_number(sqlite3 *db, int64_t *number, const char *format, ...);
 

@@ -4,7 +4,8 @@
  * A store is used by one thread.  It has two connections: one writes, one
  * extracts.  Functions return GV_OK or a negative code; those that take a
  * struct gv_error fill it when they fail.  After GV_EIO, GV_EFULL or
- * GV_ENOMEM the open transaction has been rolled back. */
+ * GV_ENOMEM in an apply the transaction may be lost: further applies and the
+ * commit then fail with the same code, and nothing of it stays. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -82,7 +83,8 @@ int store_apply_interval(struct store *store, const struct interval *interval,
 /* Apply and claim the staged delta of @token inside the transaction; the
  * stage is dropped in each case.  Errors as for an interval, and GV_EDIFFERS
  * (a row was changed past the triggers: it is journalled, and sealed by the
- * next transaction; ask again). */
+ * next transaction; ask again).  With GV_EFORK the file went back in time:
+ * store_commit() fails with GV_EMOVED, and the next open renews. */
 int store_apply_delta(struct store *store, uint64_t token,
                       struct vv_view claim, struct gv_error *error);
 

@@ -282,8 +282,8 @@ static void warn_of_triggers(struct store *store, struct buffer *notes,
                                  local)
                : sqlite3_mprintf("warning: the triggers of '%s' do not fire"
                                  " for changes from peers, because they write"
-                                 " tracked tables; what they write where the"
-                                 " change is made comes by itself.",
+                                 " tracked tables or RAISE; what they write"
+                                 " where the change is made comes by itself.",
                                  local);
     if (text != NULL)
         note(notes, text);

@@ -16,9 +16,18 @@ void store_rollback(struct store *store)
         sql_finish(store->rollback);
     store->numbers = store->committed;
     store->schema_version = -1;
-    if (sites_load(store) != GV_OK)
-        log_line(&store->log, GV_LOG_ERROR,
-                 "cannot read the site list of %s again", store->path);
+    store->stale = sites_load(store) != GV_OK;
+}
+
+/* What a failed rollback could not read. */
+static int read_again(struct store *store, struct gv_error *error)
+{
+    int rc = store->stale ? sites_load(store) : GV_OK;
+
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read the sites");
+    store->stale = false;
+    return GV_OK;
 }
 
 /* A file restored or replaced while it is open gives no error by itself. */
@@ -54,14 +63,22 @@ int store_begin(struct store *store, struct gv_error *error)
 
     GV_ASSERT(store->mode == STORE_WRITE && store->joined);
     GV_ASSERT(!store->in_transaction);
-    rc = sql_finish(store->begin);
+    /* Out of memory, even a rollback may have failed. */
+    rc = sqlite3_get_autocommit(store->db) ? GV_OK
+                                           : sql_finish(store->rollback);
+    if (rc == GV_OK)
+        rc = sql_finish(store->begin);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error,
                         "cannot begin a write transaction");
     store->in_transaction = true;
+    store->lost = GV_OK;
+    store->journalled = false;
     store->sealed = (struct store_sealed){0};
     store->changes = sqlite3_total_changes64(store->db);
     rc = check_same_file(store, error);
+    if (rc == GV_OK)
+        rc = read_again(store, error);
     if (rc == GV_OK)
         rc = schema_refresh(store, true, error);
     if (rc == GV_OK)
@@ -73,7 +90,7 @@ int store_begin(struct store *store, struct gv_error *error)
 
 /* Sync the write-ahead log's own file handle: done inside the commit the sync
  * would hold the write lock.  One sync covers all commits before it. */
-static int sync_log(struct store *store)
+int log_sync(struct store *store)
 {
     sqlite3_file *file = NULL;
     int rc = sqlite3_file_control(store->db, "main",
@@ -95,7 +112,7 @@ static int write_meta(struct store *store)
     sqlite3_bind_int64(store->meta_write, 1,
                        (sqlite3_int64)store->numbers.clock);
     sqlite3_bind_blob(store->meta_write, 2, fingerprint, sizeof fingerprint,
-                      SQLITE_TRANSIENT);
+                      SQLITE_STATIC);
     sqlite3_bind_int64(store->meta_write, 3, (sqlite3_int64)store->next_mark);
     return sql_finish(store->meta_write);
 }
@@ -103,9 +120,17 @@ static int write_meta(struct store *store)
 int store_commit(struct store *store, struct store_sealed *sealed,
                  struct gv_error *error)
 {
-    int rc = GV_OK;
+    int rc = store->lost;
 
     GV_ASSERT(store->in_transaction);
+    if (rc == GV_OK && sqlite3_get_autocommit(store->db))
+        rc = GV_EIO; /* else what follows would be written by itself */
+    if (rc != GV_OK) {
+        error_set(error, rc, "The transaction was given up: %s.",
+                  gv_strerror(rc));
+        store_rollback(store);
+        return rc;
+    }
     if (sqlite3_total_changes64(store->db) == store->changes) {
         rc = sql_finish(store->commit);
     } else {
@@ -124,7 +149,7 @@ int store_commit(struct store *store, struct store_sealed *sealed,
     store->committed = store->numbers;
     if (store->sealed.any) {
         hook_kill("before-sync");
-        rc = sync_log(store);
+        rc = log_sync(store);
         if (rc != GV_OK) {
             error_set(error, rc,
                       "The disk did not confirm what was written"

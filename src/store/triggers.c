@@ -3,10 +3,11 @@
  *
  * An application's triggers fire for a change that came from a peer only when
  * all that the table's triggers write are untracked tables, such as a
- * full-text index: what they write to a tracked table has been published by
- * the site where the change was made.  SQLite turns triggers on and off for a
- * connection as a whole, so ours fire along, and what they journal meanwhile
- * is deleted in the same transaction (apply.c). */
+ * full-text index, and none may RAISE: what they write to a tracked table has
+ * been published by the site where the change was made, and a row that a
+ * trigger here skipped would look deleted here.  SQLite turns triggers on and
+ * off for a connection as a whole, so ours fire along, and what they journal
+ * meanwhile is deleted in the same transaction (apply.c). */
 #include "store/internal.h"
 
 #include <stdlib.h>
@@ -103,6 +104,7 @@ static int triggers_look(struct store *store, struct store_table *table,
         }
         right += ours;
         table->has_triggers |= !ours;
+        table->raises |= !ours && sqlite3_strlike("%raise%", sql, 0) == 0;
         if (!ours && right > 0)
             *found = TRIGGERS_OLDER;
         rc = GV_OK;
@@ -247,7 +249,7 @@ int triggers_judge(struct store *store)
         sqlite3_set_authorizer(store->db, NULL, NULL);
         triggers_fire(store, false);
         /* One that this library cannot even parse cannot fire. */
-        table->fires = rc == GV_OK && !judge.writes_tracked;
+        table->fires = rc == GV_OK && !judge.writes_tracked && !table->raises;
         if (rc == GV_ESCHEMA)
             rc = GV_OK;
     }

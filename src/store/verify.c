@@ -285,8 +285,8 @@ static int verify_file(struct verify *verify)
     while (rc == GV_OK && (rc = sql_step(check)) > 0) {
         const char *text = (const char *)sqlite3_column_text(check, 0);
 
-        if (text != NULL && strcmp(text, "ok") != 0)
-            report(verify, NULL, NULL, text);
+        if (!sql_checked(text))
+            report(verify, NULL, NULL, text == NULL ? "unreadable" : text);
         rc = GV_OK;
     }
     sqlite3_finalize(check);
@@ -319,9 +319,15 @@ static int check_fingerprint(struct verify *verify)
 static int verify_all(struct verify *verify)
 {
     struct store *store = verify->store;
+    int64_t version = store->schema_version;
     int rc = verify_file(verify);
 
     if (rc != GV_OK || !store->joined)
+        return rc;
+    /* The next transaction still registers what is new. */
+    rc = schema_refresh(store, false, NULL);
+    store->schema_version = version;
+    if (rc != GV_OK)
         return rc;
     rc = sql_prepare(store->db, &verify->ver_find,
                      "SELECT 1 FROM gv_ver WHERE site=?1 AND version=?2 AND"

@@ -76,6 +76,20 @@ TEST(a_long_log_is_left_alone_for_3_ms)
     CHECK_INT(pace_due(&pace), >=, 1000 + PACE_WAL_GAP_MS);
 }
 
+/* It is an application's commit that resets the log, if nobody stands in it
+ * just then. */
+TEST(a_long_log_is_left_alone_after_an_applications_commit)
+{
+    struct pace pace = start();
+
+    pace_wrote(&pace, 1000, PACE_WAL_FRAMES);
+    pace_commit(&pace, 1100, 1100);
+    CHECK_INT(pace_due(&pace), >=, 1100 + PACE_WAL_GAP_MS);
+    pace_wrote(&pace, 1200, 12);
+    pace_commit(&pace, 1300, 1300);
+    CHECK_INT(pace_due(&pace), <=, 1300);
+}
+
 TEST(waiting_never_shortens_a_longer_wait)
 {
     struct pace pace = start();

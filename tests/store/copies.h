@@ -227,8 +227,9 @@ static inline int pull(struct copy *to, struct copy *from,
     }
     CHECK_INT(store_begin(to->store, error), ==, GV_OK);
     rc = store_apply_delta(to->store, token, extract_claim(extract), error);
+    /* Only a file that went back in time cannot be committed then. */
     CHECK_INT(store_commit(to->store, &sealed, &(struct gv_error){0}), ==,
-              GV_OK);
+              rc == GV_EFORK ? GV_EMOVED : GV_OK);
     extract_free(extract);
     free(piece);
     return rc;

@@ -1,0 +1,296 @@
+/* What others may do to a file or send to it, and what must not come of it. */
+#include "copies.h"
+
+#include "wire/frame.h"
+#include "wire/stream.h"
+
+#define TABLE "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
+
+static void make_two(struct copy *a, struct copy *b)
+{
+    copy_make(a, "a", TABLE);
+    copy_make(b, "b", TABLE);
+    track(a, "t");
+    track(b, "t");
+}
+
+static void close_two(struct copy *a, struct copy *b)
+{
+    copy_close(a);
+    copy_close(b);
+    copies_remove();
+}
+
+/* Else the row would look deleted here, and be deleted everywhere. */
+TEST(a_trigger_that_skips_rows_does_not_fire_on_apply)
+{
+    struct copy a, b, c;
+
+    make_two(&a, &b);
+    copy_make(&c, "c", TABLE);
+    track(&c, "t");
+    sql(&b, "CREATE TRIGGER i BEFORE INSERT ON t BEGIN"
+            " SELECT RAISE(IGNORE); END;"
+            "CREATE TRIGGER u BEFORE UPDATE ON t BEGIN"
+            " SELECT raise(ABORT, 'no'); END;"
+            "CREATE TRIGGER d BEFORE DELETE ON t BEGIN"
+            " SELECT RAISE(IGNORE); END;");
+    seal(&b);
+    sql(&a, "INSERT INTO t VALUES('k', 1, 1), ('l', 2, 2)");
+    seal(&a);
+    must_pull(&b, &a);
+    sql(&a, "UPDATE t SET a = 3 WHERE id = 'k'; DELETE FROM t WHERE id = 'l'");
+    seal(&a);
+    must_pull(&b, &a);
+    must_pull(&c, &b);
+    must_pull(&a, &c);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id || a) FROM t"), "k3");
+    CHECK_TEXT(ask(&c, "SELECT group_concat(id || a) FROM t"), "k3");
+    check_equal(&a, &c);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    copy_close(&c);
+    close_two(&a, &b);
+}
+
+TEST(a_node_that_learnt_of_a_fork_publishes_nothing_more_under_its_old_id)
+{
+    struct copy a, b;
+    struct site site;
+    struct gv_error error = {0};
+    char command[1200];
+
+    make_two(&a, &b);
+    sql(&a, "INSERT INTO t VALUES('1', 1, 1)");
+    seal(&a);
+    sql(&a, "PRAGMA wal_checkpoint(TRUNCATE)");
+    snprintf(command, sizeof command, "cp '%s' '%s.old'", a.path, a.path);
+    CHECK_INT(system(command), ==, 0);
+    sql(&a, "INSERT INTO t VALUES('2', 2, 2)");
+    sync_both(&a, &b);
+    site = *store_site(a.store);
+    store_close(a.store);
+    a.store = NULL;
+    sqlite3_close(a.app);
+    snprintf(command, sizeof command,
+             "cat '%s.old' > '%s' && rm '%s-gv/state'", a.path, a.path,
+             a.path);
+    CHECK_INT(system(command), ==, 0);
+    CHECK_INT(sqlite3_open(a.path, &a.app), ==, SQLITE_OK);
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(site_equal(&site, store_site(a.store)));
+    CHECK_INT(pull(&a, &b, &error), ==, GV_EFORK);
+    /* A driver ends here; the next one starts after the next write. */
+    sql(&a, "INSERT INTO t VALUES('3', 3, 3)");
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(!site_equal(&site, store_site(a.store)));
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(id) FROM (SELECT id FROM t ORDER"
+                       " BY id)"),
+               "1,2,3");
+    close_two(&a, &b);
+}
+
+/* Whoever lacks what the file held before must not take it. */
+TEST(the_first_interval_of_a_renewed_site_depends_on_all_that_is_there)
+{
+    struct copy a, b;
+    struct store_sealed sealed;
+    struct gv_error error = {0};
+    char command[1200];
+
+    make_two(&a, &b);
+    sql(&a, "INSERT INTO t VALUES('1', 1, 1)");
+    seal(&a);
+    store_close(a.store);
+    a.store = NULL;
+    sqlite3_close(a.app);
+    snprintf(command, sizeof command, "cp '%s' '%s.k' && mv '%s.k' '%s'",
+             a.path, a.path, a.path, a.path);
+    CHECK_INT(system(command), ==, 0);
+    CHECK_INT(sqlite3_open(a.path, &a.app), ==, SQLITE_OK);
+    copy_reopen(&a, STORE_WRITE);
+    sql(&a, "INSERT INTO t VALUES('2', 2, 2)");
+    sealed = seal(&a);
+    CHECK_INT(apply_interval(&b, &sealed.interval, &error), ==, GV_EGAP);
+    must_pull(&b, &a);
+    check_equal(&a, &b);
+    close_two(&a, &b);
+}
+
+TEST(the_state_of_another_file_makes_a_file_take_a_new_id)
+{
+    struct copy a, b;
+    struct site site;
+    char command[1200];
+
+    make_two(&a, &b);
+    site = *store_site(a.store);
+    store_close(a.store);
+    a.store = NULL;
+    snprintf(command, sizeof command, "cp '%s-gv/state' '%s-gv/state'", b.path,
+             a.path);
+    CHECK_INT(system(command), ==, 0);
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(!site_equal(&site, store_site(a.store)));
+    close_two(&a, &b);
+}
+
+/* A delta of one row, with a record of @a's site. */
+static int apply_row_of(struct copy *to, const struct site *site,
+                        const char *table, size_t key_columns,
+                        uint64_t causal_length, uint64_t mask)
+{
+    static uint64_t token = 1000;
+    static const char *const columns[] = {"a", "b"};
+    struct value text = {VALUE_TEXT, 0, 0, (const uint8_t *)"k", 1};
+    struct vv_entry entry = {*site, (gv_version)1 << 40};
+    uint8_t claim[VV_ENTRY_SIZE];
+    struct stream_row_writer writer;
+    struct store_sealed sealed;
+    struct gv_error error = {0};
+    struct buffer out, key;
+    int rc;
+
+    buffer_init(&out, 65536);
+    buffer_init(&key, 65536);
+    for (size_t i = 0; i < key_columns; i++)
+        key_append(&key, &text);
+    stream_write_site(&out, site);
+    stream_write_table(&out, table, columns, 2);
+    stream_begin_row(&writer, &out, 0, key.data, key.size, causal_length, 1,
+                     mask_count(&mask, 1) - (mask & 1));
+    stream_write_group(&writer, 0, entry.version, &mask, 1);
+    for (size_t i = 0; i < mask_count(&mask, 1) - (mask & 1); i++)
+        stream_write_value(&writer, &text);
+    CHECK_INT(stream_end_row(&writer), ==, GV_OK);
+    vv_entry_store(&entry, claim);
+    CHECK_INT(store_stage(to->store, ++token, 0, out.data, out.size), ==,
+              GV_OK);
+    CHECK_INT(store_begin(to->store, &error), ==, GV_OK);
+    rc = store_apply_delta(to->store, token, (struct vv_view){claim, 1},
+                           &error);
+    CHECK_INT(store_commit(to->store, &sealed, &error), ==, GV_OK);
+    buffer_close(&out);
+    buffer_close(&key);
+    return rc;
+}
+
+TEST(a_new_life_without_its_beginning_is_malformed)
+{
+    struct copy a, b;
+    const struct site site = {.bytes = {9}};
+
+    make_two(&a, &b);
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 2), ==, GV_EPROTO);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_OK);
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 3, 2), ==, GV_EPROTO);
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 2, 1), ==, GV_OK);
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 3, 7), ==, GV_OK);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    close_two(&a, &b);
+}
+
+TEST(an_interval_with_a_record_from_before_it_is_malformed)
+{
+    static const char *const columns[] = {"a", "b"};
+    struct copy a, b;
+    const struct site site = {.bytes = {9}};
+    const uint64_t mask = 1;
+    struct value text = {VALUE_TEXT, 0, 0, (const uint8_t *)"k", 1};
+    struct stream_row_writer writer;
+    struct interval interval = {.site = site};
+    struct gv_error error = {0};
+    struct buffer out, key, bytes;
+
+    make_two(&a, &b);
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_OK);
+    buffer_init(&out, 65536);
+    buffer_init(&key, 65536);
+    buffer_init(&bytes, 65536);
+    key_append(&key, &text);
+    stream_write_site(&out, &site);
+    stream_write_table(&out, "t", columns, 2);
+    stream_begin_row(&writer, &out, 0, key.data, key.size, 2, 1, 0);
+    stream_write_group(&writer, 0, 7, &mask, 1);
+    CHECK_INT(stream_end_row(&writer), ==, GV_OK);
+    interval.from = (gv_version)1 << 40;
+    interval.to = interval.from + 1;
+    CHECK_INT(interval_encode(&site, interval.from, interval.to,
+                              (struct vv_view){NULL, 0}, out.data, out.size,
+                              &bytes),
+              ==, GV_OK);
+    interval.bytes = bytes.data;
+    interval.size = bytes.size;
+    CHECK_INT(apply_interval(&b, &interval, &error), ==, GV_EPROTO);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "1");
+    buffer_close(&out);
+    buffer_close(&key);
+    buffer_close(&bytes);
+    close_two(&a, &b);
+}
+
+TEST(a_key_of_more_columns_is_refused_and_not_called_malformed)
+{
+    struct copy a, b;
+    const struct site site = {.bytes = {9}};
+
+    make_two(&a, &b);
+    CHECK_INT(apply_row_of(&b, &site, "t", 2, 1, 3), ==, GV_ESCHEMA);
+    CHECK_INT(store_vv(b.store)->count, ==, 0);
+    close_two(&a, &b);
+}
+
+TEST(a_key_that_the_column_would_change_is_refused)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+
+    copy_make(&a, "a", "CREATE TABLE t(id PRIMARY KEY, a)");
+    copy_make(&b, "b", "CREATE TABLE t(id TEXT PRIMARY KEY, a)");
+    track(&a, "t");
+    track(&b, "t");
+    sql(&a, "INSERT INTO t VALUES(7, 1)");
+    seal(&a);
+    CHECK_INT(pull(&b, &a, &error), ==, GV_ESCHEMA);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "0");
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    close_two(&a, &b);
+}
+
+TEST(junk_in_the_journal_is_no_change)
+{
+    struct copy a;
+
+    copy_make(&a, "junk", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES(5, 1)");
+    seal(&a);
+    sql(&a, "INSERT INTO gv_journal(tbl, ms, k1) VALUES(1, 'x', '5'),"
+            " (1, -9223372036854775807, 5), (1, 9223372036854775807, 5),"
+            " (99, 0, 5), (NULL, NULL, NULL), (1, 1, 5.5), (1, 1, x'')");
+    CHECK(!seal(&a).any);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    copy_close(&a);
+    copies_remove();
+}
+
+TEST(what_sqlite_refuses_is_said_in_its_words)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+
+    make_two(&a, &b);
+    sql(&b, "CREATE UNIQUE INDEX u ON t(a)");
+    sql(&a, "INSERT INTO t VALUES('1', 1, 1), ('2', 1, 1)");
+    seal(&a);
+    CHECK_INT(pull(&b, &a, &error), ==, GV_ESCHEMA);
+    CHECK(strstr(error.what, "UNIQUE constraint failed") != NULL);
+    close_two(&a, &b);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}
