@@ -209,7 +209,9 @@ static int report_unknown(struct verify *verify, struct store_table *table,
     return rc < 0 ? rc : GV_OK;
 }
 
-/* "a,b" of our key columns or the user's, and the comparison of the two. */
+/* "a,b" of our key columns or the user's, and the comparison of the two.  The
+ * plus takes the affinity off the user's column: with it SQLite would convert
+ * ours, and could not use their index. */
 static int prepare_walks(struct store *store, const struct store_table *table,
                          sqlite3_stmt **ours, sqlite3_stmt **unknown)
 {
@@ -226,7 +228,7 @@ static int prepare_walks(struct store *store, const struct store_table *table,
         sqlite3_str_appendf(names, "%sr.%s", i == 0 ? "" : ",", name);
         sqlite3_str_appendf(theirs, "%st.\"%w\"", i == 0 ? "" : ",",
                             table->keys[i]);
-        sqlite3_str_appendf(same, "%sr.%s=t.\"%w\"", i == 0 ? "" : " AND ",
+        sqlite3_str_appendf(same, "%sr.%s=+t.\"%w\"", i == 0 ? "" : " AND ",
                             name, table->keys[i]);
     }
     name_text = sqlite3_str_finish(names);
