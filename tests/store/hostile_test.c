@@ -136,7 +136,47 @@ TEST(the_state_of_another_file_makes_a_file_take_a_new_id)
     close_two(&a, &b);
 }
 
-/* A delta of one row, with a record of @a's site. */
+TEST(an_interval_names_only_what_changed_since_the_last)
+{
+    struct copy a, b;
+    struct store_sealed sealed;
+
+    make_two(&a, &b);
+    sql(&a, "INSERT INTO t VALUES('1', 1, 1)");
+    seal(&a);
+    must_pull(&b, &a);
+    sql(&b, "INSERT INTO t VALUES('2', 2, 2)");
+    sealed = seal(&b);
+    CHECK_INT(sealed.interval.dependencies.count, ==, 1);
+    sql(&b, "INSERT INTO t VALUES('3', 3, 3)");
+    sealed = seal(&b);
+    CHECK_INT(sealed.interval.dependencies.count, ==, 0);
+    close_two(&a, &b);
+}
+
+/* A delta that went on would tell of a row what is not so. */
+TEST(a_row_that_vanished_past_the_triggers_is_not_sent)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+
+    make_two(&a, &b);
+    sql(&a, "INSERT INTO t VALUES('1', NULL, 7)");
+    seal(&a);
+    CHECK_INT(
+        sqlite3_db_config(a.app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL), ==,
+        SQLITE_OK);
+    sql(&a, "DELETE FROM t");
+    CHECK_INT(pull(&b, &a, &error), ==, GV_EDIFFERS);
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT cl FROM gv_row_1"), "2");
+    close_two(&a, &b);
+}
+
+#define RECORD_VERSION ((gv_version)1 << 40)
+static gv_version claimed_version = RECORD_VERSION;
+
+/* A delta of one row with one record. */
 static int apply_row_of(struct copy *to, const struct site *site,
                         const char *table, size_t key_columns,
                         uint64_t causal_length, uint64_t mask)
@@ -144,7 +184,7 @@ static int apply_row_of(struct copy *to, const struct site *site,
     static uint64_t token = 1000;
     static const char *const columns[] = {"a", "b"};
     struct value text = {VALUE_TEXT, 0, 0, (const uint8_t *)"k", 1};
-    struct vv_entry entry = {*site, (gv_version)1 << 40};
+    struct vv_entry entry = {*site, claimed_version};
     uint8_t claim[VV_ENTRY_SIZE];
     struct stream_row_writer writer;
     struct store_sealed sealed;
@@ -160,7 +200,7 @@ static int apply_row_of(struct copy *to, const struct site *site,
     stream_write_table(&out, table, columns, 2);
     stream_begin_row(&writer, &out, 0, key.data, key.size, causal_length, 1,
                      mask_count(&mask, 1) - (mask & 1));
-    stream_write_group(&writer, 0, entry.version, &mask, 1);
+    stream_write_group(&writer, 0, RECORD_VERSION, &mask, 1);
     for (size_t i = 0; i < mask_count(&mask, 1) - (mask & 1); i++)
         stream_write_value(&writer, &text);
     CHECK_INT(stream_end_row(&writer), ==, GV_OK);
@@ -192,6 +232,53 @@ TEST(a_new_life_without_its_beginning_is_malformed)
     close_two(&a, &b);
 }
 
+TEST(a_row_found_changed_stays_in_the_journal_when_triggers_fire_after_it)
+{
+    struct copy a, b, c;
+    struct store_sealed from_a, from_c, sealed;
+    struct gv_error error = {0};
+
+    make_two(&a, &b);
+    copy_make(&c, "c", TABLE);
+    track(&c, "t");
+    sql(&b, "CREATE TABLE notes(x); CREATE TRIGGER note AFTER INSERT ON t"
+            " BEGIN INSERT INTO notes VALUES(new.id); END");
+    seal(&b);
+    CHECK_INT(
+        sqlite3_db_config(b.app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL), ==,
+        SQLITE_OK);
+    sql(&b, "INSERT INTO t VALUES('1', 'past', 1)");
+    sql(&a, "INSERT INTO t VALUES('1', 1, 1)");
+    sql(&c, "INSERT INTO t VALUES('2', 2, 2)");
+    from_a = seal(&a);
+    from_c = seal(&c);
+    CHECK_INT(store_begin(b.store, &error), ==, GV_OK);
+    CHECK_INT(store_apply_interval(b.store, &from_a.interval, &error), ==,
+              GV_EDIFFERS);
+    CHECK_INT(store_apply_interval(b.store, &from_c.interval, &error), ==,
+              GV_OK);
+    CHECK_INT(store_commit(b.store, &sealed, &error), ==, GV_OK);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(x) FROM notes"), "2");
+    CHECK_INT(apply_interval(&b, &from_a.interval, &error), ==, GV_OK);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    copy_close(&c);
+    close_two(&a, &b);
+}
+
+/* What it claims is all that may stand under its sites. */
+TEST(a_record_above_the_claim_is_malformed)
+{
+    struct copy a, b;
+    const struct site site = {.bytes = {9}};
+
+    make_two(&a, &b);
+    claimed_version = RECORD_VERSION - 1;
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_EPROTO);
+    claimed_version = RECORD_VERSION;
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_OK);
+    close_two(&a, &b);
+}
+
 TEST(an_interval_with_a_record_from_before_it_is_malformed)
 {
     static const char *const columns[] = {"a", "b"};
@@ -215,7 +302,7 @@ TEST(an_interval_with_a_record_from_before_it_is_malformed)
     stream_begin_row(&writer, &out, 0, key.data, key.size, 2, 1, 0);
     stream_write_group(&writer, 0, 7, &mask, 1);
     CHECK_INT(stream_end_row(&writer), ==, GV_OK);
-    interval.from = (gv_version)1 << 40;
+    interval.from = RECORD_VERSION;
     interval.to = interval.from + 1;
     CHECK_INT(interval_encode(&site, interval.from, interval.to,
                               (struct vv_view){NULL, 0}, out.data, out.size,

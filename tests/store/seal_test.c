@@ -273,6 +273,26 @@ TEST(nothing_is_written_at_rest)
     copy_close(&a);
 }
 
+TEST(a_key_written_in_two_runs_belongs_to_the_last)
+{
+    struct copy a;
+    struct store_sealed sealed;
+    char text[200];
+
+    copy_make(&a, "two-runs", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 1); INSERT INTO t VALUES('y', 1, 1);"
+            "UPDATE gv_journal SET ms = ms - 20000;"
+            "UPDATE t SET a = 2 WHERE id = 'x'");
+    sealed = seal(&a);
+    snprintf(text, sizeof text,
+             "SELECT group_concat(k1) FROM gv_ver JOIN gv_row_1 USING(rid)"
+             " WHERE version = %llu",
+             (unsigned long long)sealed.interval.to);
+    CHECK_TEXT(ask(&a, text), "x");
+    copy_close(&a);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
