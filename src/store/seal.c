@@ -193,24 +193,43 @@ static void give_versions(const struct store *store, struct journal *journal)
     }
 }
 
+/* No peer takes a larger value, so it stays here. */
+static bool too_large(struct store *store, const struct store_table *table,
+                      const struct row_key *key, size_t column)
+{
+    char name[200];
+
+    if (store->values[column].size <= VALUE_SIZE_MAX)
+        return false;
+    row_name(table, key, name, sizeof name);
+    log_line(&store->log, GV_LOG_WARNING,
+             "the value of column %s of %s stays in this file: it has %zu"
+             " bytes, and a value that is shared may have %u",
+             table->columns[column].local, name, store->values[column].size,
+             VALUE_SIZE_MAX);
+    return true;
+}
+
 /* Which columns of a live row are unlike what the log holds of them; with
  * @reset, unlike their defaults.  Their digests go into the row. */
-static void compare_values(const struct store_table *table, struct row *row,
-                           const struct value *values, bool reset,
+static void compare_values(struct store *store,
+                           const struct store_table *table,
+                           const struct row_key *key, bool reset,
                            uint64_t *written)
 {
+    struct row *row = &store->space.row;
     uint64_t held[ROW_WORDS_MAX] = {0};
 
     for (size_t i = 0; i < row->record_count && !reset; i++)
         for (size_t word = 0; word < table->words; word++)
             held[word] |= row->records[i].mask[word];
     for (size_t i = 0; i < table->column_count; i++) {
-        uint64_t digest = value_digest(&values[i]);
+        uint64_t digest = value_digest(&store->values[i]);
         uint64_t known = mask_get(held, i + 1)
                              ? row->digests[i + 1]
                              : table->columns[i].initial_digest;
 
-        if (digest == known)
+        if (digest == known || too_large(store, table, key, i))
             continue;
         mask_set(written, i + 1);
         row->digests[i + 1] = digest;
@@ -255,7 +274,7 @@ static int seal_row(struct store *store, struct fragments *fragments,
     alive = row->causal_length % 2 == 1;
     reset = present != alive;
     if (present)
-        compare_values(table, row, store->values, reset, written);
+        compare_values(store, table, key, reset, written);
     if (reset)
         mask_set(written, ROW_EXISTENCE);
     *changed = !mask_empty(written, table->words);

@@ -3,6 +3,7 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,33 @@ static int check_kind(struct store *store, const char *table, char **local,
                             "It describes this very file.",
                             "Track tables of your own.");
     return GV_OK;
+}
+
+/* Names cross to peers, and stand in what people are shown. */
+static bool name_fits(const char *name)
+{
+    size_t size = strlen(name);
+
+    return size > 0 && size <= STREAM_NAME_SIZE_MAX &&
+           utf8_printable(name, size);
+}
+
+static int check_names(const struct store_table *table, struct gv_error *error)
+{
+    bool fit = name_fits(table->local);
+
+    for (size_t i = 0; i < table->key_count; i++)
+        fit = fit && name_fits(table->keys[i]);
+    for (size_t i = 0; i < table->column_count; i++)
+        fit = fit && name_fits(table->columns[i].local);
+    if (fit)
+        return GV_OK;
+    return refuse_table(error, table->local,
+                        "has a name that cannot be sent, of its own or of a"
+                        " column",
+                        "A name may have 1,024 bytes of UTF-8 without control"
+                        " characters.",
+                        "Rename the table or the column.");
 }
 
 static int check_key(const struct store_table *table, struct gv_error *error)
@@ -230,6 +258,8 @@ static int check(struct store *store, const char *table, char **local,
 
     if (rc == GV_OK)
         rc = schema_describe(store, *local, &described, error);
+    if (rc == GV_OK)
+        rc = check_names(described, error);
     if (rc == GV_OK)
         rc = check_key(described, error);
     if (rc == GV_OK)

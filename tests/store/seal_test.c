@@ -293,6 +293,29 @@ TEST(a_key_written_in_two_runs_belongs_to_the_last)
     copy_close(&a);
 }
 
+/* What peers refuse must not stand in the way of all else. */
+TEST(a_value_over_64_mib_stays_here_and_the_rest_goes)
+{
+    struct copy a, b;
+
+    copy_make(&a, "huge-a", CONTACTS);
+    copy_make(&b, "huge-b", CONTACTS);
+    track(&a, "t");
+    track(&b, "t");
+    sql(&a, "INSERT INTO t VALUES('huge', zeroblob(67108865), 1),"
+            "('large', zeroblob(1048576), 2), ('x', 'small', 3)");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||coalesce(length(a), '-')||b)"
+                       " FROM (SELECT * FROM t ORDER BY id)"),
+               "huge-1,large10485762,x53");
+    check_equal(&a, &b);
+    sql(&a, "UPDATE t SET a = 'fits' WHERE id = 'huge'");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT a FROM t WHERE id = 'huge'"), "fits");
+    copy_close(&a);
+    copy_close(&b);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);

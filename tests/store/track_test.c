@@ -40,6 +40,8 @@ TEST(what_cannot_be_shared_is_refused_with_its_reason)
             "CREATE TABLE t(id TEXT COLLATE NOCASE, a,"
             " PRIMARY KEY(id COLLATE BINARY))",
             "collation");
+    refuses("control", "CREATE TABLE t(id TEXT PRIMARY KEY, \"a\tb\")",
+            "name");
     refuses("utf16",
             "PRAGMA encoding='UTF-16'; CREATE TABLE t(id TEXT PRIMARY KEY)",
             "UTF-16");
