@@ -27,9 +27,12 @@ struct journal_row {
     uint32_t order; /* of the journal */
 };
 
+/* A delete's row has no time: it is of the run in which it stands. */
+#define UNTIMED (-1)
+
 /* What was written without a pause; it gets a version of its own. */
 struct run {
-    gv_time_ms ms; /* the largest of its rows */
+    gv_time_ms ms; /* the largest of its rows; UNTIMED: deletes alone */
     gv_version version;
 };
 
@@ -69,9 +72,11 @@ static int grow(void **items, size_t *capacity, size_t count, size_t size)
 static int run_of(struct journal *journal, gv_time_ms ms, uint32_t *run)
 {
     void *items = journal->runs;
+    bool pause = ms != UNTIMED && journal->last_ms != UNTIMED &&
+                 ms - journal->last_ms >= RUN_PAUSE_MS;
     int rc;
 
-    if (journal->run_count == 0 || ms - journal->last_ms >= RUN_PAUSE_MS) {
+    if (journal->run_count == 0 || pause) {
         rc = grow(&items, &journal->run_capacity, journal->run_count,
                   sizeof *journal->runs);
         if (rc != GV_OK)
@@ -79,7 +84,8 @@ static int run_of(struct journal *journal, gv_time_ms ms, uint32_t *run)
         journal->runs = items;
         journal->runs[journal->run_count++] = (struct run){.ms = ms};
     }
-    journal->last_ms = ms;
+    if (ms != UNTIMED)
+        journal->last_ms = ms;
     *run = (uint32_t)(journal->run_count - 1);
     if (journal->runs[*run].ms < ms)
         journal->runs[*run].ms = ms;
@@ -134,7 +140,8 @@ static int journal_take(struct store *store, struct journal *journal,
     row->key_size = journal->keys.size - at;
     row->order = (uint32_t)journal->count++;
     ms = sqlite3_column_int64(store->journal_read, 2);
-    return run_of(journal, ms < 0 || ms > TIME_MAX_MS ? 0 : ms, &row->run);
+    return run_of(journal, ms <= 0 || ms > TIME_MAX_MS ? UNTIMED : ms,
+                  &row->run);
 }
 
 static int journal_load(struct store *store, struct journal *journal,
@@ -186,9 +193,10 @@ static void give_versions(const struct store *store, struct journal *journal)
     gv_version last = vv_get(&store->vv, &store->sites[store->own]);
 
     for (size_t i = 0; i < journal->run_count; i++) {
-        gv_time_ms ms = journal->runs[i].ms < now ? journal->runs[i].ms : now;
+        gv_time_ms ms = journal->runs[i].ms;
 
-        last = clock_next(ms < 0 ? 0 : ms, last, store->numbers.clock);
+        last = clock_next(ms == UNTIMED || ms > now ? now : ms, last,
+                          store->numbers.clock);
         journal->runs[i].version = last;
     }
 }
@@ -393,7 +401,7 @@ static int publish(struct store *store, gv_version to)
 
 int seal_journal(struct store *store, struct gv_error *error)
 {
-    struct journal journal = {0};
+    struct journal journal = {.last_ms = UNTIMED};
     struct fragments fragments;
     gv_version last = 0;
     int rc = journal_load(store, &journal, error);

@@ -43,6 +43,12 @@ static char *key_moved(const struct store_table *table)
     return sqlite3_str_finish(text);
 }
 
+#define NOW_MS "CAST((julianday('now')-2440587.5)*86400000 AS INTEGER)"
+
+/* A delete is not timed: it wins by the causal length, whatever its version.
+ * That spares it much: a call of a function in a trigger, however cheap, makes
+ * SQLite keep a statement journal, with a copy of each page that the statement
+ * changes (bulk deletes: 1.8 times the plain cost with it). */
 char *trigger_sql(const struct store_table *table, char which)
 {
     const char *event = which == 'i'   ? "INSERT"
@@ -51,6 +57,7 @@ char *trigger_sql(const struct store_table *table, char which)
     const char *row = which == 'i' || which == 'u' ? "new" : "old";
     char *when = NULL, *keys = key_list(table, NULL);
     char *values = key_list(table, row), *sql = NULL;
+    bool timed = which != 'd';
 
     if (which == 'k') {
         char *moved = key_moved(table);
@@ -61,11 +68,10 @@ char *trigger_sql(const struct store_table *table, char which)
     if (keys != NULL && values != NULL && (which != 'k' || when != NULL))
         sql = sqlite3_mprintf(
             "CREATE TRIGGER \"gv_%lld_%c\" AFTER %s ON \"%w\"%s BEGIN"
-            " INSERT INTO gv_journal(tbl,ms,%s) VALUES(%lld,"
-            "CAST((julianday('now')-2440587.5)*86400000 AS INTEGER),%s);"
-            " END",
+            " INSERT INTO gv_journal(tbl,%s%s) VALUES(%lld,%s%s); END",
             (long long)table->id, which, event, table->local,
-            when == NULL ? "" : when, keys, (long long)table->id, values);
+            when == NULL ? "" : when, timed ? "ms," : "", keys,
+            (long long)table->id, timed ? NOW_MS "," : "", values);
     sqlite3_free(when);
     sqlite3_free(keys);
     sqlite3_free(values);

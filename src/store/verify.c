@@ -81,8 +81,8 @@ static int64_t column_unlike(struct verify *verify,
     for (size_t i = 0; i < table->column_count; i++)
         if (verify->store->values[i].size <= VALUE_SIZE_MAX &&
             value_digest(&verify->store->values[i]) !=
-            (mask_get(held, i + 1) ? row->digests[i + 1]
-                                   : table->columns[i].initial_digest))
+                (mask_get(held, i + 1) ? row->digests[i + 1]
+                                       : table->columns[i].initial_digest))
             return (int64_t)i;
     return -1;
 }

@@ -431,18 +431,20 @@ static void give_versions(struct member *member, struct publication *p)
         }
         if (null)
             continue;
-        if (runs == 0 || ms - before >= 10000) {
+        /* A delete is not timed (0): it is of the run it stands in. */
+        if (runs == 0 || (ms != 0 && before != 0 && ms - before >= 10000)) {
             CHECK_INT(runs, <, 200);
             times[runs++] = ms;
         }
-        before = ms;
+        before = ms != 0 ? ms : before;
         if (times[runs - 1] < ms)
             times[runs - 1] = ms;
         run_of[table][key_number(table, intern(key))] = runs - 1;
     }
     sqlite3_finalize(rows);
     for (int i = 0; i < runs; i++) {
-        int64_t ms = times[i] < copies_wall ? times[i] : copies_wall;
+        int64_t ms =
+            times[i] != 0 && times[i] < copies_wall ? times[i] : copies_wall;
         uint64_t version = (uint64_t)ms << 16;
 
         if (version <= last)

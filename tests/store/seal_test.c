@@ -293,6 +293,32 @@ TEST(a_key_written_in_two_runs_belongs_to_the_last)
     copy_close(&a);
 }
 
+TEST(a_delete_has_the_time_of_its_run_or_of_its_seal)
+{
+    struct copy a;
+    struct store_sealed sealed;
+    gv_time_ms now = 1800000000000;
+
+    copies_wall = now;
+    copy_make(&a, "untimed", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2), ('y', 1, 2), ('z', 1, 2)");
+    sql(&a, "UPDATE gv_journal SET ms = 1790000000000");
+    seal(&a);
+    sql(&a, "UPDATE t SET a = 2 WHERE id = 'y'; DELETE FROM t WHERE id = 'x'");
+    sql(&a, "UPDATE gv_journal SET ms = 1795000000000 WHERE ms NOT NULL");
+    sealed = seal(&a);
+    CHECK_INT(clock_wall(sealed.interval.to), ==, 1795000000000);
+    CHECK_TEXT(ask(&a, "SELECT count(DISTINCT version) FROM gv_ver WHERE"
+                       " version >> 16 = 1795000000000"),
+               "1");
+    sql(&a, "DELETE FROM t WHERE id = 'z'");
+    sealed = seal(&a);
+    CHECK_INT(clock_wall(sealed.interval.to), ==, now);
+    copies_wall = 0;
+    copy_close(&a);
+}
+
 /* What peers refuse must not stand in the way of all else. */
 TEST(a_value_over_64_mib_stays_here_and_the_rest_goes)
 {
