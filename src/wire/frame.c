@@ -1,6 +1,7 @@
 #include "wire/frame.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "grapevine.h"
 #include "wire/cursor.h"
@@ -20,6 +21,19 @@
 #define ACK_COUNT 5
 #define BYE_COUNT 3
 #define INTERVAL_COUNT 5
+
+/* Heads, numbers and hash of any message.  NEWS has the most: 64 heads of
+ * intervals of at most 5 bytes; VV, WANT and DELTA stay under 64. */
+#define FRAME_HEADS_MAX (MESSAGE_INTERVALS_MAX * 5 + 64 + FRAME_HASH_SIZE)
+_Static_assert(FRAME_HEADS_MAX + MESSAGE_DELTA_SIZE_MAX <=
+                   MESSAGE_FRAME_SIZE_MAX,
+               "the longest DELTA fits a frame");
+_Static_assert(FRAME_HEADS_MAX + MESSAGE_NEWS_SIZE_MAX <=
+                   MESSAGE_FRAME_SIZE_MAX,
+               "the longest NEWS fit a frame");
+_Static_assert(FRAME_HEADS_MAX + VV_SITES_MAX * VV_ENTRY_SIZE <=
+                   MESSAGE_FRAME_SIZE_MAX,
+               "the longest vector fits a frame");
 
 /* Encoding. */
 
@@ -177,6 +191,8 @@ int frame_encode(const struct message *message, struct buffer *out)
     size_t start = out->size;
 
     encode_message(&packer, message);
+    if (out->error == GV_OK)
+        buffer_append_u64(out, hash64(out->data + start, out->size - start));
     if (out->error == GV_OK && out->size - start > MESSAGE_FRAME_SIZE_MAX)
         out->error = GV_ELIMIT;
     if (out->error != GV_OK)
@@ -415,14 +431,25 @@ static int decode_end(struct cursor *cursor, uint32_t count, uint32_t known)
     return cursor->at == cursor->end ? cursor->error : GV_EPROTO;
 }
 
+/* @frame has a message, and it is what its sender hashed. */
+static bool frame_intact(const uint8_t *frame, size_t size)
+{
+    size_t message_size;
+
+    if (size <= FRAME_HASH_SIZE || size > MESSAGE_FRAME_SIZE_MAX)
+        return false;
+    message_size = size - FRAME_HASH_SIZE;
+    return load_u64(frame + message_size) == hash64(frame, message_size);
+}
+
 int frame_decode(const uint8_t *frame, size_t size, struct message *message)
 {
     struct cursor cursor;
     uint32_t count, known;
 
-    if (size > MESSAGE_FRAME_SIZE_MAX)
+    if (!frame_intact(frame, size))
         return GV_EPROTO;
-    cursor_init(&cursor, frame, size);
+    cursor_init(&cursor, frame, size - FRAME_HASH_SIZE);
     count = cursor_array(&cursor);
     known = decode_message(&cursor, message);
     return decode_end(&cursor, count, known);

@@ -1,16 +1,27 @@
-/* Message <-> frame.  wire/README.md has the grammar. */
+/* Message <-> frame.  wire/README.md has the grammar.
+ *
+ * A frame ends with the hash of all before it, and a frame that is not what
+ * its sender hashed is refused whole.  TCP's sum of 16 bits lets some damage
+ * through, and what is turned between frame_encode() and a socket or between a
+ * socket and frame_decode(), in memory or by a bug, no transport sees; without
+ * the hash such a value would be stored under its version on one node only,
+ * for ever.  It is no defence against a member that means harm: the key is
+ * public. */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
 
 #include "base/buffer.h"
 #include "core/message.h"
 
-/* Append @message as one frame.
+#define FRAME_HASH_SIZE 8
+
+/* Append @message as one frame, its hash included.
  * Errors: GV_ELIMIT (longer than MESSAGE_FRAME_SIZE_MAX), GV_ENOMEM. */
 int frame_encode(const struct message *message, struct buffer *out);
 
 /* Decode @frame; @message borrows from it.  Unknown fields at the end of a
- * message are ignored.  Reads each byte once, allocates nothing.
+ * message are ignored.  Reads each byte once for the hash, before any other
+ * look, and once for the fields; allocates nothing.
  *
  * Errors: GV_EPROTO; @message is undefined. */
 int frame_decode(const uint8_t *frame, size_t size, struct message *message);

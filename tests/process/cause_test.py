@@ -3,7 +3,8 @@ cause."""
 import unittest
 
 from mesh import Case, execute, free_endpoint, links_up, wait_until
-from peer import DELTA, WANT, Peer, unpack, vv_read
+from peer import (BAD_MESSAGE, BYE, DELTA, NEWS, WANT, Peer, encode, unpack,
+                  vv_read)
 
 
 def notes(path):
@@ -55,7 +56,7 @@ class Replay(Case):
         wait_until(lambda: links_up(b.path) == 1, "the link")
         peer = self.scripted(endpoints[1])
         wait_until(lambda: links_up(b.path) == 2, "the scripted peer")
-        execute(a.path, "INSERT INTO notes VALUES('cause', 'a', '')")
+        execute(a.path, "INSERT INTO notes VALUES('cause', 'because', '')")
         wait_until(lambda: ids(b.path) == ["cause"], "the cause")
         execute(b.path, "INSERT INTO notes VALUES('effect', 'b', '')")
         self.wait_equal([a, b])
@@ -102,6 +103,33 @@ class Replay(Case):
         self.assertEqual(c.status()["vv"], {
             site.hex(): str(version)
             for site, version in vv_read(claim).items()})
+        self.verify(c.path)
+
+    def test_a_value_that_was_turned_on_the_way_is_not_stored(self):
+        sites, (cause, _), _, _ = self.record()
+        endpoint = free_endpoint()
+        c = self.start(self.database("c.db"), endpoint)
+        frame = encode(NEWS, [cause])
+        turned = bytearray(frame)
+        turned[frame.index(b"because")] ^= 1  # "cecause" decodes as well
+
+        peer = self.scripted(endpoint)
+        wait_until(lambda: links_up(c.path) == 1, "the scripted peer")
+        peer.send(bytes(turned))
+        bye = wait_until(lambda: peer.messages(BYE), "a BYE")[0]
+        self.assertEqual(bye[1], BAD_MESSAGE)
+        self.assertEqual(c.status()["counters"]["bad_messages"], 1)
+        self.assertEqual(c.status()["vv"], {})
+        self.assertEqual(notes(c.path), [])
+        peer.close()
+        wait_until(lambda: links_up(c.path) == 0, "the end")
+
+        peer = self.scripted(endpoint)
+        wait_until(lambda: links_up(c.path) == 1, "the next link")
+        peer.send(frame)
+        wait_until(lambda: notes(c.path) == [("cause", "because", "")],
+                   "the value as it was")
+        self.assertEqual(list(c.status()["vv"]), [sites[0].hex()])
         self.verify(c.path)
 
     def test_cause_and_effect_come_together_from_another_peer(self):

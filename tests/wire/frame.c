@@ -1,5 +1,7 @@
 #include "wire/frame.h"
 
+#include "base/buffer.h"
+#include "base/hash.h"
 #include "bytes.h"
 #include "check.h"
 #include "grapevine.h"
@@ -172,6 +174,28 @@ static uint8_t *encode(const struct message *message, size_t *size)
     return exact;
 }
 
+/* A frame of any bytes, with their hash behind them, in an allocation of its
+ * exact size: what is to be refused for its message has the right hash. */
+static uint8_t *framed(const uint8_t *bytes, size_t size)
+{
+    uint8_t *frame = malloc(size + FRAME_HASH_SIZE);
+
+    if (size > 0)
+        memcpy(frame, bytes, size);
+    store_u64(frame + size, hash64(bytes, size));
+    return frame;
+}
+
+static int decode_framed(const uint8_t *bytes, size_t size)
+{
+    struct message message;
+    uint8_t *frame = framed(bytes, size);
+    int rc = frame_decode(frame, size + FRAME_HASH_SIZE, &message);
+
+    free(frame);
+    return rc;
+}
+
 /* @message through a frame; the frame is the caller's to free. */
 static uint8_t *through_frame(const struct message *message,
                               struct message *back)
@@ -316,8 +340,22 @@ TEST(a_bye_comes_back)
     free(frame);
 }
 
-/* The bytes of three frames, so that the format cannot drift. */
-TEST(frames_are_what_the_format_says)
+static void check_frame(const struct message *message, const uint8_t *bytes,
+                        size_t size)
+{
+    size_t frame_size;
+    uint8_t *frame = encode(message, &frame_size);
+    uint8_t *expected = framed(bytes, size);
+
+    CHECK_INT(frame_size, ==, size + FRAME_HASH_SIZE);
+    CHECK(memcmp(frame, expected, frame_size) == 0);
+    free(expected);
+    free(frame);
+}
+
+/* The bytes of two messages and an interval, so that the format cannot
+ * drift. */
+TEST(messages_are_what_the_format_says)
 {
     static const uint8_t ack[] = {0x95, 6,    0xce, 0,    1,    0,
                                   0,    9,    0xcf, 0xff, 0xff, 0xff,
@@ -330,26 +368,119 @@ TEST(frames_are_what_the_format_says)
     struct vv_view none = {NULL, 0};
     struct buffer out;
 
-    buffer_init(&out, 1000);
-    CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
-    CHECK_INT(out.size, ==, sizeof(ack));
-    CHECK(memcmp(out.data, ack, sizeof(ack)) == 0);
-
-    buffer_clear(&out);
+    check_frame(&message, ack, sizeof(ack));
     message.kind = MESSAGE_BYE;
     message.as.bye.code = BYE_STOPPING;
     message.as.bye.text = text_of("ok");
-    CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
-    CHECK_INT(out.size, ==, sizeof(bye));
-    CHECK(memcmp(out.data, bye, sizeof(bye)) == 0);
+    check_frame(&message, bye, sizeof(bye));
 
-    buffer_clear(&out);
+    buffer_init(&out, 1000);
     CHECK_INT(
         interval_encode(&site_one, 0, 5, none, (const uint8_t *)"s", 1, &out),
         ==, GV_OK);
     CHECK_INT(out.size, ==, sizeof(interval));
     CHECK(memcmp(out.data, interval, sizeof(interval)) == 0);
     buffer_close(&out);
+}
+
+/* The example in src/wire/README.md: the key and the order of the hash's
+ * bytes cannot drift either. */
+TEST(a_frame_ends_with_the_hash_that_the_format_says)
+{
+    static const uint8_t bye[] = {0x93, 9,    1,    0xa2, 'o',  'k',  0x1b,
+                                  0x9a, 0x03, 0x63, 0x65, 0xca, 0x11, 0x91};
+    struct message message = {.kind = MESSAGE_BYE}, back;
+    size_t size;
+    uint8_t *frame;
+
+    message.as.bye.code = BYE_STOPPING;
+    message.as.bye.text = text_of("ok");
+    frame = encode(&message, &size);
+    CHECK_INT(size, ==, sizeof(bye));
+    CHECK(memcmp(frame, bye, sizeof(bye)) == 0);
+    CHECK_INT(frame_decode(bye, sizeof(bye), &back), ==, GV_OK);
+    free(frame);
+}
+
+/* A frame behind others in one buffer is hashed by itself. */
+TEST(a_frame_that_is_appended_comes_back)
+{
+    struct message first = sample_ack(), second = sample_bye(), back;
+    struct buffer out;
+    size_t start;
+
+    buffer_init(&out, 1000);
+    CHECK_INT(frame_encode(&first, &out), ==, GV_OK);
+    start = out.size;
+    CHECK_INT(frame_encode(&second, &out), ==, GV_OK);
+    CHECK_INT(frame_decode(out.data, start, &back), ==, GV_OK);
+    CHECK_INT(back.kind, ==, MESSAGE_ACK);
+    CHECK_INT(frame_decode(out.data + start, out.size - start, &back), ==,
+              GV_OK);
+    CHECK_INT(back.kind, ==, MESSAGE_BYE);
+    CHECK_INT(frame_decode(out.data, out.size, &back), ==, GV_EPROTO);
+    buffer_close(&out);
+}
+
+TEST(a_frame_with_any_one_bit_turned_is_refused)
+{
+    struct buffer intervals;
+
+    buffer_init(&intervals, 1000);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        struct message message = sample(i, &intervals), back;
+        size_t size;
+        uint8_t *frame = encode(&message, &size);
+
+        for (size_t bit = 0; bit < size * 8; bit++) {
+            frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            CHECK_INT(frame_decode(frame, size, &back), ==, GV_EPROTO);
+            frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        CHECK_INT(frame_decode(frame, size, &back), ==, GV_OK);
+        free(frame);
+    }
+    buffer_close(&intervals);
+}
+
+/* Also where the bit is of a value, which any other decoder would take. */
+TEST(news_of_64_kib_with_any_one_bit_turned_are_refused)
+{
+    static uint8_t fragments[65510];
+    struct message message = {.kind = MESSAGE_NEWS}, back;
+    struct vv_view none = {NULL, 0};
+    struct buffer interval;
+    uint8_t *frame;
+    size_t size;
+
+    buffer_init(&interval, MESSAGE_NEWS_SIZE_MAX);
+    interval_encode(&site_one, 1, 2, none, fragments, sizeof(fragments),
+                    &interval);
+    message.as.news.interval_count = 1;
+    message.as.news.intervals[0].bytes = interval.data;
+    message.as.news.intervals[0].size = interval.size;
+    frame = encode(&message, &size);
+    /* 1,009 is odd, so that each bit of a byte has its turn. */
+    for (size_t bit = 0; bit < size * 8; bit += 1009) {
+        frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        CHECK_INT(frame_decode(frame, size, &back), ==, GV_EPROTO);
+        frame[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    CHECK_INT(frame_decode(frame, size, &back), ==, GV_OK);
+    free(frame);
+    buffer_close(&interval);
+}
+
+TEST(a_hash_without_a_message_is_no_frame)
+{
+    uint8_t *frame = framed((const uint8_t *)"", 0);
+    struct message message;
+
+    for (size_t size = 0; size <= FRAME_HASH_SIZE; size++)
+        CHECK_INT(frame_decode(frame + FRAME_HASH_SIZE - size, size, &message),
+                  ==, GV_EPROTO);
+    free(frame);
+    CHECK_INT(decode_framed((const uint8_t *)"\x90", 1), ==, GV_EPROTO);
 }
 
 TEST(every_truncation_of_a_frame_is_refused)
@@ -367,6 +498,8 @@ TEST(every_truncation_of_a_frame_is_refused)
             CHECK_INT(frame_decode(exact, cut, &back), ==, GV_EPROTO);
             free(exact);
         }
+        for (size_t cut = 0; cut < size - FRAME_HASH_SIZE; cut++)
+            CHECK_INT(decode_framed(frame, cut), ==, GV_EPROTO);
         free(frame);
     }
     buffer_close(&intervals);
@@ -463,7 +596,8 @@ static uint64_t walk(const struct message *message)
     return 0;
 }
 
-TEST(mutated_frames_are_refused_or_read_without_fault)
+/* The mutations get their right hash, or the decoder would see none. */
+TEST(mutated_messages_are_refused_or_read_without_fault)
 {
     struct buffer intervals;
     struct random random;
@@ -477,14 +611,16 @@ TEST(mutated_frames_are_refused_or_read_without_fault)
         uint8_t *frame = encode(&message, &whole);
 
         for (int j = 0; j < 200000 / SAMPLES; j++) {
-            size_t size = whole;
-            uint8_t *mutated = bytes_mutated(&random, frame, &size);
-            int rc = frame_decode(mutated, size, &back);
+            size_t size = whole - FRAME_HASH_SIZE;
+            uint8_t *bytes = bytes_mutated(&random, frame, &size);
+            uint8_t *mutated = framed(bytes, size);
+            int rc = frame_decode(mutated, size + FRAME_HASH_SIZE, &back);
             CHECK(rc == GV_OK || rc == GV_EPROTO);
             if (rc == GV_OK)
                 walk(&back);
             accepted += rc == GV_OK;
             free(mutated);
+            free(bytes);
         }
         free(frame);
     }
@@ -502,17 +638,17 @@ TEST(random_bytes_are_no_frame)
     random_seed(&random, 12);
     for (int i = 0; i < 100000; i++) {
         size_t size = (size_t)random_below(&random, sizeof(bytes) + 1);
-        uint8_t *exact;
+        uint8_t *frame;
         for (size_t j = 0; j < size; j++)
             bytes[j] = (uint8_t)random_u64(&random);
         if (size > 2) {
             bytes[0] = (uint8_t)(0x90 + bytes[0] % 16);
             bytes[1] %= 12;
         }
-        exact = bytes_exact(bytes, size);
-        if (frame_decode(exact, size, &message) == GV_OK)
+        frame = framed(bytes, size);
+        if (frame_decode(frame, size + FRAME_HASH_SIZE, &message) == GV_OK)
             walk(&message);
-        free(exact);
+        free(frame);
     }
 }
 
@@ -550,12 +686,8 @@ static void raw_text(struct raw *raw, const void *bytes, size_t size)
 
 static int raw_decode(struct raw *raw)
 {
-    struct message message;
-    uint8_t *exact =
-        bytes_exact((uint8_t *)raw->buffer.data, raw->buffer.size);
-    int rc = frame_decode(exact, raw->buffer.size, &message);
+    int rc = decode_framed((uint8_t *)raw->buffer.data, raw->buffer.size);
 
-    free(exact);
     msgpack_sbuffer_destroy(&raw->buffer);
     return rc;
 }
@@ -566,21 +698,21 @@ TEST(fields_of_a_newer_version_are_ignored)
 
     buffer_init(&intervals, 1000);
     for (size_t i = 0; i < SAMPLES; i++) {
-        struct message message = sample(i, &intervals), back;
+        struct message message = sample(i, &intervals);
         size_t size;
         uint8_t *frame = encode(&message, &size);
         uint8_t *more = malloc(size + 4);
 
+        size -= FRAME_HASH_SIZE;
         memcpy(more, frame, size);
         memcpy(more + size, "\x92\xa1x\xc0", 4);
         more[0]++;
-        CHECK_INT(frame_decode(more, size + 4, &back), ==, GV_OK);
-        CHECK_INT(back.kind, ==, message.kind);
-        CHECK_INT(frame_decode(more, size + 3, &back), ==, GV_EPROTO);
+        CHECK_INT(decode_framed(more, size + 4), ==, GV_OK);
+        CHECK_INT(decode_framed(more, size + 3), ==, GV_EPROTO);
         more[0]--;
-        CHECK_INT(frame_decode(more, size + 4, &back), ==, GV_EPROTO);
+        CHECK_INT(decode_framed(more, size + 4), ==, GV_EPROTO);
         more[0]--;
-        CHECK_INT(frame_decode(more, size, &back), ==, GV_EPROTO);
+        CHECK_INT(decode_framed(more, size), ==, GV_EPROTO);
         free(more);
         free(frame);
     }
@@ -850,20 +982,41 @@ TEST(the_longest_vector_fits_a_frame)
 TEST(a_frame_longer_than_256_kib_is_refused_and_not_made)
 {
     static uint8_t bytes[MESSAGE_FRAME_SIZE_MAX + VV_ENTRY_SIZE];
-    struct message message = sample_want(), back;
+    struct message message = sample_want();
+    size_t max = MESSAGE_FRAME_SIZE_MAX - FRAME_HASH_SIZE;
     struct buffer out;
 
     /* An ACK with a newer field of nearly all the frame. */
     memcpy(bytes, "\x96\x06\x00\x00\x00\xc2\xc6", 7);
-    store_u32(bytes + 7, MESSAGE_FRAME_SIZE_MAX - 11);
-    CHECK_INT(frame_decode(bytes, MESSAGE_FRAME_SIZE_MAX, &back), ==, GV_OK);
-    store_u32(bytes + 7, MESSAGE_FRAME_SIZE_MAX - 10);
-    CHECK_INT(frame_decode(bytes, MESSAGE_FRAME_SIZE_MAX + 1, &back), ==,
-              GV_EPROTO);
+    store_u32(bytes + 7, (uint32_t)max - 11);
+    CHECK_INT(decode_framed(bytes, max), ==, GV_OK);
+    store_u32(bytes + 7, (uint32_t)max - 10);
+    CHECK_INT(decode_framed(bytes, max + 1), ==, GV_EPROTO);
 
     message.as.want.vv =
         (struct vv_view){bytes, sizeof(bytes) / VV_ENTRY_SIZE};
     buffer_init(&out, 1000000);
+    CHECK_INT(frame_encode(&message, &out), ==, GV_ELIMIT);
+    CHECK_INT(out.size, ==, 0);
+    buffer_close(&out);
+}
+
+/* A WANT of 7 bytes of heads, 10,921 entries, and numbers of 9, 9, 5 and 2
+ * bytes has 262,136: with its hash it is the longest frame. */
+TEST(the_hash_counts_in_the_256_kib)
+{
+    static uint8_t bytes[10921 * VV_ENTRY_SIZE];
+    struct message message = {.kind = MESSAGE_WANT};
+    struct vv_view entries = {bytes, 10921};
+    struct buffer out;
+
+    message.as.want = (struct message_want){entries, UINT64_MAX, UINT64_MAX,
+                                            UINT32_MAX, UINT8_MAX};
+    buffer_init(&out, 1000000);
+    CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
+    CHECK_INT(out.size, ==, MESSAGE_FRAME_SIZE_MAX);
+    buffer_clear(&out);
+    message.as.want.offset = UINT8_MAX + 1; /* one byte more */
     CHECK_INT(frame_encode(&message, &out), ==, GV_ELIMIT);
     CHECK_INT(out.size, ==, 0);
     buffer_close(&out);
@@ -874,11 +1027,12 @@ TEST(a_full_buffer_keeps_no_part_of_a_frame)
     struct message message = sample_ack();
     struct buffer out;
 
-    buffer_init(&out, 25);
+    /* The second frame's message has room, its hash has not. */
+    buffer_init(&out, 26 + 18 + 7);
     CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
-    CHECK_INT(out.size, ==, 18);
+    CHECK_INT(out.size, ==, 26);
     CHECK_INT(frame_encode(&message, &out), ==, GV_ELIMIT);
-    CHECK_INT(out.size, ==, 18);
+    CHECK_INT(out.size, ==, 26);
     buffer_close(&out);
 }
 
