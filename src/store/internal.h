@@ -216,6 +216,8 @@ char *trigger_sql(const struct store_table *table, char which);
 /* Put @table's triggers right.  Where one was missing, writes may have gone
  * by: every row that is there is looked at again. */
 int triggers_mend(struct store *store, struct store_table *table);
+/* A time of the host (ms) as the journal keeps it: a Julian day. */
+#define JOURNAL_DAY "(%lld/86400000.0+2440587.5)"
 /* Mark all rows of @table as changed. */
 int triggers_journal_all(struct store *store, const struct store_table *table);
 /* Find out which tables' own triggers fire on apply. */

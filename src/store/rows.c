@@ -545,8 +545,8 @@ int journal_row(struct store *store, const struct store_table *table,
     mark_text = sqlite3_str_finish(marks);
     if (name_text != NULL && mark_text != NULL)
         rc = sql_prepare(store->db, &statement,
-                         "INSERT INTO gv_journal(tbl,ms%s)"
-                         " VALUES(%lld,%lld%s)",
+                         "INSERT INTO gv_journal(tbl,day%s)"
+                         " VALUES(%lld," JOURNAL_DAY "%s)",
                          name_text, table->id,
                          store->host->wall(store->host->context), mark_text);
     sqlite3_free(name_text);

@@ -30,6 +30,18 @@ struct journal_row {
 /* A delete's row has no time: it is of the run in which it stands. */
 #define UNTIMED (-1)
 
+/* A Julian day is good to 0.05 ms as a double, so rounding finds the very
+ * millisecond that SQLite read.  What is no time (anyone can write there) has
+ * none. */
+static gv_time_ms journal_ms(double day)
+{
+    double ms = (day - 2440587.5) * 86400000;
+
+    if (!(ms > 0 && ms < TIME_MAX_MS))
+        return UNTIMED;
+    return (gv_time_ms)(ms + 0.5);
+}
+
 /* What was written without a pause; it gets a version of its own. */
 struct run {
     gv_time_ms ms; /* the largest of its rows; UNTIMED: deletes alone */
@@ -111,7 +123,6 @@ static int journal_take(struct store *store, struct journal *journal,
         schema_by_id(store, sqlite3_column_int64(store->journal_read, 1));
     void *items = journal->rows;
     struct journal_row *row;
-    gv_time_ms ms;
     size_t at = journal->keys.size;
     bool null;
     int rc;
@@ -139,8 +150,8 @@ static int journal_take(struct store *store, struct journal *journal,
     row->key_at = at;
     row->key_size = journal->keys.size - at;
     row->order = (uint32_t)journal->count++;
-    ms = sqlite3_column_int64(store->journal_read, 2);
-    return run_of(journal, ms <= 0 || ms > TIME_MAX_MS ? UNTIMED : ms,
+    return run_of(journal,
+                  journal_ms(sqlite3_column_double(store->journal_read, 2)),
                   &row->run);
 }
 

@@ -55,7 +55,7 @@ TEST(the_later_of_two_edits_wins_whichever_way_they_travel)
         sync_both(&a, &b);
         sql(&a, "UPDATE t SET a = 'early'");
         sql(&b, "UPDATE t SET a = 'late'");
-        sql(&b, "UPDATE gv_journal SET ms = ms + 5");
+        sql(&b, "UPDATE gv_journal SET day = day + 5 / 86400000.0");
         copies_wall = host_system()->wall(NULL) + 10;
         seal(&a);
         seal(&b);
@@ -376,7 +376,7 @@ TEST(a_clock_too_far_ahead_is_refused_whole)
     pair_with(&a, &b, CONTACTS);
     copies_wall = host_system()->wall(NULL) + 3600000;
     sql(&a, "INSERT INTO t VALUES('x', 1, 1)");
-    sql(&a, "UPDATE gv_journal SET ms = ms + 3600000");
+    sql(&a, "UPDATE gv_journal SET day = day + 1 / 24.0");
     sealed = seal(&a);
     copies_wall = 0;
     CHECK_INT(apply_interval(&b, &sealed.interval, &error), ==, GV_ECLOCK);

@@ -354,8 +354,9 @@ TEST(junk_in_the_journal_is_no_change)
     track(&a, "t");
     sql(&a, "INSERT INTO t VALUES(5, 1)");
     seal(&a);
-    sql(&a, "INSERT INTO gv_journal(tbl, ms, k1) VALUES(1, 'x', '5'),"
+    sql(&a, "INSERT INTO gv_journal(tbl, day, k1) VALUES(1, 'x', '5'),"
             " (1, -9223372036854775807, 5), (1, 9223372036854775807, 5),"
+            " (1, -9e999, 5), (1, 9e999, 5), (1, 5373484.6, 5),"
             " (99, 0, 5), (NULL, NULL, NULL), (1, 1, 5.5), (1, 1, x'')");
     CHECK(!seal(&a).any);
     CHECK_INT(verify_findings(&a, NULL), ==, 0);

@@ -412,7 +412,8 @@ static void give_versions(struct member *member, struct publication *p)
         memset(run_of[t], 0xff, KEYS * sizeof(int));
     }
     CHECK_INT(sqlite3_prepare_v2(member->copy.app,
-                                 "SELECT substr(local,2)+1,ms,k1,k2 FROM"
+                                 "SELECT substr(local,2)+1,CAST(round((day-"
+                                 "2440587.5)*86400000) AS INTEGER),k1,k2 FROM"
                                  " gv_journal JOIN gv_table AS t ON"
                                  " t.id=tbl ORDER BY gv_journal.id",
                                  -1, &rows, NULL),
@@ -821,7 +822,7 @@ static void application(struct member *member)
     for (uint32_t i = 0; i < count; i++) {
         static const char *const others[] = {
             "SAVEPOINT s", "ROLLBACK TO s", "RELEASE s",
-            ("UPDATE gv_journal SET ms = ms + 20000 WHERE id > "
+            ("UPDATE gv_journal SET day = day + 20 / 86400.0 WHERE id > "
              "(SELECT max(id) - 3 FROM gv_journal)")};
 
         out.bytes[0] = '\0';

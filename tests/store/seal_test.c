@@ -4,6 +4,9 @@
 
 #define CONTACTS "CREATE TABLE t(id TEXT PRIMARY KEY, a, b INTEGER DEFAULT 7)"
 
+/* A time in ms as the journal keeps it. */
+#define JULIAN(ms) #ms " / 86400000.0 + 2440587.5"
+
 TEST(a_commit_is_one_publication_and_reaches_another_copy)
 {
     struct copy a, b;
@@ -117,8 +120,8 @@ TEST(an_offline_journal_is_cut_where_it_pauses)
     copy_make(&a, "runs", CONTACTS);
     track(&a, "t");
     sql(&a, "INSERT INTO t VALUES('x', 1, 2), ('y', 1, 2), ('z', 1, 2)");
-    sql(&a, "UPDATE gv_journal SET ms = ms - 30000 WHERE k1 = 'x';"
-            "UPDATE gv_journal SET ms = ms - 12000 WHERE k1 = 'y'");
+    sql(&a, "UPDATE gv_journal SET day = day - 30 / 86400.0 WHERE k1 = 'x';"
+            "UPDATE gv_journal SET day = day - 12 / 86400.0 WHERE k1 = 'y'");
     sealed = seal(&a);
     CHECK(sealed.any);
     CHECK_TEXT(ask(&a, "SELECT count(DISTINCT version) FROM gv_ver"), "3");
@@ -139,7 +142,7 @@ TEST(versions_never_go_down_when_the_clock_does)
     copy_make(&a, "clock", CONTACTS);
     track(&a, "t");
     sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
-    sql(&a, "UPDATE gv_journal SET ms = 1800000000000");
+    sql(&a, "UPDATE gv_journal SET day = " JULIAN(1800000000000));
     first = seal(&a).interval.to;
     CHECK_INT(clock_wall(first), ==, 1800000000000);
     copies_wall = 1700000000000;
@@ -282,7 +285,7 @@ TEST(a_key_written_in_two_runs_belongs_to_the_last)
     copy_make(&a, "two-runs", CONTACTS);
     track(&a, "t");
     sql(&a, "INSERT INTO t VALUES('x', 1, 1); INSERT INTO t VALUES('y', 1, 1);"
-            "UPDATE gv_journal SET ms = ms - 20000;"
+            "UPDATE gv_journal SET day = day - 20 / 86400.0;"
             "UPDATE t SET a = 2 WHERE id = 'x'");
     sealed = seal(&a);
     snprintf(text, sizeof text,
@@ -290,6 +293,30 @@ TEST(a_key_written_in_two_runs_belongs_to_the_last)
              " WHERE version = %llu",
              (unsigned long long)sealed.interval.to);
     CHECK_TEXT(ask(&a, text), "x");
+    copy_close(&a);
+}
+
+TEST(the_time_of_a_write_is_kept_to_the_millisecond)
+{
+    struct copy a;
+    gv_time_ms ms = 1800000000000;
+    char text[200];
+
+    copies_wall = ms + 1000000;
+    copy_make(&a, "millisecond", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 0, 1)");
+    for (int i = 0; i < 100; i++) {
+        ms += 997;
+        sql(&a, "UPDATE t SET a = a + 1");
+        snprintf(text, sizeof text,
+                 "UPDATE gv_journal SET day = julianday(%lld, 'unixepoch')"
+                 " + %lld / 86400000.0",
+                 (long long)(ms / 1000), (long long)(ms % 1000));
+        sql(&a, text);
+        CHECK_INT(clock_wall(seal(&a).interval.to), ==, ms);
+    }
+    copies_wall = 0;
     copy_close(&a);
 }
 
@@ -303,10 +330,11 @@ TEST(a_delete_has_the_time_of_its_run_or_of_its_seal)
     copy_make(&a, "untimed", CONTACTS);
     track(&a, "t");
     sql(&a, "INSERT INTO t VALUES('x', 1, 2), ('y', 1, 2), ('z', 1, 2)");
-    sql(&a, "UPDATE gv_journal SET ms = 1790000000000");
+    sql(&a, "UPDATE gv_journal SET day = " JULIAN(1790000000000));
     seal(&a);
     sql(&a, "UPDATE t SET a = 2 WHERE id = 'y'; DELETE FROM t WHERE id = 'x'");
-    sql(&a, "UPDATE gv_journal SET ms = 1795000000000 WHERE ms NOT NULL");
+    sql(&a, "UPDATE gv_journal SET day = " JULIAN(
+                1795000000000) " WHERE day NOT NULL");
     sealed = seal(&a);
     CHECK_INT(clock_wall(sealed.interval.to), ==, 1795000000000);
     CHECK_TEXT(ask(&a, "SELECT count(DISTINCT version) FROM gv_ver WHERE"

@@ -54,6 +54,7 @@ struct settings {
 struct writer {
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *statements[OPERATIONS];
+    uint32_t first_row;
     uint64_t busy;
 };
 
@@ -79,6 +80,7 @@ static void write_row(struct writer *writer, enum operation operation,
 {
     sqlite3_stmt *statement = writer->statements[operation];
 
+    row += writer->first_row;
     switch (operation) {
     case INSERT:
         contacts_bind(statement, &contacts_narrow, row);
@@ -259,6 +261,7 @@ static void measure(const struct settings *settings, int round, enum side side,
     if (side >= BESIDE_PATIENT)
         node = start_node(path);
     open_writer(&writer, path);
+    writer.first_row = (uint32_t)round * settings->rows;
     if (side == BESIDE_HASTY)
         sqlite3_busy_timeout(writer.db, 0);
     if (batch == BATCH_STATEMENT)
