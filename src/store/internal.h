@@ -300,6 +300,12 @@ int fragments_add(struct fragments *fragments, const struct store *store,
 
 /* transaction.c: sync the write-ahead log's own file handle */
 int log_sync(struct store *store);
+/* After a sync that failed the system may take pages for clean that never
+ * reached the disk, and no later sync writes them (fsync on Linux).  So a
+ * failure leaves a mark, the file "unsynced", and where it stands each byte of
+ * the log is written once more.  The caller holds the write lock.  A power cut
+ * may take the mark, but then it took the pages too. */
+int log_mend(struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

@@ -259,6 +259,9 @@ static int load_and_mend(struct store *store, struct gv_error *error)
         rc = schema_refresh(store, true, error);
     if (rc != GV_OK)
         return rc;
+    rc = log_mend(store);
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot write the log again");
     rc = sql_finish(store->commit);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot commit");

@@ -4,6 +4,9 @@
 
 #include "base/assert.h"
 #include "base/hook.h"
+#include "store/file.h"
+
+#include <stdlib.h>
 
 /* The state in memory follows the open transaction; a rollback makes it what
  * the file says. */
@@ -88,17 +91,80 @@ int store_begin(struct store *store, struct gv_error *error)
     return rc;
 }
 
-/* Sync the write-ahead log's own file handle: done inside the commit the sync
- * would hold the write lock.  One sync covers all commits before it. */
-int log_sync(struct store *store)
+/* The write-ahead log's own file handle, or NULL. */
+static sqlite3_file *log_file(struct store *store)
 {
     sqlite3_file *file = NULL;
     int rc = sqlite3_file_control(store->db, "main",
                                   SQLITE_FCNTL_JOURNAL_POINTER, &file);
 
-    if (rc != SQLITE_OK || file == NULL || file->pMethods == NULL)
+    return rc == SQLITE_OK && file != NULL && file->pMethods != NULL ? file
+                                                                     : NULL;
+}
+
+static void mark_unsynced(struct store *store)
+{
+    char *path = store_file_path(store, "unsynced");
+    struct file *mark;
+
+    if (path != NULL && file_open(store->vfs, path, 1, &mark) == GV_OK)
+        file_close(mark);
+    free(path);
+}
+
+/* Done inside the commit the sync would hold the write lock.  One sync covers
+ * all commits before it. */
+int log_sync(struct store *store)
+{
+    sqlite3_file *file = log_file(store);
+    int rc;
+
+    if (file == NULL)
         return GV_EIO;
-    return sql_code(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL));
+    rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    if (rc != SQLITE_OK)
+        mark_unsynced(store);
+    return sql_code(rc);
+}
+
+#define COPY_SIZE 32768
+
+static int rewrite(sqlite3_file *file)
+{
+    uint8_t bytes[COPY_SIZE];
+    sqlite3_int64 size = 0;
+    int rc = file->pMethods->xFileSize(file, &size);
+
+    for (sqlite3_int64 at = 0; at < size && rc == SQLITE_OK;) {
+        int piece = size - at < COPY_SIZE ? (int)(size - at) : COPY_SIZE;
+
+        rc = file->pMethods->xRead(file, bytes, piece, at);
+        if (rc == SQLITE_OK)
+            rc = file->pMethods->xWrite(file, bytes, piece, at);
+        at += piece;
+    }
+    return sql_code(rc);
+}
+
+int log_mend(struct store *store)
+{
+    sqlite3_file *file = log_file(store);
+    char *path = store_file_path(store, "unsynced");
+    struct file *mark;
+    int rc = path == NULL ? GV_ENOMEM : file_open(store->vfs, path, 0, &mark);
+
+    if (rc == GV_OK) {
+        file_close(mark);
+        rc = file == NULL ? GV_EIO : rewrite(file);
+        if (rc == GV_OK)
+            rc = log_sync(store);
+        if (rc == GV_OK)
+            rc = file_delete(store->vfs, path);
+    } else if (rc == GV_ENOTFOUND) {
+        rc = GV_OK;
+    }
+    free(path);
+    return rc;
 }
 
 static int write_meta(struct store *store)
