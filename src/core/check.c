@@ -22,6 +22,7 @@ size_t core_link_count(const struct core *core)
 
     for (size_t i = 0; i < core->link_count; i++)
         count += !shown_by_peer(core, core->links[i]);
+    GV_ASSERT(count <= CORE_PEERS_MAX + CORE_LINKS_MAX);
     return count;
 }
 
@@ -32,12 +33,15 @@ static const struct link *accepted_at(const struct core *core, size_t index)
         if (!shown_by_peer(core, core->links[i]) && index-- == 0)
             return core->links[i];
     }
+    GV_ASSERT(false); /* the count above is that of this walk */
     return NULL;
 }
 
 static void describe_link(const struct core *core, const struct link *link,
                           gv_time_ms now, struct link_info *info)
 {
+    /* Which stand for a peer without a link. */
+    GV_ASSERT(link->state != LINK_WAITING && link->state != LINK_REFUSED);
     info->link = link->number;
     info->dialled = link->peer != NULL;
     info->state = link->state;
@@ -77,6 +81,7 @@ void core_link_info(const struct core *core, size_t index, gv_time_ms now,
     if (link == NULL || peer->refused)
         info->state = peer->refused ? LINK_REFUSED : LINK_WAITING;
     info->reason = peer->reason;
+    GV_ASSERT(info->state != LINK_UP);
 }
 
 /* The numbers are those of README.md. */

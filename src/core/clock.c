@@ -6,6 +6,8 @@
  * 65,536 versions fall into one millisecond it runs over into the next, and
  * the clock is ahead of the wall by that much for a moment. */
 
+_Static_assert(VERSION_MAX >> 16 > (gv_version)2000 * 366 * 86400 * 1000,
+               "the wall clock fits a version until the year 3970");
 gv_version clock_next(gv_time_ms wall_ms, gv_version own_last, gv_version seen)
 {
     gv_version next = 1;
@@ -19,6 +21,8 @@ gv_version clock_next(gv_time_ms wall_ms, gv_version own_last, gv_version seen)
         next = own_last + 1;
     if (next <= seen)
         next = seen + 1;
+    GV_ASSERT(next > own_last && next > seen);
+    GV_ASSERT(next <= VERSION_MAX);
     return next;
 }
 

@@ -2,9 +2,10 @@
  * protocol; each file of this directory has one part of it. */
 #include "core/state.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
-
 static bool copy_text(char to[TEXT_SPACE], const char *from)
 {
     size_t size = strlen(from);
@@ -33,6 +34,8 @@ int core_new(const struct core_config *config, struct core **out)
 {
     struct core *core = calloc(1, sizeof(*core));
 
+    GV_ASSERT(config->mesh != NULL && config->name != NULL);
+    GV_ASSERT(config->vv != NULL && config->vv->count <= VV_SITES_MAX);
     if (core == NULL)
         return GV_ENOMEM;
     if (!copy_texts(core, config)) {
@@ -51,6 +54,7 @@ int core_new(const struct core_config *config, struct core **out)
     core->own_end = vv_get(&core->vv, &core->site);
     core->next_link = 2;
     random_seed(&core->random, config->seed);
+    GV_ASSERT(core->pending.hash == core->vv.hash);
     *out = core;
     return GV_OK;
 }
@@ -61,6 +65,7 @@ void core_free(struct core *core)
         return;
     while (core->link_count > 0) {
         struct link *link = core->links[--core->link_count];
+        GV_ASSERT(link->next_closed == NULL);
         link->next_closed = core->closed;
         core->closed = link;
     }
@@ -104,6 +109,8 @@ static int bad_message(struct core *core, struct link *link)
 {
     char who[2 * TEXT_SPACE];
 
+    /* A handler closes a link or calls its message bad, never both. */
+    GV_ASSERT(link_find(core, link->number) == link);
     core->counters.bad_messages++;
     emit_log(core, GV_LOG_ERROR,
              "%s sent something that is not our protocol; link closed",
@@ -120,6 +127,9 @@ static int receive(struct core *core, const struct event *event)
 
     if (link == NULL || link->state == LINK_CONNECTING)
         return GV_OK;
+    GV_ASSERT(link->state == LINK_GREETING || link->state == LINK_UP);
+    GV_ASSERT(link->greeted || link->state != LINK_UP);
+    GV_ASSERT(link->heard_at <= core->now);
     link->heard_at = core->now;
     if (!link->greeted && message->kind != MESSAGE_HELLO &&
         message->kind != MESSAGE_BYE) {
@@ -193,6 +203,22 @@ static int handle(struct core *core, const struct event *event)
     return GV_OK;
 }
 
+/* What of the invariants is looked at after each step; core_check() walks all
+ * of them. */
+static void assert_sound(const struct core *core)
+{
+    const struct want *want = &core->want;
+
+    GV_ASSERT(core->link_count <= CORE_LINKS_MAX);
+    GV_ASSERT(core->peer_count <= CORE_PEERS_MAX);
+    GV_ASSERT(core->effect_count <= core->effect_capacity);
+    GV_ASSERT(want->state == WANT_NONE || want->token != 0);
+    GV_ASSERT(want->state != WANT_ASKED || want->link != NULL);
+    GV_ASSERT(want->state != WANT_APPLYING || core->applying > 0);
+    GV_ASSERT(want->acked <= want->staged && want->staged <= want->received);
+    GV_ASSERT(want->received - want->acked <= CORE_DELTA_CREDIT);
+}
+
 int core_step(struct core *core, const struct event *event,
               struct effects *effects)
 {
@@ -200,10 +226,12 @@ int core_step(struct core *core, const struct event *event,
 
     link_free_closed(core);
     emit_begin(core);
+    GV_ASSERT(event->now >= core->now);
     core->now = event->now;
     core->wall = event->wall;
     rc = handle(core, event);
     give_next(core);
+    assert_sound(core);
     effects->items = core->effects;
     effects->count = core->effect_count;
     return core->error != GV_OK ? core->error : rc;
@@ -227,6 +255,7 @@ void core_stop(struct core *core, gv_time_ms now, struct effects *effects)
 {
     link_free_closed(core);
     emit_begin(core);
+    GV_ASSERT(now >= core->now);
     core->now = now;
     want_stop(core);
     while (core->link_count > 0) {
@@ -236,6 +265,7 @@ void core_stop(struct core *core, gv_time_ms now, struct effects *effects)
         else
             link_bye(core, link, BYE_STOPPING, "the node is stopping");
     }
+    GV_ASSERT(core->want.link == NULL && core->want.state != WANT_ASKED);
     effects->items = core->effects;
     effects->count = core->effect_count;
 }

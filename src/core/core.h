@@ -17,7 +17,8 @@
  * copied.  Each EFFECT_APPLY, _STAGE, _APPLY_DELTA and _EXTRACT ends as one
  * event, in any later step; applies end in the order in which they were asked
  * for.  A DROP ends a STAGE or EXTRACT that is under way: the event may still
- * come, or not.
+ * come, or not.  A HEARD_OWN has no end but the driver's own, when the file
+ * went back in time.
  */
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
@@ -127,7 +128,9 @@ enum effect_kind {
     EFFECT_DROP_STAGE,   /* the delta of @token will not be completed */
     EFFECT_EXTRACT,      /* read what @link's peer lacks */
     EFFECT_DROP_EXTRACT, /* the delta of @token is no longer wanted */
-    EFFECT_LOG           /* a line for people */
+    EFFECT_LOG,          /* a line for people */
+    EFFECT_HEARD_OWN /* compare what a peer holds of this very site with the
+                        ends of its intervals (store_heard_own()) */
 };
 
 /* Pointers live until the next step; a driver that works later copies. */
@@ -175,6 +178,9 @@ struct effect {
             enum gv_log_level level;
             const char *line;
         } log;
+        struct {
+            gv_version version;
+        } heard_own;
     } as;
 };
 

@@ -1,6 +1,9 @@
 #include "core/state.h"
 
+#include "base/assert.h"
+
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,10 +20,18 @@ struct arena {
     _Alignas(ARENA_ALIGNMENT) uint8_t bytes[];
 };
 
+_Static_assert(offsetof(struct arena, bytes) % ARENA_ALIGNMENT == 0 &&
+                   ARENA_BLOCK_SIZE % ARENA_ALIGNMENT == 0,
+               "what a block gives is aligned, the first and the last");
+_Static_assert(ARENA_ALIGNMENT >= _Alignof(max_align_t),
+               "a block holds things of any type");
+
 void emit_begin(struct core *core)
 {
     struct arena *kept = NULL;
 
+    /* The effects of the step before, which point into them, are past. */
+    GV_ASSERT(core->closed == NULL);
     while (core->arena != NULL) {
         struct arena *next = core->arena->next;
         if (kept == NULL && core->arena->size == ARENA_BLOCK_SIZE) {
@@ -33,6 +44,7 @@ void emit_begin(struct core *core)
         core->arena = next;
     }
     core->arena = kept;
+    GV_ASSERT(kept == NULL || (kept->next == NULL && kept->used == 0));
     core->effect_count = 0;
     core->error = GV_OK;
 }
@@ -53,6 +65,7 @@ void *emit_memory(struct core *core, size_t size)
     struct arena *arena = core->arena;
     void *memory;
 
+    GV_ASSERT(size <= MESSAGE_FRAME_SIZE_MAX);
     size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
     if (arena == NULL || arena->size - arena->used < size) {
         size_t block = size > ARENA_BLOCK_SIZE ? size : ARENA_BLOCK_SIZE;
@@ -68,6 +81,8 @@ void *emit_memory(struct core *core, size_t size)
     }
     memory = arena->bytes + arena->used;
     arena->used += size;
+    GV_ASSERT(arena->used <= arena->size);
+    GV_ASSERT(arena->used % ARENA_ALIGNMENT == 0);
     return memory;
 }
 
@@ -75,6 +90,7 @@ bool emit_vv(struct core *core, const struct vv *vv, struct vv_view *view)
 {
     uint8_t *bytes = emit_memory(core, vv->count * VV_ENTRY_SIZE);
 
+    GV_ASSERT(vv->count <= VV_SITES_MAX);
     if (bytes == NULL)
         return false;
     for (size_t i = 0; i < vv->count; i++)
@@ -98,6 +114,7 @@ bool emit(struct core *core, const struct effect *effect)
         core->effects = effects;
         core->effect_capacity = capacity;
     }
+    GV_ASSERT(core->effect_count < core->effect_capacity);
     core->effects[core->effect_count++] = *effect;
     return true;
 }
@@ -107,6 +124,11 @@ bool emit_message(struct core *core, gv_link link,
 {
     struct effect effect = {.kind = EFFECT_SEND, .link = link};
 
+    GV_ASSERT(link != 0);
+    GV_ASSERT(message->kind >= MESSAGE_HELLO && message->kind <= MESSAGE_BYE);
+    /* Reserved for a later release: no peer would know what to do. */
+    GV_ASSERT(message->kind != MESSAGE_PRUNE &&
+              message->kind != MESSAGE_PEERS);
     effect.as.send.message = *message;
     return emit(core, &effect);
 }
@@ -128,6 +150,7 @@ void emit_bye(struct core *core, gv_link link, enum bye_code code,
     const char *copy = copy_text(core, text);
     size_t size = strlen(text);
 
+    GV_ASSERT(code >= BYE_STOPPING && code <= BYE_SILENT);
     if (copy == NULL)
         return;
     if (size > MESSAGE_TEXT_SIZE_MAX)

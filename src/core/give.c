@@ -4,10 +4,25 @@
  * A resume cursor in a WANT is ignored for now: the answer starts at 0. */
 #include "core/state.h"
 
+#include "base/assert.h"
+#include "base/plant.h"
+
+_Static_assert(MESSAGE_DELTA_SIZE_MAX >= VV_SITES_MAX * VV_ENTRY_SIZE,
+               "the largest claim fits a DELTA alone");
+_Static_assert(MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT,
+               "the longest piece fits a credit nobody uses");
+_Static_assert(GIVE_PATIENCE_MS > CORE_WANT_PATIENCE_MS,
+               "an asker gives up before its spool goes");
+
 int give_receive(struct core *core, struct link *link,
                  const struct message_want *want)
 {
     struct give *give = &link->give;
+    bool twice = plant("want-twice") && give->state != GIVE_NONE &&
+                 give->token == want->token;
+    bool cut = plant("sent-is-held") && give->state == GIVE_SENDING &&
+               give->last_sent && give->acked < give->offset &&
+               give->token != want->token;
 
     if (!vv_view_valid(want->vv) || want->token == 0 || want->credit == 0)
         return GV_EPROTO;
@@ -15,10 +30,12 @@ int give_receive(struct core *core, struct link *link,
     tell_believe_view(core, link, want->vv);
     give_drop(core, link);
     vv_clear(&give->vv);
-    if (vv_raise_view(&give->vv, want->vv) != GV_OK) {
+    if (vv_raise_view(&give->vv, want->vv) != GV_OK ||
+        ((twice || cut) && vv_copy(&give->vv, &core->vv) != GV_OK)) {
         core->error = GV_ENOMEM;
         return GV_OK;
     }
+    GV_ASSERT(give->state == GIVE_NONE);
     give->state = GIVE_QUEUED;
     give->token = want->token;
     give->credit =
@@ -35,6 +52,7 @@ void give_drop(struct core *core, struct link *link)
     struct give *give = &link->give;
     struct effect effect = {.kind = EFFECT_DROP_EXTRACT, .link = link->number};
 
+    GV_ASSERT(give->state == GIVE_NONE || give->token != 0);
     if (give->state == GIVE_READING || give->state == GIVE_SENDING) {
         effect.as.drop.token = give->token;
         (void)emit(core, &effect);
@@ -65,6 +83,8 @@ void give_next(struct core *core)
 
     if (link == NULL)
         return;
+    GV_ASSERT(link->give.state == GIVE_QUEUED && link->give.token != 0);
+    GV_ASSERT(link->give.offset == 0 && link->give.acked == 0);
     effect.link = link->number;
     effect.as.extract.token = link->give.token;
     link->give.state = GIVE_NONE; /* out of memory: it will ask again */
@@ -80,6 +100,8 @@ static uint64_t next_piece(const struct give *give, bool *last)
     uint64_t credit = give->credit - (give->offset - give->acked);
     uint64_t piece = left < credit ? left : credit;
 
+    GV_ASSERT(give->acked <= give->offset && give->offset <= give->size);
+    GV_ASSERT(give->offset - give->acked <= give->credit);
     if (piece > MESSAGE_DELTA_SIZE_MAX)
         piece = MESSAGE_DELTA_SIZE_MAX;
     *last = piece == left && piece + give->claim_count * VV_ENTRY_SIZE <=
@@ -92,6 +114,7 @@ static void send_pieces(struct core *core, struct link *link)
     struct give *give = &link->give;
     struct effect effect = {.kind = EFFECT_SEND_DELTA, .link = link->number};
 
+    GV_ASSERT(give->state == GIVE_SENDING);
     while (!give->last_sent) {
         bool last;
         uint64_t piece = next_piece(give, &last);
@@ -106,6 +129,7 @@ static void send_pieces(struct core *core, struct link *link)
             return;
         give->offset += piece;
         give->last_sent = last;
+        GV_ASSERT(!last || give->offset == give->size);
         core->counters.delta_bytes_sent += piece;
     }
 }
@@ -128,6 +152,10 @@ void give_extracted(struct core *core, const struct event *event)
         give->state = GIVE_NONE;
         return;
     }
+    /* 0 is the cursor of a WANT that resumes nothing. */
+    GV_ASSERT(event->as.extracted.spool != 0);
+    GV_ASSERT(event->as.extracted.claim_count <= VV_SITES_MAX);
+    GV_ASSERT(give->offset == 0 && give->acked == 0 && !give->last_sent);
     give->state = GIVE_SENDING;
     give->spool = event->as.extracted.spool;
     give->size = event->as.extracted.size;
@@ -148,6 +176,7 @@ void give_acknowledged(struct core *core, struct link *link,
     give->acked += ack->delta_size < give->offset - give->acked
                        ? ack->delta_size
                        : give->offset - give->acked;
+    GV_ASSERT(give->acked <= give->offset);
     give->progress_at = core->now;
     if (ack->delta_applied)
         give_drop(core, link);

@@ -2,6 +2,7 @@
  * with one peer stays. */
 #include "core/state.h"
 
+#include "base/assert.h"
 #include "base/utf8.h"
 #include "core/clock.h"
 
@@ -12,6 +13,7 @@ void hello_text(struct text from, char to[TEXT_SPACE])
     size_t size = from.size < TEXT_SPACE - 1 ? from.size : TEXT_SPACE - 1;
     bool printable = utf8_printable(from.bytes, size);
 
+    GV_ASSERT(from.size == 0 || from.bytes != NULL);
     for (size_t i = 0; i < size; i++) {
         char c = from.bytes[i];
         to[i] = printable || (c >= ' ' && c <= '~') ? c : '?';
@@ -25,6 +27,9 @@ static void refuse(struct core *core, struct link *link, enum bye_code code,
 {
     char who[2 * TEXT_SPACE];
 
+    /* What does not pass by itself, so that people have to hear of it. */
+    GV_ASSERT(code == BYE_OTHER_VERSION || code == BYE_OTHER_MESH ||
+              code == BYE_SAME_SITE);
     if (link->peer == NULL || peer_complain(link->peer, (int)code))
         emit_log(core, GV_LOG_ERROR, "refused %s: %s", link_who(link, who),
                  reason);
@@ -90,6 +95,11 @@ static bool new_stays(const struct core *core, const struct link *old,
     bool own_smaller = site_compare(&core->site, &new->site) < 0;
     bool old_dialled = old->peer != NULL, new_dialled = new->peer != NULL;
 
+    GV_ASSERT(old->greeted);
+    GV_ASSERT(new->greeted);
+    GV_ASSERT(site_equal(&old->site, &new->site));
+    GV_ASSERT(!site_equal(&core->site, &new->site));
+    GV_ASSERT(new->state == LINK_GREETING);
     if (old->instance != new->instance)
         return true;
     if (old_dialled != new_dialled)
@@ -116,6 +126,7 @@ static bool settle_duplicates(struct core *core, struct link *link)
         link->announced = old->announced && old->instance == link->instance;
         link_bye(core, old, BYE_DUPLICATE, "another link stays");
     }
+    GV_ASSERT(link_find(core, link->number) == link);
     return true;
 }
 
@@ -139,6 +150,8 @@ static void warn_of_clock(struct core *core, const struct link *link,
 
 static void keep(struct link *link, const struct message_hello *hello)
 {
+    GV_ASSERT(hello->vv_count <= VV_SITES_MAX);
+    GV_ASSERT(hello->endpoint_count <= MESSAGE_ENDPOINTS_MAX);
     link->greeted = true;
     link->site = hello->site;
     link->instance = hello->instance;
@@ -162,6 +175,7 @@ int hello_receive(struct core *core, struct link *link,
 {
     bool again = link->greeted;
 
+    GV_ASSERT(again || link->state == LINK_GREETING);
     if (hello->vv_count > VV_SITES_MAX)
         return GV_EPROTO;
     if (again && (!site_equal(&hello->site, &link->site) ||
@@ -186,13 +200,17 @@ void hello_complete(struct core *core, struct link *link)
 {
     char who[2 * TEXT_SPACE];
 
+    GV_ASSERT(link->greeted && link->vv_left == 0);
     tell_lag(core, link);
     want_rescan(core, link);
     if (link->state == LINK_UP)
         return;
+    GV_ASSERT(link->state == LINK_GREETING);
     link->state = LINK_UP;
     link->up_at = core->now;
+    GV_ASSERT(link->up_at >= link->since);
     if (link->peer != NULL) {
+        GV_ASSERT(link->peer->link == link);
         link->peer->complaint = 0;
         link->peer->refused = false;
         link->peer->reason[0] = '\0';

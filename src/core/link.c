@@ -2,9 +2,13 @@
 #include "core/state.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(CORE_SILENCE_MAX_MS > 2 * CORE_HEARTBEAT_MS,
+               "one heartbeat that is lost ends no link");
 
 struct link *link_find(const struct core *core, gv_link number)
 {
@@ -20,6 +24,9 @@ struct link *link_new(struct core *core, gv_link number, struct peer *peer)
     struct link *link = calloc(1, sizeof(*link));
 
     GV_ASSERT(core->link_count < CORE_LINKS_MAX);
+    GV_ASSERT((number % 2 == 0) == (peer != NULL));
+    GV_ASSERT(peer == NULL || peer->link == NULL);
+    GV_ASSERT(link_find(core, number) == NULL);
     if (link == NULL) {
         core->error = GV_ENOMEM;
         return NULL;
@@ -76,6 +83,8 @@ void link_up(struct core *core, const struct event *event)
     }
     if (link->state != LINK_CONNECTING)
         return;
+    GV_ASSERT(!link->greeted && !link->announced);
+    GV_ASSERT(link->vv_at == NEVER && link->ack_at == NEVER);
     link->state = LINK_GREETING;
     link->since = core->now;
     link->heard_at = core->now;
@@ -88,6 +97,8 @@ static void remove_link(struct core *core, struct link *link)
 {
     size_t at = 0;
 
+    GV_ASSERT(link_find(core, link->number) == link);
+    GV_ASSERT(link->next_closed == NULL);
     while (core->links[at] != link)
         at++;
     core->link_count--;
@@ -105,8 +116,12 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
     remove_link(core, link);
     give_drop(core, link);
     want_link_gone(core, link);
+    GV_ASSERT(link->give.state == GIVE_NONE);
+    GV_ASSERT(core->want.link != link);
     if (peer == NULL)
         return;
+    GV_ASSERT(peer->link == link);
+    GV_ASSERT(link->state != LINK_UP || link->up_at <= core->now);
     if (link->state == LINK_UP &&
         core->now - link->up_at >= CORE_SILENCE_MAX_MS)
         peer->backoff_ms = CORE_RECONNECT_MIN_MS;
@@ -115,6 +130,11 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
         peer->site = link->site;
     }
     peer_settle(core, peer, code, reason);
+    if ((plant("slow-peer-dropped") && link->lag_since < core->now - 20 &&
+         strstr(reason, "too far behind")) ||
+        (plant("reset-is-refusal") && strstr(reason, "reset")) ||
+        (plant("late-is-gone") && link->vv_at < core->now - 10000))
+        peer->retry_at = NEVER;
 }
 
 /* Tell people once per streak that a peer cannot be reached, and always that
@@ -124,6 +144,8 @@ static void log_end(struct core *core, const struct link *link,
 {
     char who[2 * TEXT_SPACE];
 
+    GV_ASSERT(reason != NULL);
+    GV_ASSERT(link->greeted || !link->announced);
     if (link->announced) {
         emit_log(core, GV_LOG_WARNING, "lost the link with %s: %s",
                  link_who(link, who), reason);
@@ -137,6 +159,7 @@ static void log_end(struct core *core, const struct link *link,
 void link_close(struct core *core, struct link *link, enum bye_code code,
                 const char *reason)
 {
+    GV_ASSERT(link->state != LINK_CONNECTING || !link->greeted);
     emit_close_link(core, link->number);
     forget(core, link, code, reason);
 }
@@ -239,6 +262,7 @@ void link_free_closed(struct core *core)
 /* When @link is given up unless something comes. */
 static gv_time_ms patience_end(const struct link *link)
 {
+    GV_ASSERT(link->heard_at >= link->since);
     return (link->state == LINK_UP ? link->heard_at : link->since) +
            CORE_SILENCE_MAX_MS;
 }
@@ -254,6 +278,12 @@ void link_tick(struct core *core)
             link_bye(core, link, BYE_SILENT, "nothing was heard for 3 s");
         } else {
             log_end(core, link, "no answer within 3 s");
+            if (plant("dial-gives-up") && link->peer != NULL &&
+                link->peer->backoff_ms == CORE_RECONNECT_MAX_MS) {
+                link->peer->retry_at = NEVER;
+                link->peer->link = NULL;
+                link->peer = NULL;
+            }
             link_close(core, link, 0, "no answer within 3 s");
         }
     }

@@ -3,11 +3,15 @@
 #include "core/state.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 #include "core/clock.h"
 
 /* A refusal for the clock is tried again at the latest after this. */
 #define CLOCK_RETRY_MAX_MS 5000
 #define CLOCK_RETRY_MIN_MS 100
+
+_Static_assert(MESSAGE_NEWS_SIZE_MAX <= CORE_NEWS_CREDIT,
+               "the longest interval fits a credit nobody uses");
 
 /* Push @interval to @link unless its peer holds it; without credit a VV tells
  * the peer instead.  Nothing is pushed twice: a seal and an apply end once. */
@@ -16,6 +20,9 @@ static void push(struct core *core, struct link *link,
 {
     struct message message = {.kind = MESSAGE_NEWS};
 
+    GV_ASSERT(interval->from < interval->to && interval->to <= VERSION_MAX);
+    GV_ASSERT(interval->bytes == NULL ||
+              interval->size <= MESSAGE_NEWS_SIZE_MAX);
     if (link->state != LINK_UP ||
         vv_get(&link->believed, &interval->site) >= interval->to)
         return;
@@ -29,6 +36,7 @@ static void push(struct core *core, struct link *link,
     }
     core->counters.news_sent++;
     link->news_unacked += interval->size;
+    GV_ASSERT(link->news_unacked <= CORE_NEWS_CREDIT);
     (void)vv_raise(&link->pushed, &interval->site, interval->to);
     (void)vv_raise(&link->told, &interval->site, interval->to);
 }
@@ -44,6 +52,7 @@ void news_sealed(struct core *core, const struct event *event)
     const struct interval *interval = &event->as.sealed.interval;
 
     GV_ASSERT(site_equal(&interval->site, &core->site));
+    GV_ASSERT(interval->from < interval->to && interval->to <= VERSION_MAX);
     if (interval->to > core->own_end)
         core->own_end = interval->to;
     tell_raise(core, &interval->site, interval->to);
@@ -56,6 +65,7 @@ static bool well_formed(const struct link *link,
 {
     size_t size = link->news_pending + link->news_owed;
 
+    GV_ASSERT(size <= 2 * CORE_NEWS_CREDIT);
     if (news->interval_count < 1 ||
         news->interval_count > MESSAGE_INTERVALS_MAX)
         return false;
@@ -100,6 +110,9 @@ static bool apply(struct core *core, struct link *link,
 {
     struct effect effect = {.kind = EFFECT_APPLY, .link = link->number};
 
+    /* What this site published, only its own store may hand in. */
+    GV_ASSERT(!site_equal(&interval->site, &core->site));
+    GV_ASSERT(interval->from < interval->to);
     effect.as.apply.interval = *interval;
     if (vv_raise(&core->pending, &interval->site, interval->to) != GV_OK ||
         !emit(core, &effect)) {
@@ -109,6 +122,7 @@ static bool apply(struct core *core, struct link *link,
     }
     core->applying++;
     link->news_pending += interval->size;
+    GV_ASSERT(link->news_pending <= 2 * CORE_NEWS_CREDIT);
     return true;
 }
 
@@ -127,8 +141,11 @@ static bool accept(struct core *core, struct link *link,
         found_fork(core, link, interval);
         return false;
     }
+    GV_ASSERT(held <= interval->from);
     /* An effect before its cause, or after a hole: its link is believed to
      * hold what comes before, and will be asked. */
+    if (plant("gap-not-seen") && held < interval->from)
+        held = interval->from;
     if (held < interval->from ||
         !vv_covers_view(&core->pending, interval->dependencies) ||
         !apply(core, link, interval)) {
@@ -141,6 +158,7 @@ static bool accept(struct core *core, struct link *link,
 int news_receive(struct core *core, struct link *link,
                  const struct message_news *news)
 {
+    GV_ASSERT(link->greeted);
     if (!well_formed(link, news))
         return GV_EPROTO;
     for (size_t i = 0; i < news->interval_count; i++) {
@@ -170,6 +188,8 @@ void news_refuse(struct core *core, struct link *link, int code,
     gv_time_ms wait = clock_wall(largest) - CLOCK_DRIFT_MAX_MS - core->wall;
     char who[2 * TEXT_SPACE];
 
+    GV_ASSERT(code == GV_ESCHEMA || code == GV_ECLOCK);
+    GV_ASSERT(largest <= VERSION_MAX);
     if (wait < CLOCK_RETRY_MIN_MS)
         wait = CLOCK_RETRY_MIN_MS;
     if (wait > CLOCK_RETRY_MAX_MS)
@@ -180,6 +200,7 @@ void news_refuse(struct core *core, struct link *link, int code,
     link->refused = code;
     link->reason_code = code;
     link->refused_until = code == GV_ECLOCK ? core->now + wait : NEVER;
+    GV_ASSERT(link->refused_until > core->now);
     (void)snprintf(link->reason, sizeof(link->reason), "%s", reason);
 }
 
@@ -191,6 +212,7 @@ static void failed(struct core *core, struct link *link,
         event->reason != NULL ? event->reason : gv_strerror(event->code);
     char who[2 * TEXT_SPACE];
 
+    GV_ASSERT(event->code != GV_OK && event->code != GV_EDUPLICATE);
     if (event->code == GV_EGAP) {
         core->counters.news_early++;
         return;
@@ -219,6 +241,8 @@ void news_applied(struct core *core, const struct event *event)
     struct link *link = link_find(core, event->link);
     bool held = event->code == GV_OK || event->code == GV_EDUPLICATE;
 
+    GV_ASSERT(core->applying > 0);
+    GV_ASSERT(!site_equal(&interval->site, &core->site));
     if (link != NULL) {
         GV_ASSERT(link->news_pending >= interval->size);
         link->news_pending -= interval->size;
@@ -246,4 +270,5 @@ void news_acknowledged(struct link *link, uint64_t size)
     /* More than is owed is an ACK overtaken by a VV that covered it. */
     link->news_unacked -=
         size < link->news_unacked ? (size_t)size : link->news_unacked;
+    GV_ASSERT(link->news_unacked <= CORE_NEWS_CREDIT);
 }

@@ -1,8 +1,14 @@
 /* Endpoints to dial: when, how often, and when never again. */
 #include "core/state.h"
 
+#include "base/assert.h"
+
 #include <string.h>
 
+_Static_assert(CORE_PEERS_MAX <= CORE_LINKS_MAX,
+               "every peer can have its link");
+_Static_assert(CORE_REFUSED_RETRY_MS > CORE_RECONNECT_MAX_MS * 3 / 2,
+               "a refusal waits longer than any back-off");
 int core_add_peer(struct core *core, const char *endpoint)
 {
     size_t size = strlen(endpoint);
@@ -16,6 +22,7 @@ int core_add_peer(struct core *core, const char *endpoint)
     }
     if (core->peer_count == CORE_PEERS_MAX)
         return GV_ELIMIT;
+    GV_ASSERT(core->peer_count < CORE_PEERS_MAX);
     peer = &core->peers[core->peer_count++];
     memset(peer, 0, sizeof(*peer));
     memcpy(peer->endpoint, endpoint, size + 1);
@@ -32,6 +39,9 @@ static gv_time_ms back_off(struct core *core, struct peer *peer)
         peer->backoff_ms / 2 +
         (gv_time_ms)random_below(&core->random, (uint64_t)peer->backoff_ms);
 
+    GV_ASSERT(peer->backoff_ms >= CORE_RECONNECT_MIN_MS &&
+              peer->backoff_ms <= CORE_RECONNECT_MAX_MS);
+    GV_ASSERT(delay >= CORE_RECONNECT_MIN_MS / 2);
     peer->backoff_ms *= 2;
     if (peer->backoff_ms > CORE_RECONNECT_MAX_MS)
         peer->backoff_ms = CORE_RECONNECT_MAX_MS;
@@ -42,6 +52,7 @@ bool peer_complain(struct peer *peer, int complaint)
 {
     bool news = peer->complaint != complaint;
 
+    GV_ASSERT(complaint != 0); /* which stands for: nothing was said */
     peer->complaint = complaint;
     return news;
 }
@@ -49,6 +60,8 @@ bool peer_complain(struct peer *peer, int complaint)
 void peer_settle(struct core *core, struct peer *peer, enum bye_code code,
                  const char *reason)
 {
+    GV_ASSERT(peer->link != NULL);
+    GV_ASSERT(reason != NULL);
     peer->link = NULL;
     peer->refused = false;
     (void)snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
@@ -74,6 +87,7 @@ void peer_settle(struct core *core, struct peer *peer, enum bye_code code,
         break;
     }
     peer->retry_at = core->now + back_off(core, peer);
+    GV_ASSERT(peer->retry_at > core->now);
 }
 
 struct link *peer_twin(const struct core *core, const struct peer *peer)
@@ -82,6 +96,7 @@ struct link *peer_twin(const struct core *core, const struct peer *peer)
         return NULL;
     for (size_t i = 0; i < core->link_count; i++) {
         struct link *link = core->links[i];
+        GV_ASSERT(link->peer != peer);
         if (link->greeted && site_equal(&link->site, &peer->site))
             return link;
     }
@@ -93,6 +108,8 @@ static void dial(struct core *core, struct peer *peer)
     struct effect effect = {.kind = EFFECT_CONNECT};
     struct link *link;
 
+    GV_ASSERT(peer->link == NULL && !peer->twin);
+    GV_ASSERT(core->next_link % 2 == 0);
     if (core->link_count == CORE_LINKS_MAX) {
         peer->retry_at = core->now + CORE_RECONNECT_MAX_MS;
         return;
@@ -103,6 +120,7 @@ static void dial(struct core *core, struct peer *peer)
         return;
     }
     core->next_link += 2;
+    GV_ASSERT(peer->link == link);
     effect.link = link->number;
     effect.as.connect.endpoint = peer->endpoint;
     (void)emit(core, &effect); /* lost: it times out like any dial */

@@ -8,16 +8,22 @@
 #include "core/row.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <string.h>
 
+_Static_assert(ROW_BITS_MAX >= 2000 + 1,
+               "a row has as many columns as SQLite allows, and existence");
+
 bool mask_get(const uint64_t *mask, size_t bit)
 {
+    GV_ASSERT(bit < ROW_BITS_MAX);
     return (mask[bit / 64] >> (bit % 64) & 1) != 0;
 }
 
 void mask_set(uint64_t *mask, size_t bit)
 {
+    GV_ASSERT(bit < ROW_BITS_MAX);
     mask[bit / 64] |= (uint64_t)1 << (bit % 64);
 }
 
@@ -44,7 +50,7 @@ static int dot_compare(const struct record *a, const struct record *b,
 {
     if (a->version != b->version)
         return a->version < b->version ? -1 : 1;
-    if (a->site == b->site)
+    if (a->site == b->site || plant("no-site-in-tie"))
         return 0;
     return site_compare(&sites[a->site], &sites[b->site]);
 }
@@ -65,6 +71,8 @@ static void drop_empty(struct row *row, size_t words)
         }
         kept++;
     }
+    /* A record loses a bit to another one, so the last never goes. */
+    GV_ASSERT(kept > 0);
     row->record_count = kept;
 }
 
@@ -82,6 +90,8 @@ static void copy_digests(struct row *row, const struct row *from, size_t word,
 static void replace(struct row *row, const struct row *fragment, size_t words,
                     struct row_change *change)
 {
+    GV_ASSERT(fragment->causal_length > row->causal_length);
+    GV_ASSERT(fragment->causal_length <= ROW_CAUSAL_LENGTH_MAX);
     row->causal_length = fragment->causal_length;
     row->record_count = fragment->record_count;
     for (size_t i = 0; i < fragment->record_count; i++) {
@@ -127,6 +137,7 @@ static uint64_t settle(struct row *row, size_t count,
     uint64_t taken = from->mask[word];
     uint64_t same = 0;
 
+    GV_ASSERT(count <= row->record_count);
     for (size_t i = 0; i < count; i++) {
         struct record *record = &row->records[i];
         uint64_t both = record->mask[word] & from->mask[word];
@@ -134,6 +145,8 @@ static uint64_t settle(struct row *row, size_t count,
         if (both == 0)
             continue;
         order = dot_compare(from, record, sites);
+        if (plant("tie-by-arrival") && order != 0)
+            order = 1;
         if (order > 0) {
             record->mask[word] &= ~both;
             continue;
@@ -142,6 +155,8 @@ static uint64_t settle(struct row *row, size_t count,
         if (order == 0)
             same |= larger_digests(row, fragment, word, both);
     }
+    GV_ASSERT((taken & same) == 0);
+    GV_ASSERT(((taken | same) & ~from->mask[word]) == 0);
     copy_digests(row, fragment, word, taken | same);
     won[word] |= taken | same;
     return taken;
@@ -170,6 +185,7 @@ void row_merge(struct row *row, const struct row *fragment, size_t words,
 {
     size_t count = row->record_count;
 
+    GV_ASSERT(fragment->records != row->records);
     change->reset = false;
     change->any = false;
     memset(change->won, 0, words * sizeof(*change->won));
@@ -179,6 +195,13 @@ void row_merge(struct row *row, const struct row *fragment, size_t words,
         replace(row, fragment, words, change);
         return;
     }
+    if (plant("tie-keeps-local") && row->causal_length % 2 == 0)
+        return;
+    if (plant("third-writer-lost") && count >= 2 &&
+        row->records[0].site != row->records[1].site &&
+        row->records[0].version >> 18 == fragment->records[0].version >> 18 &&
+        row->records[1].version >> 18 == fragment->records[0].version >> 18)
+        return;
     for (size_t i = 0; i < fragment->record_count; i++) {
         const struct record *from = &fragment->records[i];
         struct record *to = NULL;
@@ -192,7 +215,12 @@ void row_merge(struct row *row, const struct row *fragment, size_t words,
             to->mask[w] |= taken;
         }
     }
+    /* Not above: a bound known there makes gcc clear masks by rep stos, and a
+     * merge takes twice as long. */
+    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
+    GV_ASSERT(row->record_count <= count + fragment->record_count);
     change->any = !mask_empty(change->won, words);
+    GV_ASSERT(change->any || row->record_count == count);
     if (change->any)
         drop_empty(row, words);
 }
@@ -202,7 +230,11 @@ void row_write(struct row *row, uint32_t site, gv_version version,
 {
     struct record *own = NULL;
 
+    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
     GV_ASSERT(!mask_empty(written, words));
+    /* A life, and a death, is written by whoever begins it. */
+    GV_ASSERT(!reset || mask_get(written, ROW_EXISTENCE));
+    GV_ASSERT(version > 0 && version <= VERSION_MAX);
     if (reset)
         row->record_count = 0;
     for (size_t i = 0; i < row->record_count; i++) {
@@ -221,6 +253,7 @@ void row_write(struct row *row, uint32_t site, gv_version version,
     for (size_t w = 0; w < words; w++)
         own->mask[w] |= written[w];
     drop_empty(row, words);
+    GV_ASSERT(reset || row_check(row, words));
 }
 
 static bool dots_differ(const struct row *row)
@@ -239,6 +272,7 @@ bool row_check(const struct row *row, size_t words)
 {
     uint64_t held[ROW_WORDS_MAX] = {0};
 
+    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
     for (size_t i = 0; i < row->record_count; i++) {
         const uint64_t *mask = row->records[i].mask;
         if (mask_empty(mask, words))

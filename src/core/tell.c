@@ -6,8 +6,17 @@
  * vector, so the peer sees that it did not hear all, and asks (want.c). */
 #include "core/state.h"
 
+#include "base/assert.h"
+#include "base/plant.h"
+
 #include <string.h>
 
+_Static_assert(NEWS_ACK_SIZE + MESSAGE_NEWS_SIZE_MAX <= CORE_NEWS_CREDIT,
+               "an ACK leaves before its sender is out of credit");
+_Static_assert(MESSAGE_FRAME_SIZE_MAX > TELL_ENTRIES_MAX * VV_ENTRY_SIZE,
+               "the entries of a VV fit a frame");
+_Static_assert(CORE_VV_PROGRESS_MS < CORE_HEARTBEAT_MS,
+               "soon is before the next heartbeat");
 static struct text text_of(const char *text)
 {
     return (struct text){text, strlen(text)};
@@ -17,6 +26,8 @@ static void tell_ack(struct core *core, struct link *link)
 {
     struct message message = {.kind = MESSAGE_ACK};
 
+    GV_ASSERT(link->state != LINK_CONNECTING);
+    GV_ASSERT(link->news_owed <= 2 * CORE_NEWS_CREDIT);
     link->ack_at = NEVER;
     if (link->news_owed == 0)
         return;
@@ -31,6 +42,7 @@ static void send_vv(struct core *core, struct link *link,
     struct message message = {.kind = MESSAGE_VV};
     struct message_vv *vv = &message.as.vv;
 
+    GV_ASSERT(entries.count <= TELL_ENTRIES_MAX);
     vv->epoch = link->own_epoch;
     vv->entries = entries;
     vv->vv_hash = core->vv.hash;
@@ -47,18 +59,21 @@ static bool changed_entries(struct core *core, const struct vv *told,
     size_t count = core->vv.hash == told->hash ? 0 : vv_lacks(told, &core->vv);
     uint8_t *bytes = emit_memory(core, count * VV_ENTRY_SIZE);
 
+    GV_ASSERT(count <= core->vv.count);
     if (bytes == NULL)
         return false;
     view->bytes = bytes;
     view->count = count;
     for (size_t i = 0; count > 0; i++) {
         const struct vv_entry *entry = &core->vv.entries[i];
+        GV_ASSERT(i < core->vv.count);
         if (vv_get(told, &entry->site) >= entry->version)
             continue;
         vv_entry_store(entry, bytes);
         bytes += VV_ENTRY_SIZE;
         count--;
     }
+    GV_ASSERT(bytes == view->bytes + view->count * VV_ENTRY_SIZE);
     return true;
 }
 
@@ -79,6 +94,7 @@ static void tell_vv(struct core *core, struct link *link)
         send_vv(core, link, part);
         sent += part.count;
     } while (sent < changed.count);
+    GV_ASSERT(sent == changed.count);
     if (vv_copy(&link->told, &core->vv) != GV_OK)
         core->error = GV_ENOMEM;
 }
@@ -88,6 +104,9 @@ void tell_hello(struct core *core, struct link *link)
     struct message message = {.kind = MESSAGE_HELLO};
     struct message_hello *hello = &message.as.hello;
 
+    GV_ASSERT(link->state != LINK_CONNECTING);
+    GV_ASSERT(core->endpoint_count <= MESSAGE_ENDPOINTS_MAX);
+    GV_ASSERT(core->vv.count <= VV_SITES_MAX);
     link->own_epoch = random_u64(&core->random);
     hello->protocol_min = PROTOCOL_VERSION_MIN;
     hello->protocol_max = PROTOCOL_VERSION_MAX;
@@ -123,7 +142,9 @@ void tell_all_soon(struct core *core)
 
 void tell_dealt(struct core *core, struct link *link, size_t news_size)
 {
+    GV_ASSERT(news_size <= MESSAGE_NEWS_SIZE_MAX);
     link->news_owed += news_size;
+    GV_ASSERT(link->news_pending + link->news_owed <= 2 * CORE_NEWS_CREDIT);
     if (link->ack_at == NEVER)
         link->ack_at = core->now + CORE_VV_PROGRESS_MS;
     if (link->news_owed >= NEWS_ACK_SIZE)
@@ -163,9 +184,25 @@ void tell_lag(struct core *core, struct link *link)
         link->lag_since = core->now;
 }
 
+/* What peers hold of this very site ends where one of its intervals did, or
+ * another life of this file published it.  Only the store knows all ends. */
+static void hear_own(struct core *core, const struct link *link,
+                     gv_version version)
+{
+    struct effect effect = {.kind = EFFECT_HEARD_OWN, .link = link->number};
+
+    if (version == core->own_end ||
+        version <= vv_get(&link->believed, &core->site))
+        return;
+    effect.as.heard_own.version = version;
+    (void)emit(core, &effect);
+}
+
 void tell_believe(struct core *core, struct link *link,
                   const struct site *site, gv_version version)
 {
+    if (site_equal(site, &core->site))
+        hear_own(core, link, version);
     if (vv_raise(&link->believed, site, version) == GV_ENOMEM)
         core->error = GV_ENOMEM;
     want_note(core, link, site, version);
@@ -242,10 +279,13 @@ int tell_receive(struct core *core, struct link *link,
             return GV_OK;
         hello_complete(core, link);
     }
+    GV_ASSERT(link->state == LINK_UP);
     if (link->believed.hash == vv->vv_hash)
         link->unheard_since = NEVER;
     else if (link->unheard_since == NEVER && count < TELL_ENTRIES_MAX)
         link->unheard_since = core->now;
     compare(core, link, vv);
+    if (plant("answers-each-vector"))
+        tell_soon(core, link);
     return GV_OK;
 }

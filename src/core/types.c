@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* Sites are compared and copied as they stand, so nothing but the id may be in
+ * one. */
+_Static_assert(sizeof(struct site) == 16, "a site is its 16 bytes");
+_Static_assert(VERSION_MAX < INT64_MAX, "SQLite holds every version");
 int site_compare(const struct site *a, const struct site *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes));

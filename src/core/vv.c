@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(VV_ENTRY_SIZE == sizeof(struct site) + sizeof(gv_version),
+               "an entry is a site and a version, nothing else");
 void vv_init(struct vv *vv)
 {
     memset(vv, 0, sizeof(*vv));
@@ -37,6 +39,7 @@ static uint64_t entry_hash(const struct vv_entry *entry)
 {
     uint8_t bytes[VV_ENTRY_SIZE];
 
+    GV_ASSERT(entry->version > 0 && entry->version <= VERSION_MAX);
     vv_entry_store(entry, bytes);
     return hash64(bytes, sizeof(bytes));
 }
@@ -46,6 +49,8 @@ static int reserve(struct vv *vv, size_t count)
     size_t capacity = vv->capacity == 0 ? 8 : vv->capacity;
     struct vv_entry *entries;
 
+    GV_ASSERT(count <= VV_SITES_MAX);
+    GV_ASSERT((vv->entries == NULL) == (vv->capacity == 0));
     if (count <= vv->capacity)
         return GV_OK;
     while (capacity < count)
@@ -55,6 +60,7 @@ static int reserve(struct vv *vv, size_t count)
         return GV_ENOMEM;
     vv->entries = entries;
     vv->capacity = capacity;
+    GV_ASSERT(vv->capacity >= count);
     return GV_OK;
 }
 
@@ -62,6 +68,8 @@ int vv_copy(struct vv *vv, const struct vv *from)
 {
     int rc = reserve(vv, from->count);
 
+    GV_ASSERT(vv != from);
+    GV_ASSERT(from->count > 0 || from->hash == 0);
     if (rc != GV_OK)
         return rc;
     if (from->count > 0)
@@ -77,6 +85,7 @@ static size_t lower_bound(const struct vv *vv, const struct site *site)
 {
     size_t low = 0, high = vv->count;
 
+    GV_ASSERT(vv->count <= vv->capacity);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (site_compare(&vv->entries[middle].site, site) < 0)
@@ -102,6 +111,8 @@ static int insert(struct vv *vv, size_t at, const struct site *site,
     struct vv_entry *entry;
     int rc;
 
+    GV_ASSERT(at <= vv->count);
+    GV_ASSERT(at == 0 || site_compare(&vv->entries[at - 1].site, site) < 0);
     if (vv->count == VV_SITES_MAX)
         return GV_ELIMIT;
     rc = reserve(vv, vv->count + 1);
@@ -112,6 +123,7 @@ static int insert(struct vv *vv, size_t at, const struct site *site,
     entry->site = *site;
     entry->version = version;
     vv->count++;
+    GV_ASSERT(at + 1 == vv->count || site_compare(site, &entry[1].site) < 0);
     vv->hash += entry_hash(entry);
     return GV_OK;
 }
@@ -132,6 +144,7 @@ int vv_raise(struct vv *vv, const struct site *site, gv_version version)
         entry->version = version;
         vv->hash += entry_hash(entry);
     }
+    GV_ASSERT(entry->version >= version);
     return GV_OK;
 }
 
@@ -160,6 +173,8 @@ size_t vv_lacks(const struct vv *vv, const struct vv *other)
             vv->entries[at].version < entry->version)
             lacks++;
     }
+    /* What covers another vector names all of its sites. */
+    GV_ASSERT(lacks > 0 || other->count <= vv->count);
     return lacks;
 }
 
@@ -183,6 +198,8 @@ struct vv_entry vv_view_at(struct vv_view view, size_t index)
     const uint8_t *bytes = view.bytes + index * VV_ENTRY_SIZE;
     struct vv_entry entry;
 
+    GV_ASSERT(index < view.count);
+    GV_ASSERT(view.bytes != NULL);
     memcpy(entry.site.bytes, bytes, sizeof(entry.site.bytes));
     entry.version = load_u64(bytes + sizeof(entry.site.bytes));
     return entry;

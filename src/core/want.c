@@ -3,6 +3,7 @@
 #include "core/state.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,19 @@
  * times as long. */
 #define FAILURES_SHIFT_MAX 6
 
+_Static_assert(CORE_GRACE_MS > CORE_VV_PROGRESS_MS,
+               "news on its way comes before it is asked for");
+_Static_assert(CORE_WANT_PATIENCE_MS > CORE_SILENCE_MAX_MS,
+               "a dead link ends its WANT before patience does");
+_Static_assert(CORE_GRACE_MS << FAILURES_SHIFT_MAX < CORE_WANT_PATIENCE_MS,
+               "the wait after failures is shorter than a failure");
+_Static_assert(DELTA_ACK_SIZE + MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT,
+               "an ACK leaves before the provider is out of credit");
+
 void want_note(struct core *core, struct link *link, const struct site *site,
                gv_version version)
 {
+    GV_ASSERT((link->missing.version == 0) == (link->missing_since == NEVER));
     if (link->missing.version != 0 || vv_get(&core->pending, site) >= version)
         return;
     link->missing.site = *site;
@@ -26,6 +37,7 @@ void want_note(struct core *core, struct link *link, const struct site *site,
     link->missing_since = core->now;
     if (link->behind_since == NEVER)
         link->behind_since = core->now;
+    GV_ASSERT(link->behind_since <= link->missing_since);
 }
 
 static bool still_missing(const struct core *core, const struct link *link)
@@ -46,6 +58,7 @@ void want_rescan(struct core *core, struct link *link)
         if (link->missing.version != 0)
             return;
     }
+    GV_ASSERT(link->missing_since == NEVER);
     link->behind_since = NEVER;
 }
 
@@ -57,6 +70,9 @@ static gv_time_ms due_at(const struct link *link)
     if (link->state != LINK_UP || link->refused != GV_OK)
         return NEVER;
     if (link->missing.version != 0) {
+        /* Neither is NEVER, to which nothing can be added. */
+        GV_ASSERT(link->missing_since != NEVER);
+        GV_ASSERT(link->behind_since <= link->missing_since);
         due = link->missing_since + CORE_GRACE_MS;
         if (due > link->behind_since + BEHIND_MAX_MS)
             due = link->behind_since + BEHIND_MAX_MS;
@@ -97,6 +113,7 @@ static struct link *choose(const struct core *core)
             best_lacks = lacks;
         }
     }
+    GV_ASSERT(best == NULL || best->state == LINK_UP);
     return best;
 }
 
@@ -106,6 +123,8 @@ static void ask(struct core *core, struct link *link)
     struct want *want = &core->want;
     uint64_t token;
 
+    GV_ASSERT(want->state == WANT_NONE && want->claim == NULL);
+    GV_ASSERT(link->state == LINK_UP && link->refused == GV_OK);
     do
         token = random_u64(&core->random);
     while (token == 0);
@@ -127,6 +146,7 @@ static void ask(struct core *core, struct link *link)
 
 static void end(struct core *core)
 {
+    GV_ASSERT(core->want.state != WANT_NONE);
     free(core->want.claim);
     core->want.claim = NULL;
     core->want.link = NULL;
@@ -138,6 +158,7 @@ static void drop_stage(struct core *core)
     struct effect effect = {.kind = EFFECT_DROP_STAGE,
                             .link = core->want.link->number};
 
+    GV_ASSERT(core->want.state == WANT_ASKED);
     effect.as.drop.token = core->want.token;
     (void)emit(core, &effect);
     end(core);
@@ -165,6 +186,7 @@ void want_link_gone(struct core *core, struct link *link)
 {
     if (core->want.link != link)
         return;
+    GV_ASSERT(core->want.state != WANT_NONE);
     if (core->want.state == WANT_ASKED)
         drop_stage(core);
     core->want.link = NULL;
@@ -181,6 +203,9 @@ static void acknowledge(struct core *core, bool applied)
     struct message message = {.kind = MESSAGE_ACK};
     struct want *want = &core->want;
 
+    GV_ASSERT(want->acked <= want->staged && want->staged <= want->received);
+    GV_ASSERT(!applied || (want->last && want->staged == want->received));
+    GV_ASSERT(want->link->state == LINK_UP);
     message.as.ack.token = want->token;
     message.as.ack.delta_size = want->staged - want->acked;
     message.as.ack.delta_applied = applied;
@@ -193,6 +218,8 @@ static bool keep_claim(struct core *core, struct vv_view claim)
     struct want *want = &core->want;
     size_t size = claim.count * VV_ENTRY_SIZE;
 
+    GV_ASSERT(want->claim == NULL && !want->last);
+    GV_ASSERT(claim.count <= VV_SITES_MAX);
     want->claim = malloc(size + 1);
     if (want->claim == NULL) {
         core->error = GV_ENOMEM;
@@ -210,6 +237,8 @@ static bool stage(struct core *core, const struct message_delta *delta)
     struct effect effect = {.kind = EFFECT_STAGE,
                             .link = core->want.link->number};
 
+    GV_ASSERT(delta->token == core->want.token);
+    GV_ASSERT(delta->offset == core->want.received);
     effect.as.stage.token = delta->token;
     effect.as.stage.offset = delta->offset;
     effect.as.stage.bytes = delta->bytes;
@@ -254,6 +283,9 @@ static void start_apply(struct core *core)
     struct effect effect = {.kind = EFFECT_APPLY_DELTA,
                             .link = want->link->number};
 
+    GV_ASSERT(want->state == WANT_ASKED && want->last);
+    GV_ASSERT(want->staging == 0 && want->staged == want->received);
+    GV_ASSERT(want->claim != NULL);
     effect.as.apply_delta.token = want->token;
     effect.as.apply_delta.size = want->received;
     effect.as.apply_delta.claim.bytes = want->claim;
@@ -286,9 +318,16 @@ void want_staged(struct core *core, const struct event *event)
         return;
     }
     want->staged += event->as.staged.size;
+    GV_ASSERT(want->staged <= want->received);
     want->progress_at = core->now;
     if (want->staged - want->acked >= DELTA_ACK_SIZE)
         acknowledge(core, false);
+    if (plant("half-delta") && !want->last && want->staging == 0) {
+        struct vv_view view;
+
+        if (emit_vv(core, &want->link->believed, &view))
+            (void)keep_claim(core, view);
+    }
     if (!want->last || want->staging > 0)
         return;
     if (want->staged > want->acked)
@@ -302,6 +341,8 @@ static void applied(struct core *core, struct link *link,
     struct want *want = &core->want;
     struct vv_view vv = event->as.delta_applied.vv;
 
+    GV_ASSERT(want->state == WANT_APPLYING);
+    GV_ASSERT(vv.count <= VV_SITES_MAX);
     core->counters.deltas_applied++;
     for (size_t i = 0; i < vv.count; i++) {
         struct vv_entry entry = vv_view_at(vv, i);
@@ -370,6 +411,8 @@ void want_applied(struct core *core, const struct event *event)
     if (want->state != WANT_APPLYING ||
         want->token != event->as.delta_applied.token)
         return;
+    GV_ASSERT(core->applying > 0);
+    GV_ASSERT(want->claim != NULL);
     if (event->code == GV_OK || event->code == GV_EDUPLICATE)
         applied(core, want->link, event);
     else
@@ -380,6 +423,7 @@ void want_applied(struct core *core, const struct event *event)
 
 static void lift_refusal(struct core *core, struct link *link)
 {
+    GV_ASSERT(link->refused == GV_ESCHEMA || link->refused == GV_ECLOCK);
     link->refused = GV_OK;
     link->refused_until = NEVER;
     link->reason[0] = '\0';

@@ -119,6 +119,17 @@ static void stage(struct gv_node *node, const struct effect *effect)
     loop_finish(node, &event);
 }
 
+static void hear_own(struct gv_node *node, gv_version version)
+{
+    struct gv_error why = {0};
+    int rc = store_heard_own(node->store, version, &why);
+
+    if (rc == GV_EMOVED)
+        loop_end(node, &why);
+    else if (rc != GV_OK)
+        log_line(&node->log, GV_LOG_WARNING, "%s", why.what);
+}
+
 static void carry_out(struct gv_node *node, const struct effect *effect)
 {
     switch (effect->kind) {
@@ -154,6 +165,9 @@ static void carry_out(struct gv_node *node, const struct effect *effect)
         break;
     case EFFECT_LOG:
         log_line(&node->log, effect->as.log.level, "%s", effect->as.log.line);
+        break;
+    case EFFECT_HEARD_OWN:
+        hear_own(node, effect->as.heard_own.version);
         break;
     }
 }

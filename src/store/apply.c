@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/hook.h"
+#include "base/plant.h"
 #include "wire/frame.h"
 
 #include <stdlib.h>
@@ -60,6 +61,11 @@ static void apply_close(struct apply *apply)
     buffer_close(&apply->item);
 }
 
+/* A mask of the stream fits the arrays that it is read into, and a bit of
+ * ours the type that it is mapped to. */
+_Static_assert(STREAM_COLUMNS_MAX < ROW_BITS_MAX, "columns of a stream");
+_Static_assert(ROW_BITS_MAX <= UINT16_MAX, "bits of a table");
+
 static int malformed(struct apply *apply, const char *what)
 {
     error_set(apply->error, GV_EPROTO, "What the peer sent is malformed: %s.",
@@ -76,8 +82,10 @@ static int next_item(struct apply *apply, const uint8_t **bytes, size_t *size)
     uint8_t head[STREAM_HEADER_SIZE];
     int rc = GV_OK;
 
+    GV_ASSERT(apply->offset <= apply->size);
     if (apply->offset == apply->size)
         return 0;
+    GV_ASSERT((apply->bytes != NULL) != (apply->spool != NULL));
     if (apply->size - apply->offset < STREAM_HEADER_SIZE)
         return malformed(apply, "it ends in an item's length");
     if (apply->spool == NULL)
@@ -102,6 +110,7 @@ static int next_item(struct apply *apply, const uint8_t **bytes, size_t *size)
         *bytes = room;
     }
     apply->offset += *size;
+    GV_ASSERT(rc != GV_OK || apply->offset <= apply->size);
     return rc == GV_OK ? 1 : rc;
 }
 
@@ -110,6 +119,8 @@ static int define_site(struct apply *apply, const struct site *site)
     struct stream_site *grown, *defined;
     int rc;
 
+    /* What bounds its records: an interval's ends or a delta's claim. */
+    GV_ASSERT((apply->interval != NULL) != (apply->claim != NULL));
     grown = realloc(apply->sites, (apply->site_count + 1) * sizeof *grown);
     if (grown == NULL)
         return GV_ENOMEM;
@@ -124,6 +135,7 @@ static int define_site(struct apply *apply, const struct site *site)
         defined->above = 0;
         defined->to = vv_get(apply->claim, site);
     }
+    GV_ASSERT(defined->above <= defined->to && defined->to <= VERSION_MAX);
     rc = site_number(apply->store, site, &defined->number);
     if (rc != GV_OK)
         return rc;
@@ -139,6 +151,7 @@ static char *name_dup(const char *name, size_t size)
 {
     char *copy = malloc(size + 1);
 
+    GV_ASSERT(size <= STREAM_NAME_SIZE_MAX); /* stream_decode() has looked */
     if (copy != NULL) {
         memcpy(copy, name, size);
         copy[size] = '\0';
@@ -160,6 +173,8 @@ static int define_columns(struct apply *apply, struct stream_table *defined,
     size_t count = item->as.table.column_count;
     uint64_t named[ROW_WORDS_MAX] = {0};
 
+    GV_ASSERT(count <= STREAM_COLUMNS_MAX);
+    GV_ASSERT(defined->columns == NULL && defined->column_count == 0);
     defined->columns = calloc(count + 1, sizeof *defined->columns);
     defined->bits = calloc(count + 1, sizeof *defined->bits);
     if (defined->columns == NULL || defined->bits == NULL)
@@ -203,6 +218,7 @@ static int define_table(struct apply *apply, struct stream_item *item)
 
 static int no_table(struct apply *apply, const struct stream_table *from)
 {
+    GV_ASSERT(from->table == NULL);
     error_set(apply->error, GV_ESCHEMA,
               "A peer sent rows of table '%s',"
               " which is not tracked here.",
@@ -220,6 +236,7 @@ static int no_table(struct apply *apply, const struct stream_table *from)
 static int no_column(struct apply *apply, const struct stream_table *from,
                      size_t bit)
 {
+    GV_ASSERT(bit > ROW_EXISTENCE && bit <= from->column_count);
     error_set(apply->error, GV_ESCHEMA,
               "A peer sent values of column '%s' of"
               " table '%s', which is not there.",
@@ -239,6 +256,8 @@ static int map_mask(struct apply *apply, const struct stream_table *from,
 {
     size_t words = (from->column_count + 1 + 63) / 64;
 
+    GV_ASSERT(words <= ROW_WORDS_MAX);
+    GV_ASSERT(from->table->words <= ROW_WORDS_MAX);
     memset(ours, 0, from->table->words * sizeof *ours);
     for (size_t word = 0; word < words; word++) {
         uint64_t bits = mask[word];
@@ -254,6 +273,7 @@ static int map_mask(struct apply *apply, const struct stream_table *from,
                 return no_column(apply, from, bit);
             else
                 mask_set(ours, from->bits[bit]);
+            GV_ASSERT(from->bits[bit] <= from->table->column_count);
         }
     }
     return GV_OK;
@@ -269,6 +289,7 @@ static int load_groups(struct apply *apply, const struct stream_table *from,
     uint64_t mask[ROW_WORDS_MAX];
     int rc;
 
+    GV_ASSERT(item->as.row.group_count > 0); /* stream_decode() has looked */
     fragment->row.record_count = 0;
     rc = row_space_reserve(fragment, item->as.row.group_count,
                            from->table->words);
@@ -308,6 +329,7 @@ static void load_values(struct apply *apply, const struct stream_table *from,
             size_t bit = from->bits[word * 64 + (size_t)__builtin_ctzll(bits)];
             struct value *value = &store->values[bit - 1];
 
+            GV_ASSERT(bit > 0 && bit <= from->table->column_count);
             stream_next_value(&item->as.row.values, value);
             store->fragment.digests[bit] = value_digest(value);
         }
@@ -342,6 +364,7 @@ static int check_kept(struct apply *apply, struct store_table *table,
     bool present, doubt = table->fires;
     int rc;
 
+    GV_ASSERT(store->space.row.causal_length % 2 == 1);
     for (size_t i = 0; i < table->column_count && !doubt; i++)
         doubt = mask_get(written, i + 1) &&
                 !affinity_keeps(table->columns[i].affinity, &store->values[i]);
@@ -366,6 +389,8 @@ static int check_key_kept(struct apply *apply, struct store_table *table,
     bool kept = true, doubt = false;
     int rc = GV_OK;
 
+    GV_ASSERT(table->key_affinities != NULL);
+    GV_ASSERT(key->count == table->key_count);
     for (size_t i = 0; i < key->count && !doubt; i++)
         doubt = !affinity_keeps(table->key_affinities[i], &key->values[i]);
     if (doubt)
@@ -385,6 +410,8 @@ static void fill_defaults(struct store *store, const struct store_table *table,
         store->values[i] = table->columns[i].initial;
         mask_set(written, i + 1);
     }
+    /* A new life writes all of its row, existence included. */
+    GV_ASSERT(mask_count(written, table->words) == table->column_count + 1);
 }
 
 static int write_user_row(struct apply *apply, struct store_table *table,
@@ -395,16 +422,21 @@ static int write_user_row(struct apply *apply, struct store_table *table,
     uint64_t written[ROW_WORDS_MAX];
     int rc;
 
+    GV_ASSERT(change->any);
+    /* Only the other life that won can have ended this one or begun it. */
+    GV_ASSERT(change->reset ||
+              was_alive == (store->space.row.causal_length % 2 == 1));
     if (table->fires) {
         triggers_fire(store, true);
         apply->fired = true;
     } else {
         triggers_fire(store, false);
     }
+    GV_ASSERT(store->firing == table->fires);
     if (store->space.row.causal_length % 2 == 0)
         return was_alive ? user_delete(store, table, key) : GV_OK;
     memcpy(written, change->won, table->words * sizeof *written);
-    if (change->reset)
+    if (change->reset && !(was_alive && plant("old-life-shows")))
         fill_defaults(store, table, written);
     rc = was_alive ? user_update(store, table, key, written, store->values)
                    : user_insert(store, table, key, store->values);
@@ -475,10 +507,17 @@ static int merge_row(struct apply *apply, struct store_table *table,
         return rc;
     was_alive = row->causal_length % 2 == 1;
     store->reason[0] = '\0';
+    /* Room for all records of both, in masks of one width. */
+    GV_ASSERT(row->record_count + store->fragment.row.record_count <=
+              store->space.capacity);
+    GV_ASSERT(store->fragment.words >= table->words);
     if (store->fragment.row.causal_length > row->causal_length &&
         !holds_existence(&store->fragment.row))
         return malformed(apply, "a new life without its beginning");
     row_merge(row, &store->fragment.row, table->words, store->sites, &change);
+    GV_ASSERT(row_check(row, table->words));
+    GV_ASSERT(row->causal_length >= store->fragment.row.causal_length);
+    GV_ASSERT(change.any || row->record_count == store->space.before_count);
     if (!change.any)
         return GV_OK;
     rc = write_user_row(apply, table, key, was_alive, &change);
@@ -559,9 +598,11 @@ static int apply_items(struct apply *apply)
             rc = apply_row(apply, &item);
             break;
         }
+        GV_ASSERT(rc <= GV_OK); /* no kind was left out */
         if (rc != GV_OK)
             return rc;
     }
+    GV_ASSERT(rc != GV_OK || apply->offset == apply->size);
     return rc;
 }
 
@@ -570,6 +611,8 @@ static int apply_items(struct apply *apply)
 static void take_back(struct store *store, const struct store_numbers *before,
                       int why)
 {
+    GV_ASSERT(why != GV_OK);
+    GV_ASSERT(store->numbers.clock >= before->clock);
     store->numbers = *before;
     if (sqlite3_get_autocommit(store->db) ||
         sql_run(store->db, "ROLLBACK TO gv_apply; RELEASE gv_apply") !=
@@ -580,6 +623,7 @@ static void take_back(struct store *store, const struct store_numbers *before,
 
 static int given_up(struct store *store, struct gv_error *error)
 {
+    GV_ASSERT(store->lost != GV_OK);
     return error_set(error, store->lost, "The transaction was given up: %s.",
                      gv_strerror(store->lost));
 }
@@ -607,8 +651,17 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
     struct store_numbers before = store->numbers;
     int rc = sql_run(store->db, "SAVEPOINT gv_apply");
 
+    GV_ASSERT(store->in_transaction && store->lost == GV_OK);
+    GV_ASSERT(!store->firing);
+    GV_ASSERT(apply->offset == 0 && apply->site_count == 0);
     store->past_table = NULL;
     buffer_init(&apply->item, STREAM_ITEM_SIZE_MAX);
+    if (rc == GV_OK && plant("claim-first")) {
+        rc = claim(apply);
+        if (rc == GV_OK)
+            rc = sql_run(store->db, "COMMIT; BEGIN IMMEDIATE;"
+                                    "SAVEPOINT gv_apply");
+    }
     if (rc == GV_OK)
         rc = apply_items(apply);
     triggers_fire(store, false);
@@ -627,6 +680,7 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
     if (rc != GV_OK && apply->error != NULL && apply->error->code != rc)
         sql_fail(store->db, rc, apply->error, "cannot apply");
     apply_close(apply);
+    GV_ASSERT(!store->firing);
     return rc;
 }
 
@@ -635,7 +689,7 @@ static int refuse_clock(struct store *store, gv_version version,
 {
     gv_time_ms now = store->host->wall(store->host->context);
 
-    if (!clock_too_far(version, now))
+    if (!clock_too_far(version, now) || plant("any-clock"))
         return GV_OK;
     error_set(error, GV_ECLOCK,
               "A peer's change is %lld s ahead of this"
@@ -660,6 +714,8 @@ static int claim_interval(struct apply *apply)
         rc = site_raise(store, number, apply->interval->to);
     if (store->numbers.clock < apply->interval->to)
         store->numbers.clock = apply->interval->to;
+    GV_ASSERT(rc != GV_OK || vv_get(&store->vv, &apply->interval->site) ==
+                                 apply->interval->to);
     return rc;
 }
 
@@ -670,18 +726,31 @@ static int check_next(const struct store *store,
 {
     gv_version held = vv_get(&store->vv, &interval->site);
 
+    GV_ASSERT(interval->from < interval->to); /* decoded, and so looked at */
     if (interval->to <= held)
         return error_set(error, GV_EDUPLICATE, "Already held.");
-    if (interval->from < held ||
-        site_equal(&interval->site, store_site(store)))
+    if (interval->from < held)
         return error_set(error, GV_EFORK,
                          "The interval straddles what is"
                          " held of its site.");
-    if (interval->from > held)
+    if (interval->from > held && !plant("gap-not-seen"))
         return error_set(error, GV_EGAP, "What comes before is missing.");
     if (!vv_covers_view(&store->vv, interval->dependencies))
         return error_set(error, GV_EGAP, "What it depends on is missing.");
     return GV_OK;
+}
+
+/* What an interval says of our own site. */
+static int hear(struct store *store, const struct interval *interval,
+                struct gv_error *error)
+{
+    int rc = identity_heard_view(store, interval->dependencies, error);
+
+    if (rc == GV_OK && site_equal(&interval->site, store_site(store)))
+        rc = identity_heard(store, interval->from, error);
+    if (rc == GV_OK && site_equal(&interval->site, store_site(store)))
+        rc = identity_heard(store, interval->to, error);
+    return rc;
 }
 
 int store_apply_interval(struct store *store, const struct interval *interval,
@@ -694,13 +763,17 @@ int store_apply_interval(struct store *store, const struct interval *interval,
     int rc;
 
     GV_ASSERT(store->in_transaction);
+    if (plant("busy-is-done") && store->lost == GV_EBUSY)
+        return GV_OK;
     if (store->lost != GV_OK)
         return given_up(store, error);
     rc = interval_decode(interval->bytes, interval->size, &decoded, &fragments,
                          &size);
     if (rc != GV_OK)
         return malformed(&apply, "an interval that is not one");
-    rc = check_next(store, &decoded, error);
+    rc = hear(store, &decoded, error);
+    if (rc == GV_OK)
+        rc = check_next(store, &decoded, error);
     if (rc == GV_OK)
         rc = refuse_clock(store, decoded.to, error);
     if (rc != GV_OK)
@@ -728,30 +801,8 @@ static int claim_delta(struct apply *apply)
         if (store->numbers.clock < entry->version)
             store->numbers.clock = entry->version;
     }
+    GV_ASSERT(rc != GV_OK || vv_covers(&store->vv, apply->claim));
     return rc;
-}
-
-/* A claim of more of our own site than we hold proves that this file went
- * back in time.  The state file is told, so that the next start renews, and
- * the transaction is given up: what it sealed must not go out under this id.
- */
-static int check_own_claim(struct store *store, const struct vv *claim,
-                           struct gv_error *error)
-{
-    const struct site *own = store_site(store);
-
-    if (vv_get(claim, own) <= vv_get(&store->vv, own))
-        return GV_OK;
-    error_set(error, GV_EFORK,
-              "A peer holds changes of this very file that"
-              " the file does not have.");
-    error_meaning(error, "The file went back to an earlier state, or a copy"
-                         " of it runs elsewhere under the same site id.");
-    error_remedy(error, "Start the node again: the file then takes a new site"
-                        " id and fetches what it lacks.");
-    identity_note(store, vv_get(claim, own));
-    store->lost = GV_EMOVED;
-    return GV_EFORK;
 }
 
 int store_apply_delta(struct store *store, uint64_t token,
@@ -768,7 +819,7 @@ int store_apply_delta(struct store *store, uint64_t token,
     rc = store->lost == GV_OK ? vv_raise_view(&claim, claim_view)
                               : given_up(store, error);
     if (rc == GV_OK)
-        rc = check_own_claim(store, &claim, error);
+        rc = identity_heard_view(store, claim_view, error);
     for (size_t i = 0; i < claim.count && rc == GV_OK; i++)
         if (claim.entries[i].version >
             vv_get(&store->vv, &claim.entries[i].site))
@@ -783,5 +834,6 @@ int store_apply_delta(struct store *store, uint64_t token,
     }
     vv_close(&claim);
     store_stage_drop(store, token);
+    GV_ASSERT(store->stage_token == 0);
     return rc;
 }

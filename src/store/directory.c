@@ -2,6 +2,8 @@
  * left of them. */
 #include "store/internal.h"
 
+#include "base/assert.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,8 @@ char *store_file_path(const struct store *store, const char *name)
     size_t size = strlen(store->directory) + strlen(name) + 2;
     char *path = malloc(size);
 
+    GV_ASSERT(store->directory[0] == '/');
+    GV_ASSERT(strchr(name, '/') == NULL); /* nothing outside of it is ours */
     if (path != NULL)
         snprintf(path, size, "%s/%s", store->directory, name);
     return path;
@@ -21,11 +25,13 @@ int directory_lock(struct store *store, struct gv_error *error)
     char *path = store_file_path(store, "lock");
     int rc = path == NULL ? GV_ENOMEM : GV_OK;
 
+    GV_ASSERT(store->lock == NULL);
     if (rc == GV_OK)
         rc = store->host->directory(store->host->context, store->directory);
     if (rc == GV_OK)
         rc = store->host->lock(store->host->context, path, &store->lock);
     free(path);
+    GV_ASSERT((rc == GV_OK) == (store->lock != NULL));
     if (rc == GV_ELOCKED) {
         error_set(error, rc, "Another node or command is using %s.",
                   store->path);
@@ -47,6 +53,8 @@ int directory_clean(struct store *store)
 {
     int rc = GV_OK;
 
+    GV_ASSERT(store->lock != NULL); /* else another process may use them */
+    GV_ASSERT(store->extracts == NULL && store->stage_token == 0);
     for (int i = -1; i < EXTRACTS_MAX && rc == GV_OK; i++) {
         char name[16], *path;
 

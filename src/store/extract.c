@@ -6,6 +6,8 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
+#include "core/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +48,9 @@ struct extract {
     uint64_t scan_steps, vm_steps;
 };
 
+_Static_assert(RANGE_ROWS_MAX * sizeof(struct row_place) == 3200000,
+               "what the places may take");
+
 /* Begin */
 
 static int open_reader(struct store *store, struct gv_error *error)
@@ -81,6 +86,8 @@ static int snapshot(struct store *store)
         rc = GV_EBUSY;
     if (rc != GV_OK)
         end_snapshot(store);
+    else
+        GV_ASSERT(!sqlite3_get_autocommit(store->reader));
     return rc;
 }
 
@@ -91,8 +98,10 @@ static int snapshot_locked(struct store *store)
 {
     int rc = sql_finish(store->begin);
 
+    GV_ASSERT(!store->in_transaction);
     if (rc != GV_OK)
         return rc;
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     rc = snapshot(store);
     sql_finish(store->rollback);
     return rc;
@@ -105,8 +114,11 @@ static int take_slot(struct extract *extract)
     bool used[EXTRACTS_MAX] = {false};
 
     for (struct extract *other = store->extracts; other != NULL;
-         other = other->next)
+         other = other->next) {
+        GV_ASSERT(other->slot < EXTRACTS_MAX);
+        GV_ASSERT(!used[other->slot]); /* two would share a file */
         used[other->slot] = true;
+    }
     while (extract->slot < EXTRACTS_MAX && used[extract->slot])
         extract->slot++;
     if (extract->slot == EXTRACTS_MAX)
@@ -127,6 +139,8 @@ static int note_vectors(struct extract *extract, struct vv_view asker)
     struct vv vv;
     int rc;
 
+    GV_ASSERT(extract->asker == NULL && extract->claim.size == 0);
+    GV_ASSERT(store->site_count > 0); /* number 0 is nobody */
     vv_init(&vv);
     rc = vv_raise_view(&vv, asker);
     extract->asker_count = store->site_count;
@@ -143,6 +157,8 @@ static int note_vectors(struct extract *extract, struct vv_view asker)
             return GV_ENOMEM;
         vv_entry_store(&store->vv.entries[i], room);
     }
+    GV_ASSERT(rc != GV_OK ||
+              extract->claim.size == store->vv.count * VV_ENTRY_SIZE);
     return rc;
 }
 
@@ -159,6 +175,7 @@ static int add_place(struct extract *extract, int64_t table, int64_t rid)
         extract->places = grown;
         extract->place_capacity = capacity;
     }
+    GV_ASSERT(extract->place_count < extract->place_capacity);
     extract->places[extract->place_count++] = (struct row_place){table, rid};
     return GV_OK;
 }
@@ -177,9 +194,13 @@ static int find_range(struct extract *extract, sqlite3_stmt *range,
 {
     int rc;
 
+    GV_ASSERT(site > 0 && site < extract->asker_count);
+    GV_ASSERT(!sqlite3_stmt_busy(range));
     sqlite3_bind_int64(range, 1, site);
     sqlite3_bind_int64(range, 2, (sqlite3_int64)extract->asker[site]);
     while ((rc = sql_step(range)) > 0) {
+        if (plant("range-cut") && extract->place_count >= 20)
+            break;
         rc = extract->place_count > RANGE_ROWS_MAX
                  ? GV_ELIMIT
                  : add_place(extract, sqlite3_column_int64(range, 0),
@@ -209,6 +230,8 @@ static int find_places(struct extract *extract)
                          "SELECT tbl,rid FROM gv_ver WHERE site=?1 AND"
                          " version>?2");
 
+    GV_ASSERT(!extract->whole && extract->place_count == 0);
+    GV_ASSERT(extract->asker_count == store->site_count);
     for (uint32_t i = 1; i < store->site_count && rc == GV_OK; i++)
         if (vv_get(&store->vv, &store->sites[i]) > extract->asker[i])
             rc = find_range(extract, range, i);
@@ -226,6 +249,7 @@ static int find_places(struct extract *extract)
         if (i == 0 ||
             compare_places(&extract->places[i], &extract->places[i - 1]) != 0)
             extract->places[kept++] = extract->places[i];
+    GV_ASSERT(kept <= extract->place_count);
     extract->place_count = kept;
     return rc;
 }
@@ -258,6 +282,12 @@ int extract_begin(struct store *store, struct vv_view vv,
     if (rc != GV_OK)
         return rc;
     GV_ASSERT(sqlite3_get_autocommit(store->reader));
+    rc = store->moved ? GV_EFORK : identity_heard_view(store, vv, error);
+    if (rc == GV_EFORK)
+        return error_set(error, GV_EMOVED,
+                         "The file went back to an earlier state.");
+    if (rc != GV_OK)
+        return rc;
     /* After a transaction that failed, the next one reads anew what the file
      * holds. */
     if (store->stale || store->schema_version == -1)
@@ -282,6 +312,8 @@ int extract_begin(struct store *store, struct vv_view vv,
         extract_free(made);
         return rc;
     }
+    GV_ASSERT(!sqlite3_get_autocommit(store->reader));
+    GV_ASSERT(made->place_at == 0 && made->table_at == 0);
     *extract = made;
     return GV_OK;
 }
@@ -301,6 +333,9 @@ static int prepare_read(struct extract *extract,
     char *key_text, *on_text, *order_text, *column_text;
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(extract->read == NULL);
+    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(!table->integer_key || table->key_count == 1);
     for (size_t i = 0; i < table->key_count; i++) {
         char name[24] = "rid";
 
@@ -336,6 +371,9 @@ static int prepare_read(struct extract *extract,
     sqlite3_free(order_text);
     sqlite3_free(column_text);
     extract->read_table = table->id;
+    GV_ASSERT(rc != GV_OK ||
+              (size_t)sqlite3_column_count(extract->read) ==
+                  READ_KEY + table->key_count + table->column_count);
     return rc;
 }
 
@@ -353,10 +391,19 @@ static size_t choose_records(const struct extract *extract, struct row *row,
                              struct record *chosen)
 {
     size_t count = 0;
+    gv_time_ms kept = plant("graves-kept-a-day")  ? 86400000
+                      : plant("graves-kept-20-s") ? 20000
+                                                  : INT64_MAX;
+
+    if (row->causal_length % 2 == 0 && kept < INT64_MAX &&
+        clock_wall(row->records[0].version) + kept <
+            extract->store->host->wall(extract->store->host->context))
+        return 0;
 
     for (size_t i = 0; i < row->record_count; i++) {
         const struct record *record = &row->records[i];
 
+        GV_ASSERT(record->site < extract->asker_count);
         if (record->version <= extract->asker[record->site])
             continue;
         if (mask_get(record->mask, ROW_EXISTENCE)) {
@@ -404,6 +451,7 @@ static bool row_holds(struct extract *extract, const struct store_table *table,
 {
     struct store *store = extract->store;
 
+    GV_ASSERT(record_count > 0 && record_count <= row->record_count);
     if (present != (row->causal_length % 2 == 1))
         return false;
     for (size_t i = 0; i < record_count; i++) {
@@ -413,6 +461,7 @@ static bool row_holds(struct extract *extract, const struct store_table *table,
             for (; bits != 0; bits &= bits - 1) {
                 size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
 
+                GV_ASSERT(bit <= table->column_count);
                 if (value_digest(&store->values[bit - 1]) != row->digests[bit])
                     return false;
             }
@@ -435,6 +484,8 @@ static int read_row(struct extract *extract, const struct store_table *table,
     bool null;
     int rc;
 
+    GV_ASSERT((size_t)sqlite3_data_count(read) ==
+              (size_t)first_value + table->column_count);
     buffer_clear(&store->key);
     rc = row_key_read(read, READ_KEY, table->key_count, &store->key, &null);
     if (rc != GV_OK || null ||
@@ -452,10 +503,12 @@ static int read_row(struct extract *extract, const struct store_table *table,
         return damaged(table, &key, error);
     if (rc != GV_OK)
         return rc;
+    GV_ASSERT(row->record_count <= store->space.capacity);
     chosen = store->space.before;
     count = choose_records(extract, row, chosen);
     if (count == 0)
         return GV_OK;
+    GV_ASSERT(count <= row->record_count);
     if ((uint32_t)state_hash(store, table, key.bytes, key.size, row).low !=
         check)
         return damaged(table, &key, error);
@@ -472,6 +525,7 @@ static int flush_chunk(struct extract *extract, size_t above)
 {
     int rc = GV_OK;
 
+    GV_ASSERT(extract->chunk.error == GV_OK);
     if (extract->chunk.size > above) {
         rc = spool_append(&extract->spool, extract->chunk.data,
                           extract->chunk.size);
@@ -503,11 +557,15 @@ static int step_place(struct extract *extract, bool *done,
     struct store_table *table;
     int rc;
 
+    GV_ASSERT(!extract->whole);
+    GV_ASSERT(extract->place_at <= extract->place_count);
     if (extract->place_at == extract->place_count) {
         *done = true;
         return GV_OK;
     }
     place = &extract->places[extract->place_at++];
+    /* Ascending, so that a table's statement serves all of its rows. */
+    GV_ASSERT(extract->place_at == 1 || compare_places(place - 1, place) < 0);
     table = schema_by_id(extract->store, place->table);
     rc = use_table(extract, table, error);
     if (rc != GV_OK)
@@ -516,6 +574,8 @@ static int step_place(struct extract *extract, bool *done,
     rc = sql_step(extract->read);
     if (rc > 0)
         rc = read_row(extract, table, error);
+    else if (plant("unread-is-end") && rc == GV_EIO)
+        rc = GV_OK;
     else if (rc == 0)
         rc = GV_ECORRUPT; /* gv_ver names a row that is not there */
     sqlite3_reset(extract->read);
@@ -530,6 +590,8 @@ static int step_join(struct extract *extract, bool *done,
     struct store_table *table;
     int rc;
 
+    GV_ASSERT(extract->whole);
+    GV_ASSERT(extract->table_at <= store->table_count);
     if (extract->table_at == store->table_count) {
         *done = true;
         return GV_OK;
@@ -541,6 +603,8 @@ static int step_join(struct extract *extract, bool *done,
     rc = sql_step(extract->read);
     if (rc > 0)
         return read_row(extract, table, error);
+    if (plant("unread-is-end") && rc == GV_EIO)
+        rc = GV_OK;
     if (rc == 0)
         extract->table_at++;
     return rc;
@@ -571,6 +635,9 @@ int extract_step(struct extract *extract, size_t rows, bool *done,
         end_read(extract);
         end_snapshot(store);
         extract->done = true;
+        GV_ASSERT(extract->read == NULL);
+        GV_ASSERT(store->reader == NULL ||
+                  sqlite3_get_autocommit(store->reader));
     }
     if (rc != GV_OK) {
         if (error != NULL && error->code != rc)
@@ -591,11 +658,13 @@ uint64_t extract_spool(const struct extract *extract)
 
 uint64_t extract_size(const struct extract *extract)
 {
+    GV_ASSERT(extract->done); /* it still grows */
     return spool_size(&extract->spool);
 }
 
 struct vv_view extract_claim(const struct extract *extract)
 {
+    GV_ASSERT(extract->claim.size % VV_ENTRY_SIZE == 0);
     return (struct vv_view){extract->claim.data,
                             extract->claim.size / VV_ENTRY_SIZE};
 }
@@ -603,6 +672,7 @@ struct vv_view extract_claim(const struct extract *extract)
 int extract_read(struct extract *extract, uint64_t offset, uint8_t *bytes,
                  size_t size)
 {
+    GV_ASSERT(extract->done);
     return spool_read(&extract->spool, offset, bytes, size);
 }
 

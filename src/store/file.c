@@ -1,5 +1,6 @@
 #include "store/file.h"
 
+#include "base/assert.h"
 #include "store/sql.h"
 
 #include <limits.h>
@@ -11,6 +12,9 @@ struct file {
     char *path;
     sqlite3_file *handle;
 };
+
+_Static_assert(sizeof(struct file) % 8 == 0,
+               "what stands behind it is aligned as SQLite's objects are");
 
 /* VFS implementations may look for URI parameters behind the name, so it
  * ends with more zeroes than one. */
@@ -33,8 +37,10 @@ int file_open(const char *vfs_name, const char *path, int create,
     struct file *made;
     int rc, there = 0;
 
+    GV_ASSERT(path[0] == '/'); /* a VFS takes full names alone */
     if (vfs == NULL)
         return GV_EIO;
+    GV_ASSERT((size_t)vfs->szOsFile >= sizeof(sqlite3_file));
     if (!create) {
         rc = vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &there);
         if (rc != SQLITE_OK || !there)
@@ -53,6 +59,7 @@ int file_open(const char *vfs_name, const char *path, int create,
         free(made);
         return sql_code(rc);
     }
+    GV_ASSERT(made->handle->pMethods != NULL);
     *file = made;
     return GV_OK;
 }
@@ -69,6 +76,9 @@ void file_close(struct file *file)
 /* SQLite never writes more than a page at once, and its unix VFS keeps only
  * the lower 17 bits of a size. */
 #define PIECE_SIZE_MAX 65536
+_Static_assert(PIECE_SIZE_MAX < 1 << 17, "a piece's size survives");
+/* A VFS counts in signed numbers. */
+#define OFFSET_MAX ((uint64_t)INT64_MAX)
 
 int file_write(struct file *file, uint64_t offset, const void *bytes,
                size_t size)
@@ -76,6 +86,8 @@ int file_write(struct file *file, uint64_t offset, const void *bytes,
     const uint8_t *at = bytes;
     int rc = SQLITE_OK;
 
+    GV_ASSERT(offset <= OFFSET_MAX && size <= OFFSET_MAX - offset);
+    GV_ASSERT(bytes != NULL || size == 0);
     while (size > 0 && rc == SQLITE_OK) {
         int piece = size > PIECE_SIZE_MAX ? PIECE_SIZE_MAX : (int)size;
 
@@ -93,6 +105,8 @@ int file_read(struct file *file, uint64_t offset, void *bytes, size_t size)
     uint8_t *at = bytes;
     int rc = SQLITE_OK;
 
+    GV_ASSERT(offset <= OFFSET_MAX && size <= OFFSET_MAX - offset);
+    GV_ASSERT(bytes != NULL || size == 0);
     while (size > 0 && rc == SQLITE_OK) {
         int piece = size > PIECE_SIZE_MAX ? PIECE_SIZE_MAX : (int)size;
 
@@ -107,6 +121,7 @@ int file_read(struct file *file, uint64_t offset, void *bytes, size_t size)
 
 int file_truncate(struct file *file, uint64_t size)
 {
+    GV_ASSERT(size <= OFFSET_MAX);
     return sql_code(
         file->handle->pMethods->xTruncate(file->handle, (sqlite3_int64)size));
 }
@@ -116,6 +131,7 @@ int file_delete(const char *vfs_name, const char *path)
     sqlite3_vfs *vfs = sqlite3_vfs_find(vfs_name);
     int rc, there = 0;
 
+    GV_ASSERT(path[0] == '/');
     if (vfs == NULL)
         return GV_EIO;
     rc = vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &there);

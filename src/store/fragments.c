@@ -2,6 +2,8 @@
  * tables. */
 #include "store/internal.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +30,7 @@ static int numbers_reserve(uint32_t **numbers, size_t *capacity, size_t index)
     if (grown == NULL)
         return GV_ENOMEM;
     memset(grown + *capacity, 0, (count - *capacity) * sizeof *grown);
+    GV_ASSERT(count > index);
     *numbers = grown;
     *capacity = count;
     return GV_OK;
@@ -41,7 +44,9 @@ static int define_site(struct fragments *fragments, const struct store *store,
 
     if (rc != GV_OK || fragments->sites[number] != 0)
         return rc;
+    GV_ASSERT(number < store->site_capacity);
     fragments->sites[number] = ++fragments->site_count;
+    GV_ASSERT(fragments->site_count <= fragments->site_capacity);
     return stream_write_site(fragments->out, &store->sites[number]);
 }
 
@@ -76,6 +81,8 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     size_t value_count, index = (size_t)table->id;
     int rc = define_table(fragments, table, index);
 
+    GV_ASSERT(record_count > 0); /* a fragment of nothing says nothing */
+    GV_ASSERT(table->fault == NULL);
     for (size_t i = 0; i < record_count && rc == GV_OK; i++) {
         rc = define_site(fragments, store, records[i].site);
         for (size_t word = 0; word < table->words; word++)
@@ -85,12 +92,18 @@ int fragments_add(struct fragments *fragments, const struct store *store,
         return rc;
     held[0] &= ~(uint64_t)1;
     value_count = mask_count(held, table->words);
+    /* The stream's numbers stand as + 1, so that 0 is "not defined yet". */
+    GV_ASSERT(value_count <= table->column_count);
+    GV_ASSERT(fragments->tables[index] > 0 &&
+              fragments->tables[index] <= fragments->table_count);
     stream_begin_row(&writer, fragments->out, fragments->tables[index] - 1,
                      key->bytes, key->size, causal_length, record_count,
                      value_count);
-    for (size_t i = 0; i < record_count; i++)
+    for (size_t i = 0; i < record_count; i++) {
+        GV_ASSERT(fragments->sites[records[i].site] > 0);
         stream_write_group(&writer, fragments->sites[records[i].site] - 1,
                            records[i].version, records[i].mask, table->words);
+    }
     for (size_t word = 0; word < table->words; word++)
         for (uint64_t bits = held[word]; bits != 0; bits &= bits - 1)
             stream_write_value(

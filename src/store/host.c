@@ -1,5 +1,6 @@
 #include "store/host.h"
 
+#include "base/assert.h"
 #include "grapevine.h"
 
 #include <errno.h>
@@ -17,9 +18,10 @@
 static gv_time_ms system_wall(void *context)
 {
     struct timespec now;
+    int rc = clock_gettime(CLOCK_REALTIME, &now);
 
     (void)context;
-    clock_gettime(CLOCK_REALTIME, &now);
+    GV_ASSERT(rc == 0);
     return (gv_time_ms)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
@@ -27,6 +29,7 @@ static gv_time_ms system_wall(void *context)
 static void system_random(void *context, void *bytes, size_t size)
 {
     (void)context;
+    GV_ASSERT(size <= 256); /* so many come at once; more might come short */
     if (getrandom(bytes, size, 0) != (ssize_t)size) {
         perror("grapevine: no random bytes from the system");
         abort();
@@ -41,6 +44,7 @@ static int system_resolve(void *context, const char *path, char *resolved,
     (void)context;
     if (realpath(path, found) == NULL)
         return errno == ENOENT ? GV_ENOTFOUND : GV_EIO;
+    GV_ASSERT(found[0] == '/');
     if (strlen(found) >= size)
         return GV_ELIMIT;
     strcpy(resolved, found);
@@ -104,6 +108,7 @@ static void system_unlock(void *context, void *lock)
     int *held = lock;
 
     (void)context;
+    GV_ASSERT(held != NULL && *held >= 0);
     close(*held);
     free(held);
 }

@@ -7,18 +7,37 @@
  * behind its state file.  Either takes a new id: the old one becomes a remote
  * site like any other.
  *
+ * Where both went back together (a machine restored as a whole), peers tell:
+ * what they hold of this site ends where one of its intervals did, or another
+ * life of this file published it.  Two lives may have given one dot to two
+ * contents, and the dots that one of them alone gave are claimed by peers that
+ * never saw them.  So what this file published moves to the new id, versions
+ * kept, which changes no winner; and of the old id it holds nothing any more,
+ * so that peers send all that they have of it.  How far back both lives agree
+ * nobody can tell: a clock that lagged after the restore gives versions below
+ * those of the other life.
+ *
  * The state file: "GVST", format (4 bytes), site (16), last own version (8),
  * and hash64 of all that (8), big-endian.  It is never synced: being behind
- * is harmless, and a torn one counts as missing. */
+ * is harmless, and a torn one counts as missing.  STATE_FORKED in place of the
+ * version: it went back unnoticed and published on. */
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STATE_SIZE 40
 #define STATE_MAGIC 0x47565354u /* "GVST" */
+#define STATE_FORKED UINT64_MAX
+
+_Static_assert(sizeof(struct site) == 16, "the state file and gv_site");
+_Static_assert(4 + 4 + sizeof(struct site) + 8 + 8 == STATE_SIZE,
+               "the state file's parts");
+/* A number that site_number() gives is one that sites_load() takes. */
+_Static_assert(2 * VV_SITES_MAX + 1 <= UINT32_MAX / 2, "numbers of sites");
 
 static int sites_reserve(struct store *store, size_t count)
 {
@@ -34,6 +53,7 @@ static int sites_reserve(struct store *store, size_t count)
         return GV_ENOMEM;
     memset(grown + store->site_capacity, 0,
            (capacity - store->site_capacity) * sizeof *grown);
+    GV_ASSERT(capacity >= count && capacity > store->site_capacity);
     store->sites = grown;
     store->site_capacity = capacity;
     return GV_OK;
@@ -53,7 +73,7 @@ int sites_load(struct store *store)
 
         rc = GV_ECORRUPT;
         if (number < 1 || number > UINT32_MAX / 2 ||
-            sqlite3_column_bytes(statement, 1) != 16 || version > VERSION_MAX)
+            sqlite3_column_bytes(statement, 1) != 16 || version >= VERSION_MAX)
             break;
         rc = sites_reserve(store, (size_t)number + 1);
         if (rc != GV_OK)
@@ -65,6 +85,8 @@ int sites_load(struct store *store)
             rc = vv_raise(&store->vv, &store->sites[number], version);
     }
     sqlite3_finalize(statement);
+    GV_ASSERT(store->site_count == 1 ||
+              store->site_count <= store->site_capacity);
     return rc;
 }
 
@@ -72,11 +94,19 @@ int site_number(struct store *store, const struct site *site, uint32_t *number)
 {
     int rc;
 
+    GV_ASSERT(store->site_count > 0); /* number 0 is nobody */
+    GV_ASSERT(!sqlite3_stmt_busy(store->site_find));
     sqlite3_bind_blob(store->site_find, 1, site->bytes, 16, SQLITE_STATIC);
     rc = sql_step(store->site_find);
     if (rc > 0) {
-        *number = (uint32_t)sqlite3_column_int64(store->site_find, 0);
-        return sql_finish(store->site_find);
+        int64_t found = sqlite3_column_int64(store->site_find, 0);
+
+        rc = sql_finish(store->site_find);
+        if (rc == GV_OK && (found < 1 || found >= (int64_t)store->site_count))
+            rc = GV_ECORRUPT; /* written there since the sites were read */
+        if (rc == GV_OK)
+            *number = (uint32_t)found;
+        return rc;
     }
     if (rc < 0)
         return rc;
@@ -92,6 +122,7 @@ int site_number(struct store *store, const struct site *site, uint32_t *number)
                      (unsigned long long)load_u64(site->bytes + 8));
     if (rc != GV_OK)
         return rc;
+    GV_ASSERT(store->site_count < store->site_capacity);
     *number = (uint32_t)store->site_count++;
     store->sites[*number] = *site;
     return GV_OK;
@@ -99,10 +130,16 @@ int site_number(struct store *store, const struct site *site, uint32_t *number)
 
 int site_raise(struct store *store, uint32_t number, gv_version version)
 {
-    int rc = vv_raise(&store->vv, &store->sites[number], version);
+    int rc;
 
+    GV_ASSERT(number > 0 && number < store->site_count);
+    rc = vv_raise(&store->vv, &store->sites[number], version);
+    /* The vector never says more than what is committed with it. */
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     if (rc != GV_OK)
         return rc;
+    if (plant("own-not-kept") && number == store->own)
+        return GV_OK;
     sqlite3_bind_int64(store->site_raise, 1, number);
     sqlite3_bind_int64(store->site_raise, 2, (sqlite3_int64)version);
     return sql_finish(store->site_raise);
@@ -136,7 +173,9 @@ int meta_load(struct store *store)
     store->committed = store->numbers;
     if (rc == GV_OK)
         rc = sites_load(store);
-    if (rc == GV_OK && store->own >= store->site_count)
+    /* Number 0 is nobody, and above the largest version none can follow. */
+    if (rc == GV_OK && (store->own == 0 || store->own >= store->site_count ||
+                        store->numbers.clock >= VERSION_MAX))
         rc = GV_ECORRUPT;
     return rc;
 }
@@ -154,6 +193,8 @@ int identity_create(struct store *store)
     struct file_marks marks = {0};
     int rc = store->host->marks(store->host->context, store->path, &marks);
 
+    GV_ASSERT(store->mode == STORE_WRITE && !store->joined);
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     store->site_count = 1;
     if (rc == GV_OK)
         rc = new_site(store, &store->own);
@@ -174,6 +215,7 @@ void identity_note(struct store *store, gv_version last)
     char *path = store_file_path(store, "state");
     int rc = path == NULL ? GV_ENOMEM : file_open(store->vfs, path, 1, &file);
 
+    GV_ASSERT(store->mode == STORE_WRITE);
     free(path);
     if (rc == GV_OK) {
         store_u32(state, STATE_MAGIC);
@@ -216,10 +258,19 @@ static bool state_read(struct store *store, struct site *site,
 /* The old id stays, as a remote site that has published what this file
  * holds.  Nothing was told under the new id yet, so its first interval
  * depends on everything here. */
-static int renew(struct store *store, const struct file_marks *marks)
+static int renew(struct store *store, const struct file_marks *marks,
+                 bool forked)
 {
+    uint32_t old = store->own;
     int rc = new_site(store, &store->own);
 
+    if (rc == GV_OK && forked) {
+        store->lost_id = old;
+        rc = sql_run(store->db, "UPDATE gv_site SET version=0 WHERE num=%d",
+                     (int)old);
+        if (rc == GV_OK)
+            rc = sites_load(store);
+    }
     if (rc == GV_OK)
         rc = sql_run(store->db,
                      "UPDATE gv_meta SET site=%d,inode=%lld,birth=%lld;"
@@ -228,6 +279,17 @@ static int renew(struct store *store, const struct file_marks *marks)
                      (int)store->own, (long long)marks->inode,
                      (long long)marks->birth_ns);
     return rc;
+}
+
+/* Whether it published in two lives, as far as was noted. */
+static bool forked(struct store *store)
+{
+    struct site site;
+    gv_version version;
+
+    return state_read(store, &site, &version) &&
+           site_equal(&site, &store->sites[store->own]) &&
+           version == STATE_FORKED;
 }
 
 /* Why this file is not the one that got the id, or NULL. */
@@ -239,6 +301,13 @@ static const char *stranger(struct store *store,
     struct site site;
     gv_version version;
 
+    if (plant("old-unnoticed") && state_read(store, &site, &version) &&
+        site_equal(&site, own))
+        return NULL;
+    if (plant("copy-unnoticed") &&
+        (!state_read(store, &site, &version) || !site_equal(&site, own) ||
+         version <= vv_get(&store->vv, own)))
+        return NULL;
     if ((int64_t)marks->inode != inode ||
         (marks->birth_ns != 0 && birth != 0 && marks->birth_ns != birth))
         return "it is a copy of the file that had the old one";
@@ -257,6 +326,8 @@ int identity_check(struct store *store, struct gv_error *error)
     char old[33], new[33];
     int rc = store->host->marks(store->host->context, store->path, &marks);
 
+    GV_ASSERT(store->mode == STORE_WRITE);
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     if (rc == GV_OK)
         rc = sql_number(store->db, &inode, "SELECT inode FROM gv_meta");
     if (rc == GV_OK)
@@ -267,7 +338,7 @@ int identity_check(struct store *store, struct gv_error *error)
     if (reason == NULL)
         return GV_OK;
     site_format(&store->sites[store->own], old);
-    rc = renew(store, &marks);
+    rc = renew(store, &marks, forked(store));
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot renew the identity");
     site_format(&store->sites[store->own], new);
@@ -276,4 +347,207 @@ int identity_check(struct store *store, struct gv_error *error)
              " nothing is lost",
              new, old, reason);
     return GV_OK;
+}
+
+/* Moving */
+
+/* The key of the row @rid into @bytes. */
+static int key_of(struct store *store, const struct store_table *table,
+                  int64_t rid, struct buffer *bytes)
+{
+    sqlite3_str *names = sqlite3_str_new(store->db);
+    sqlite3_stmt *keys = NULL;
+    char *text;
+    bool null = false;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(names, "k%d,", (int)i + 1);
+    text = sqlite3_str_finish(names);
+    if (text != NULL)
+        rc = sql_prepare(store->db, &keys,
+                         "SELECT %srid FROM gv_row_%lld WHERE rid=%lld",
+                         table->integer_key ? "" : text, (long long)table->id,
+                         (long long)rid);
+    sqlite3_free(text);
+    if (rc == GV_OK)
+        rc = sql_step(keys);
+    buffer_clear(bytes);
+    if (rc >= 0)
+        rc = rc == 0 ? GV_ECORRUPT
+                     : row_key_read(keys, 0, table->key_count, bytes, &null);
+    sqlite3_finalize(keys);
+    return rc;
+}
+
+/* Its records of the lost id become the new one's. */
+static int move_row(struct store *store, struct store_table *table,
+                    const struct buffer *bytes, gv_version *last,
+                    struct gv_error *error)
+{
+    struct row *row = &store->space.row;
+    struct row_key key;
+    int rc = row_key_decode(&key, bytes->data, bytes->size, table->key_count);
+
+    rc = rc == GV_OK ? rows_find(store, table, &key, error) : GV_ECORRUPT;
+    if (rc != GV_OK)
+        return rc;
+    for (size_t i = 0; i < row->record_count; i++) {
+        struct record *record = &row->records[i];
+
+        if (record->site != store->lost_id)
+            continue;
+        record->site = store->own;
+        if (*last < record->version)
+            *last = record->version;
+    }
+    return rows_save(store, table, &key);
+}
+
+/* Each row that is moved leaves the list of @next. */
+static int move_rows(struct store *store, sqlite3_stmt *next, gv_version *last,
+                     struct gv_error *error)
+{
+    struct buffer key;
+    int rc;
+
+    buffer_init(&key, SIZE_MAX);
+    while ((rc = sql_step(next)) > 0) {
+        struct store_table *table =
+            schema_by_id(store, sqlite3_column_int64(next, 0));
+        int64_t rid = sqlite3_column_int64(next, 1);
+
+        sqlite3_reset(next);
+        rc = table == NULL ? GV_ECORRUPT : key_of(store, table, rid, &key);
+        if (rc == GV_OK)
+            rc = move_row(store, table, &key, last, error);
+        if (rc != GV_OK)
+            break;
+    }
+    buffer_close(&key);
+    return rc;
+}
+
+/* The new id has published up to @last, in no interval that could be sent:
+ * peers get it by delta. */
+static int publish_moved(struct store *store, gv_version last)
+{
+    int rc = GV_OK;
+
+    if (last > 0) {
+        rc = site_raise(store, store->own, last);
+        sqlite3_bind_int64(store->interval_insert, 1, (sqlite3_int64)last);
+        if (rc == GV_OK)
+            rc = sql_finish(store->interval_insert);
+    }
+    if (rc == GV_OK)
+        rc = sql_run(store->db,
+                     "UPDATE gv_meta SET fingerprint=x'%016llx%016llx'",
+                     (unsigned long long)store->numbers.fingerprint.high,
+                     (unsigned long long)store->numbers.fingerprint.low);
+    store->committed = store->numbers;
+    return rc;
+}
+
+int identity_move(struct store *store, struct gv_error *error)
+{
+    sqlite3_stmt *next;
+    gv_version last = 0;
+    int rc;
+
+    if (store->lost_id == 0)
+        return GV_OK;
+    rc = sql_prepare(store->db, &next,
+                     "SELECT tbl,rid FROM gv_ver WHERE site=%d LIMIT 1",
+                     (int)store->lost_id);
+    if (rc == GV_OK)
+        rc = move_rows(store, next, &last, error);
+    sqlite3_finalize(next);
+    if (rc == GV_OK)
+        rc = publish_moved(store, last);
+    store->lost_id = 0;
+    if (rc != GV_OK && (error == NULL || error->code != rc))
+        sql_fail(store->db, rc, error, "cannot renew the identity");
+    return rc;
+}
+
+/* Hearing */
+
+/* What the file held of its own before the open transaction. */
+static gv_version own_before(const struct store *store)
+{
+    return store->in_transaction && store->sealed.any
+               ? store->sealed.interval.from
+               : vv_get(&store->vv, store_site(store));
+}
+
+static int end_known(struct store *store, gv_version version, bool *known)
+{
+    gv_version own = own_before(store);
+    int rc;
+
+    *known = version == 0 || version == own;
+    if (*known || version > own)
+        return GV_OK;
+    sqlite3_bind_int64(store->interval_find, 1, (sqlite3_int64)version);
+    rc = sql_step(store->interval_find);
+    *known = rc > 0;
+    sql_finish(store->interval_find);
+    return rc < 0 ? rc : GV_OK;
+}
+
+static int went_back(struct store *store, gv_version version,
+                     struct gv_error *error)
+{
+    bool published = store->published || version <= own_before(store);
+
+    error_set(error, GV_EFORK,
+              "A peer holds changes of this very file that"
+              " the file does not have.");
+    error_meaning(error, "The file went back to an earlier state, or a copy"
+                         " of it runs elsewhere under the same site id.");
+    error_remedy(error, "Start the node again: the file then takes a new site"
+                        " id and fetches what it lacks.");
+    identity_note(store, published ? STATE_FORKED : version);
+    store->moved = true;
+    if (store->in_transaction)
+        store->lost = GV_EMOVED;
+    return GV_EFORK;
+}
+
+/* The state file is told, so that the next start renews, and the transaction
+ * is given up: what it sealed must not go out under this id. */
+int identity_heard(struct store *store, gv_version version,
+                   struct gv_error *error)
+{
+    bool known;
+    int rc = end_known(store, version, &known);
+
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read gv_interval");
+    return known ? GV_OK : went_back(store, version, error);
+}
+
+int identity_heard_view(struct store *store, struct vv_view view,
+                        struct gv_error *error)
+{
+    for (size_t i = 0; i < view.count; i++) {
+        struct vv_entry entry = vv_view_at(view, i);
+
+        if (site_equal(&entry.site, store_site(store)))
+            return identity_heard(store, entry.version, error);
+    }
+    return GV_OK;
+}
+
+int store_heard_own(struct store *store, gv_version version,
+                    struct gv_error *error)
+{
+    int rc = store->moved ? GV_EFORK : identity_heard(store, version, error);
+
+    if (rc != GV_EFORK)
+        return rc;
+    if (error != NULL)
+        error->code = GV_EMOVED;
+    return GV_EMOVED;
 }

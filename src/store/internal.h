@@ -124,6 +124,8 @@ struct store {
     bool in_transaction;
     int lost;        /* why the open transaction cannot be committed, if so */
     bool stale;      /* the sites could not be read again after a rollback */
+    bool moved;      /* the file went back in time: nothing more is written */
+    bool published;  /* something was sealed since the file was opened */
     bool journalled; /* a row found changed waits for the next seal */
     bool firing;     /* triggers are on, see triggers.c */
     int64_t changes; /* rows written by this connection when it began */
@@ -136,8 +138,9 @@ struct store {
     struct site *sites;
     size_t site_count; /* numbers below this are in use */
     size_t site_capacity;
-    uint32_t own; /* number of the file's own site */
-    struct vv vv; /* as of the open transaction; see transaction.c */
+    uint32_t own;     /* number of the file's own site */
+    uint32_t lost_id; /* of the site whose records a renewal moves; 0: none */
+    struct vv vv;     /* as of the open transaction; see transaction.c */
 
     int64_t schema_version;     /* that tables[] was read at; -1: read again */
     uint64_t schema_generation; /* new each time tables[] is read */
@@ -146,8 +149,8 @@ struct store {
 
     sqlite3_stmt *begin, *commit, *rollback, *schema_version_read, *mark_read,
         *meta_write, *journal_read, *journal_clear, *ver_insert, *ver_delete,
-        *site_raise, *site_find, *interval_insert, *untold, *told_write,
-        *data_version_read;
+        *site_raise, *site_find, *interval_insert, *interval_find, *untold,
+        *told_write, *data_version_read;
 
     struct row_space space;    /* the row at hand */
     struct row_space fragment; /* what is merged into it */
@@ -186,6 +189,17 @@ int identity_create(struct store *store);
 /* Compare the file with its marks and the state file; renew if it is a copy
  * or went back in time.  Inside a write transaction. */
 int identity_check(struct store *store, struct gv_error *error);
+/* Go on with a renewal once the tables are known: what the lost id published
+ * since nobody knows when moves to the new one.  Inside the same
+ * transaction. */
+int identity_move(struct store *store, struct gv_error *error);
+/* Look at what a peer holds of our own site.  GV_EFORK: another life of this
+ * file published it; the open transaction is lost, and the next open
+ * renews. */
+int identity_heard(struct store *store, gv_version version,
+                   struct gv_error *error);
+int identity_heard_view(struct store *store, struct vv_view view,
+                        struct gv_error *error);
 /* Say in the state file that this site has issued versions up to @last; no
  * sync. */
 void identity_note(struct store *store, gv_version last);

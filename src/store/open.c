@@ -3,6 +3,7 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@ static int note_frames(void *context, sqlite3 *db, const char *schema,
 {
     struct store *store = context;
 
-    (void)db;
+    GV_ASSERT(db == store->db); /* the reader commits nothing */
+    GV_ASSERT(frames >= 0);
     (void)schema;
     store->wal_frames = frames;
     return SQLITE_OK;
@@ -57,6 +59,8 @@ int connection_open(struct store *store, sqlite3 **db, struct gv_error *error)
                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                              store->vfs);
 
+    GV_ASSERT(store->lock != NULL);
+    GV_ASSERT(rc != SQLITE_OK || *db != NULL);
     if (rc == SQLITE_OK)
         rc = configure(store, *db);
     if (rc != 0) {
@@ -122,6 +126,7 @@ static int prepare_joined(struct store *store)
                              " told=version WHERE version<>told"},
         {&store->interval_insert, "INSERT INTO gv_interval(version)"
                                   " VALUES(?1)"},
+        {&store->interval_find, "SELECT 1 FROM gv_interval WHERE version=?1"},
     };
 
     return prepare_list(store->db, list, LIST_COUNT(list));
@@ -130,14 +135,23 @@ static int prepare_joined(struct store *store)
 static void finalize_all(struct store *store)
 {
     sqlite3_stmt *const list[] = {
-        store->begin,           store->commit,
-        store->rollback,        store->schema_version_read,
-        store->mark_read,       store->meta_write,
-        store->journal_read,    store->journal_clear,
-        store->ver_insert,      store->ver_delete,
-        store->site_raise,      store->site_find,
-        store->interval_insert, store->untold,
-        store->told_write,      store->data_version_read,
+        store->begin,
+        store->commit,
+        store->rollback,
+        store->schema_version_read,
+        store->mark_read,
+        store->meta_write,
+        store->journal_read,
+        store->journal_clear,
+        store->ver_insert,
+        store->ver_delete,
+        store->site_raise,
+        store->site_find,
+        store->interval_insert,
+        store->interval_find,
+        store->untold,
+        store->told_write,
+        store->data_version_read,
     };
 
     for (size_t i = 0; i < LIST_COUNT(list); i++)
@@ -157,6 +171,9 @@ static int find_file(struct store *store, const char *path,
     if (rc != GV_OK)
         return error_set(error, rc, "Cannot find %s: %s.", path,
                          gv_strerror(rc));
+    GV_ASSERT(store->path[0] == '/');
+    /* A directory's name that was cut would be another's. */
+    GV_ASSERT(strlen(store->path) + sizeof "-gv" <= sizeof store->directory);
     snprintf(store->directory, sizeof store->directory, "%.*s-gv",
              (int)(sizeof store->directory - 4), store->path);
     return GV_OK;
@@ -206,6 +223,8 @@ static int turn_wal(struct store *store, struct gv_error *error)
     int rc =
         store->wal ? GV_OK : sql_run(store->db, "PRAGMA journal_mode=WAL");
 
+    GV_ASSERT(store->mode == STORE_WRITE);
+    GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK && !store->wal)
         rc = is_wal(store);
     if (rc == GV_OK && store->wal)
@@ -226,6 +245,7 @@ static int check_pages(struct store *store, struct gv_error *error)
     sqlite3_stmt *check;
     int rc = sql_prepare(store->db, &check, "PRAGMA main.quick_check(1)");
 
+    GV_ASSERT(store->mode == STORE_WRITE); /* a reader shows what it can */
     if (rc == GV_OK && (rc = sql_step(check)) > 0) {
         const char *text = (const char *)sqlite3_column_text(check, 0);
 
@@ -250,6 +270,8 @@ static int load_and_mend(struct store *store, struct gv_error *error)
 {
     int rc = sql_finish(store->begin);
 
+    GV_ASSERT(store->mode == STORE_WRITE);
+    GV_ASSERT(rc != GV_OK || !sqlite3_get_autocommit(store->db));
     if (rc == GV_OK)
         rc = meta_load(store);
     if (rc != GV_OK)
@@ -257,6 +279,8 @@ static int load_and_mend(struct store *store, struct gv_error *error)
     rc = identity_check(store, error);
     if (rc == GV_OK)
         rc = schema_refresh(store, true, error);
+    if (rc == GV_OK)
+        rc = identity_move(store, error);
     if (rc != GV_OK)
         return rc;
     rc = log_mend(store);
@@ -265,8 +289,9 @@ static int load_and_mend(struct store *store, struct gv_error *error)
     rc = sql_finish(store->commit);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot commit");
+    GV_ASSERT(sqlite3_get_autocommit(store->db));
     /* An earlier run may have ended between a commit and its sync. */
-    rc = log_sync(store);
+    rc = plant("start-unsynced") ? GV_OK : log_sync(store);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot sync the log");
     identity_note(store, vv_get(&store->vv, &store->sites[store->own]));
@@ -278,6 +303,7 @@ static int load(struct store *store, struct gv_error *error)
 {
     int rc = check_format(store, error);
 
+    GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK && store->mode == STORE_WRITE)
         rc = check_pages(store, error);
     if (rc != GV_OK)
@@ -335,6 +361,8 @@ int store_open(const char *path, const struct store_options *options,
     struct store *store = calloc(1, sizeof *store);
     int rc;
 
+    GV_ASSERT(options->mode == STORE_WRITE || options->mode == STORE_READ);
+    GV_ASSERT(options->host != NULL);
     if (store == NULL)
         return error_set(error, GV_ENOMEM, "Out of memory.");
     store->host = options->host;
@@ -367,8 +395,19 @@ int store_open(const char *path, const struct store_options *options,
         store_close(store);
         return rc;
     }
+    GV_ASSERT(store->lock != NULL && store->db != NULL);
+    GV_ASSERT(!store->joined || store->site_count > 0);
     *opened = store;
     return GV_OK;
+}
+
+/* A statement that was left would keep the connection, its locks and its
+ * descriptors for ever. */
+static void connection_close(sqlite3 *db)
+{
+    int rc = sqlite3_close(db);
+
+    GV_ASSERT(rc == SQLITE_OK);
 }
 
 void store_close(struct store *store)
@@ -379,8 +418,8 @@ void store_close(struct store *store)
     extracts_close(store);
     schema_close(store);
     finalize_all(store);
-    sqlite3_close(store->reader);
-    sqlite3_close(store->db);
+    connection_close(store->reader);
+    connection_close(store->db);
     if (store->lock != NULL)
         store->host->unlock(store->host->context, store->lock);
     row_space_close(&store->space);
@@ -403,6 +442,7 @@ static int create_tables(struct store *store)
 {
     int rc = sql_finish(store->begin);
 
+    GV_ASSERT(!store->joined && !store->in_transaction);
     if (rc == GV_OK)
         rc = schema_create(store);
     if (rc == GV_OK)
@@ -422,6 +462,7 @@ int store_adopt(struct store *store, struct gv_error *error)
 
     if (store->joined)
         return GV_OK;
+    GV_ASSERT(store->mode == STORE_WRITE);
     rc = turn_wal(store, error);
     if (rc != GV_OK)
         return rc;
@@ -441,6 +482,7 @@ static int kept_mesh(struct store *store, char *mesh, size_t size)
     sqlite3_stmt *statement;
     int rc = sql_prepare(store->db, &statement, "SELECT mesh FROM gv_meta");
 
+    GV_ASSERT(size > MESSAGE_TEXT_SIZE_MAX); /* ours is never cut */
     mesh[0] = '\0';
     if (rc == GV_OK && (rc = sql_step(statement)) > 0) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
@@ -483,7 +525,9 @@ int store_join(struct store *store, const char *mesh, struct gv_error *error)
         return GV_EMESH;
     }
     rc = store_adopt(store, error);
+    GV_ASSERT(rc != GV_OK || store->joined);
     if (rc == GV_OK && kept[0] == '\0') {
+        GV_ASSERT(mesh != NULL);
         rc = sql_run(store->db, "UPDATE gv_meta SET mesh=%Q", mesh);
         if (rc != GV_OK)
             sql_fail(store->db, rc, error, "cannot keep the mesh's name");

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/hook.h"
+#include "base/plant.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@ int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
 {
     size_t offset = 0;
 
+    GV_ASSERT(bytes != NULL || size == 0);
     key->bytes = bytes;
     key->size = size;
     key->count = count;
@@ -21,6 +23,7 @@ int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
             key->values[i].class == VALUE_NULL)
             return GV_EPROTO;
     }
+    GV_ASSERT(offset <= size);
     return offset == size ? GV_OK : GV_EPROTO;
 }
 
@@ -43,6 +46,7 @@ void row_name(const struct store_table *table, const struct row_key *key,
 {
     int used = snprintf(text, size, "%s ", table->local);
 
+    GV_ASSERT(size > 0);
     if (used > 0 && (size_t)used < size)
         key_format(key->bytes, key->size, text + used, size - (size_t)used);
 }
@@ -58,8 +62,11 @@ static char *where_text(const struct store_table *table)
     return sqlite3_str_finish(text);
 }
 
+/* A statement that still stands on a row would keep the key it has. */
 static void bind_key(sqlite3_stmt *statement, const struct row_key *key)
 {
+    GV_ASSERT(!sqlite3_stmt_busy(statement));
+    GV_ASSERT((size_t)sqlite3_bind_parameter_count(statement) >= key->count);
     for (size_t i = 0; i < key->count; i++)
         sql_bind_value(statement, (int)i + 1, &key->values[i]);
 }
@@ -70,6 +77,8 @@ static int prepare_row_find(struct store *store, struct store_table *table)
     char *where;
     int rc;
 
+    GV_ASSERT(table->row_find == NULL); /* else the old one is lost */
+    GV_ASSERT(!table->integer_key || table->key_count == 1);
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%sk%d=?%d", i == 0 ? "" : " AND ",
                             (int)i + 1, (int)i + 1);
@@ -90,6 +99,8 @@ static int prepare_row_writes(struct store *store, struct store_table *table)
     char *name_text, *mark_text;
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(table->row_update == NULL);
+    GV_ASSERT(!table->integer_key || table->key_count == 1);
     for (size_t i = 0; i < table->key_count; i++) {
         if (table->integer_key)
             sqlite3_str_appendf(names, "rid,");
@@ -99,7 +110,9 @@ static int prepare_row_writes(struct store *store, struct store_table *table)
     }
     name_text = sqlite3_str_finish(names);
     mark_text = sqlite3_str_finish(marks);
-    if (name_text != NULL && mark_text != NULL)
+    if (table->row_insert != NULL)
+        rc = GV_OK; /* only the other one failed before */
+    else if (name_text != NULL && mark_text != NULL)
         rc = sql_prepare(store->db, &table->row_insert,
                          "INSERT INTO gv_row_%lld(%scl,state)"
                          " VALUES(%s?%d,?%d)",
@@ -133,6 +146,8 @@ static int remember(struct store *store, const struct store_table *table,
     for (size_t i = 0; i < space->row.record_count; i++)
         if (space->records[i].site >= store->site_count)
             return GV_ECORRUPT;
+    GV_ASSERT(space->before_count == 0);
+    GV_ASSERT(space->row.record_count <= space->capacity);
     memcpy(space->before, space->records,
            space->row.record_count * sizeof *space->before);
     space->before_count = space->row.record_count;
@@ -148,6 +163,8 @@ int rows_find(struct store *store, struct store_table *table,
     uint32_t check = 0;
     int rc = GV_OK;
 
+    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(key->count == table->key_count);
     if (table->row_find == NULL)
         rc = prepare_row_find(store, table);
     space_clear(space);
@@ -171,6 +188,7 @@ int rows_find(struct store *store, struct store_table *table,
     sql_finish(table->row_find);
     if (rc == GV_OK)
         rc = remember(store, table, key, check);
+    GV_ASSERT(rc != GV_OK || space->before_count == space->row.record_count);
     if (rc == GV_ECORRUPT) {
         char name[256];
 
@@ -211,8 +229,10 @@ static int ver_follow(struct store *store, const struct store_table *table)
     struct row_space *space = &store->space;
     int rc = GV_OK;
 
+    GV_ASSERT(space->stored || space->before_count == 0);
     for (size_t i = 0; i < space->before_count && rc == GV_OK; i++)
-        if (!dot_listed(space->row.records, space->row.record_count,
+        if (!plant("dots-kept") &&
+            !dot_listed(space->row.records, space->row.record_count,
                         &space->before[i]))
             rc = ver_write(store->ver_delete, table, &space->before[i],
                            space->rid);
@@ -234,6 +254,10 @@ int rows_save(struct store *store, struct store_table *table,
     sqlite3_stmt *statement;
     int rc = GV_OK;
 
+    /* State, list and fingerprint change together or not at all. */
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(key->count == table->key_count);
+    GV_ASSERT(space->row.record_count <= space->capacity);
     if (table->row_insert == NULL || table->row_update == NULL)
         rc = prepare_row_writes(store, table);
     if (rc == GV_OK)
@@ -249,6 +273,7 @@ int rows_save(struct store *store, struct store_table *table,
         sqlite3_bind_int64(statement, 1, space->rid);
         count = 1;
     }
+    GV_ASSERT(sqlite3_bind_parameter_count(statement) == count + 2);
     sqlite3_bind_int64(statement, count + 1,
                        (sqlite3_int64)space->row.causal_length);
     sqlite3_bind_blob64(statement, count + 2, store->state.data,
@@ -271,6 +296,7 @@ static int prepare_user_read(struct store *store, struct store_table *table)
     char *names, *where = where_text(table);
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(table->user_read == NULL);
     for (size_t i = 0; i < table->column_count; i++)
         sqlite3_str_appendf(text, "%s\"%w\"", i == 0 ? "" : ",",
                             table->columns[i].local);
@@ -292,6 +318,8 @@ int user_read(struct store *store, struct store_table *table,
     int rc =
         table->user_read == NULL ? prepare_user_read(store, table) : GV_OK;
 
+    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(key->count == table->key_count);
     if (rc != GV_OK)
         return rc;
     bind_key(table->user_read, key);
@@ -299,6 +327,8 @@ int user_read(struct store *store, struct store_table *table,
     if (rc < 0)
         return rc;
     *present = rc == 1;
+    GV_ASSERT(!*present || (size_t)sqlite3_data_count(table->user_read) >=
+                               table->column_count);
     for (size_t i = 0; *present && i < table->column_count; i++)
         sql_column_value(table->user_read, (int)i, &values[i]);
     return GV_OK;
@@ -306,6 +336,7 @@ int user_read(struct store *store, struct store_table *table,
 
 void user_read_done(struct store_table *table)
 {
+    GV_ASSERT(table->user_read != NULL);
     sqlite3_reset(table->user_read);
     sqlite3_clear_bindings(table->user_read);
 }
@@ -317,6 +348,7 @@ static int prepare_user_insert(struct store *store, struct store_table *table)
     char *name_text, *mark_text;
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(table->user_insert == NULL);
     for (size_t i = 0; i < table->key_count + table->column_count; i++) {
         const char *name = i < table->key_count
                                ? table->keys[i]
@@ -342,12 +374,15 @@ int user_insert(struct store *store, struct store_table *table,
     bool there;
     int rc;
 
+    GV_ASSERT(table->fault == NULL);
     if (table->user_insert == NULL) {
         rc = prepare_user_insert(store, table);
         if (rc != GV_OK)
             return rc;
     }
     bind_key(table->user_insert, key);
+    GV_ASSERT((size_t)sqlite3_bind_parameter_count(table->user_insert) ==
+              key->count + table->column_count);
     for (size_t i = 0; i < table->column_count; i++)
         sql_bind_value(table->user_insert, (int)(key->count + i) + 1,
                        &values[i]);
@@ -383,6 +418,7 @@ static int prepare_user_update(struct store *store, struct store_table *table,
         comma = ",";
     }
     sets = sqlite3_str_finish(text);
+    GV_ASSERT(parameter > (int)table->key_count); /* it sets something */
     if (sets != NULL && where != NULL)
         rc = sql_prepare(store->db, statement,
                          "UPDATE main.\"%w\" SET %s WHERE %s", table->local,
@@ -399,6 +435,7 @@ static int find_update(struct store *store, struct store_table *table,
     struct table_update *update;
     int rc;
 
+    GV_ASSERT(!mask_get(mask, ROW_EXISTENCE)); /* it is no column */
     for (size_t i = 0; i < TABLE_UPDATES_MAX; i++) {
         update = &table->updates[i];
         if (update->statement != NULL &&
@@ -426,6 +463,8 @@ int user_update(struct store *store, struct store_table *table,
     sqlite3_stmt *statement;
     int rc;
 
+    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(table->words > 0 && table->words <= ROW_WORDS_MAX);
     memcpy(columns, mask, table->words * sizeof *mask);
     columns[0] &= ~(uint64_t)1;
     if (mask_empty(columns, table->words))
@@ -437,6 +476,7 @@ int user_update(struct store *store, struct store_table *table,
     for (size_t i = 0; i < table->column_count; i++)
         if (mask_get(columns, i + 1))
             sql_bind_value(statement, ++parameter, &values[i]);
+    GV_ASSERT(parameter == sqlite3_bind_parameter_count(statement));
     if (hook_reached("spoil-apply"))
         sqlite3_bind_text(statement, (int)key->count + 1, "spoiled", -1,
                           SQLITE_STATIC);
@@ -452,6 +492,8 @@ int user_delete(struct store *store, struct store_table *table,
     char *where;
     int rc;
 
+    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(key->count == table->key_count);
     if (table->user_delete == NULL) {
         where = where_text(table);
         if (where == NULL)
@@ -473,6 +515,7 @@ static int prepare_user_keys(struct store *store, struct store_table *table)
     char *names, *where = where_text(table);
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(table->user_keys == NULL);
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%s\"%w\"", i == 0 ? "" : ",",
                             table->keys[i]);
@@ -493,6 +536,7 @@ int user_key_kept(struct store *store, struct store_table *table,
     int rc =
         table->user_keys == NULL ? prepare_user_keys(store, table) : GV_OK;
 
+    GV_ASSERT(key->bytes != store->key.data); /* which this reads into */
     if (rc != GV_OK)
         return rc;
     bind_key(table->user_keys, key);
@@ -512,6 +556,8 @@ int user_key_kept(struct store *store, struct store_table *table,
 
 bool affinity_keeps(enum affinity affinity, const struct value *value)
 {
+    GV_ASSERT(affinity <= AFFINITY_REAL);
+    GV_ASSERT(value->class <= VALUE_BLOB);
     switch (value->class) {
     case VALUE_NULL:
     case VALUE_BLOB:
@@ -537,6 +583,8 @@ int journal_row(struct store *store, const struct store_table *table,
     sqlite3_stmt *statement = NULL;
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(!store->firing); /* what is journalled then is thrown away */
+    GV_ASSERT(key->count == table->key_count);
     for (size_t i = 0; i < key->count; i++) {
         sqlite3_str_appendf(names, ",k%d", (int)i + 1);
         sqlite3_str_appendf(marks, ",?%d", (int)i + 1);

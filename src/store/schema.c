@@ -9,6 +9,8 @@
 
 int schema_create(struct store *store)
 {
+    GV_ASSERT(!store->joined);
+    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all tables or none */
     return sql_run(
         store->db,
         "CREATE TABLE gv_meta(id INTEGER PRIMARY KEY, format INT, site INT,"
@@ -70,6 +72,7 @@ void table_free(struct store_table *table)
 
 void schema_close(struct store *store)
 {
+    GV_ASSERT(store->tables != NULL || store->table_count == 0);
     for (size_t i = 0; i < store->table_count; i++)
         table_free(store->tables[i]);
     free(store->tables);
@@ -110,6 +113,7 @@ static bool type_has(const char *type, const char *part)
 
 static enum affinity type_affinity(const char *type, bool strict)
 {
+    GV_ASSERT(type != NULL); /* a column without one has "" */
     if (strict && sqlite3_stricmp(type, "ANY") == 0)
         return AFFINITY_BLOB;
     if (type_has(type, "INT"))
@@ -127,8 +131,9 @@ static enum affinity type_affinity(const char *type, bool strict)
 
 static int value_keep(struct value *kept, const struct value *value)
 {
+    GV_ASSERT(value->class <= VALUE_BLOB);
     *kept = *value;
-    kept->bytes = NULL;
+    kept->bytes = NULL; /* @value borrows its own */
     if (value->class == VALUE_TEXT || value->class == VALUE_BLOB) {
         uint8_t *bytes = malloc(value->size + 1);
 
@@ -152,6 +157,7 @@ static int default_value(const char *type, const char *text,
     struct value value = {.class = VALUE_NULL};
     int rc = GV_OK;
 
+    GV_ASSERT(type != NULL);
     if (text != NULL && text[0] != '(' &&
         sqlite3_strnicmp(text, "CURRENT_", 8) != 0 &&
         sqlite3_open(":memory:", &scratch) == SQLITE_OK &&
@@ -206,6 +212,7 @@ static int describe_key(struct store_table *table, sqlite3_stmt *info,
     size_t position = (size_t)sqlite3_column_int(info, 5);
     const char *type = (const char *)sqlite3_column_text(info, 2);
 
+    GV_ASSERT(position > 0); /* SQLite's 0 says that it is not in the key */
     if (position > table->key_count) {
         char **keys = realloc(table->keys, position * sizeof *keys);
         enum affinity *affinities;
@@ -224,10 +231,25 @@ static int describe_key(struct store_table *table, sqlite3_stmt *info,
         }
         table->key_count = position;
     }
+    GV_ASSERT(position <= table->key_count);
     table->keys[position - 1] = text_dup(sqlite3_column_text(info, 1));
     table->key_affinities[position - 1] =
         type_affinity(type == NULL ? "" : type, strict);
     return table->keys[position - 1] == NULL ? GV_ENOMEM : GV_OK;
+}
+
+/* PRIMARY KEY(a, a, b) gives b the third place and the second to none. */
+static void close_gaps(struct store_table *table)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (table->keys[i] == NULL)
+            continue;
+        table->keys[kept] = table->keys[i];
+        table->key_affinities[kept++] = table->key_affinities[i];
+    }
+    table->key_count = kept;
 }
 
 static int describe_columns(struct store *store, struct store_table *table,
@@ -245,6 +267,7 @@ static int describe_columns(struct store *store, struct store_table *table,
             rc = describe_column(table, info, strict);
     }
     sqlite3_finalize(info);
+    close_gaps(table);
     return rc;
 }
 
@@ -255,6 +278,7 @@ int schema_describe(struct store *store, const char *local,
     int64_t strict = 0, pk_indexes = 0;
     int rc = table == NULL ? GV_ENOMEM : GV_OK;
 
+    GV_ASSERT(local != NULL);
     if (rc == GV_OK)
         rc = sql_number(store->db, &strict,
                         "SELECT strict FROM pragma_table_list(%Q)"
@@ -298,6 +322,8 @@ static int register_column(struct store *store, int64_t id, int64_t bit,
                          (long long)id, (long long)bit, wire, local,
                          bit < 0 ? "key" : "lww");
 
+    GV_ASSERT(bit != ROW_EXISTENCE);
+    GV_ASSERT((bit < 0) == (initial == NULL)); /* a key has no default */
     if (rc != GV_OK)
         return rc;
     if (initial != NULL)
@@ -360,6 +386,7 @@ int schema_register(struct store *store, const char *local,
     int64_t id = 0;
     int rc = schema_describe(store, local, &table, error);
 
+    GV_ASSERT(store->in_transaction);
     if (rc != GV_OK)
         return rc;
     rc = sql_number(store->db, &id,
@@ -398,10 +425,15 @@ static int compare_wire(const void *a, const void *b, void *context)
                   columns[*(const uint16_t *)b].wire);
 }
 
+_Static_assert(ROW_BITS_MAX <= UINT16_MAX, "order[] holds every column");
+
 static int table_finish(struct store_table *table)
 {
+    GV_ASSERT(table->order == NULL);
+    GV_ASSERT(table->column_count < ROW_BITS_MAX);
     table->wire_hash = hash64(table->wire, strlen(table->wire));
     table->words = (table->column_count + 1 + 63) / 64;
+    GV_ASSERT(table->words > 0 && table->words <= ROW_WORDS_MAX);
     table->order = calloc(table->column_count + 1, sizeof *table->order);
     if (table->order == NULL)
         return GV_ENOMEM;
@@ -478,6 +510,8 @@ static int adopt_columns(struct store *store, struct store_table *table,
 {
     int rc = GV_OK;
 
+    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     for (size_t i = 0; i < now->column_count && rc == GV_OK; i++) {
         struct store_column *column = &now->columns[i], *grown;
 
@@ -518,6 +552,8 @@ static int match(struct store *store, struct store_table *table,
 {
     bool same_key = table->key_count == now->key_count;
 
+    GV_ASSERT(table->key_affinities == NULL); /* taken from @now below */
+    GV_ASSERT(table->fault == NULL);
     table->integer_key = now->integer_key;
     for (size_t i = 0; same_key && i < table->key_count; i++)
         same_key = sqlite3_stricmp(table->keys[i], now->keys[i]) == 0;
@@ -564,10 +600,12 @@ static int load_table(struct store *store, int64_t id, const char *wire,
             rc = set_fault(table, "there is no table '%s' in the file", local);
     }
     table_free(now);
-    if (rc == GV_OK && table->column_count >= ROW_BITS_MAX)
+    if (rc == GV_OK && (table->column_count >= ROW_BITS_MAX ||
+                        table->key_count > KEY_COLUMNS_MAX))
         rc = GV_ELIMIT;
     if (rc == GV_OK)
         rc = table_finish(table);
+    GV_ASSERT(rc != GV_OK || table->order != NULL);
     if (rc == GV_OK && may_write && table->fault == NULL)
         rc = triggers_mend(store, table);
     return rc;
@@ -579,6 +617,7 @@ static int load_tables(struct store *store, bool may_write)
     int64_t count;
     int rc = sql_number(store->db, &count, "SELECT count(*) FROM gv_table");
 
+    GV_ASSERT(store->tables == NULL && store->table_count == 0);
     if (rc != GV_OK)
         return rc;
     store->tables = calloc((size_t)count + 1, sizeof *store->tables);
@@ -587,10 +626,15 @@ static int load_tables(struct store *store, bool may_write)
     rc = sql_prepare(store->db, &list,
                      "SELECT id,wire,local FROM gv_table ORDER BY id");
     while (rc == GV_OK && (rc = sql_step(list)) > 0) {
-        rc = load_table(store, sqlite3_column_int64(list, 0),
-                        (const char *)sqlite3_column_text(list, 1),
-                        (const char *)sqlite3_column_text(list, 2), may_write,
-                        &store->tables[store->table_count]);
+        const char *wire = (const char *)sqlite3_column_text(list, 1);
+        const char *local = (const char *)sqlite3_column_text(list, 2);
+
+        rc =
+            wire == NULL || local == NULL ||
+                    store->table_count == (size_t)count
+                ? GV_ECORRUPT
+                : load_table(store, sqlite3_column_int64(list, 0), wire, local,
+                             may_write, &store->tables[store->table_count]);
         store->table_count += store->tables[store->table_count] != NULL;
     }
     sqlite3_finalize(list);
@@ -602,6 +646,9 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
     int64_t version;
     int rc = sql_step(store->schema_version_read);
 
+    /* What is registered stands or falls with the caller's transaction. */
+    GV_ASSERT(!may_write || !sqlite3_get_autocommit(store->db));
+    GV_ASSERT(!may_write || store->mode == STORE_WRITE);
     if (rc == 1) {
         version = sqlite3_column_int64(store->schema_version_read, 0);
         rc = sql_finish(store->schema_version_read);
@@ -623,6 +670,8 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
         store->schema_version = -1;
         return rc;
     }
+    GV_ASSERT(store->tables != NULL);
+    GV_ASSERT(!store->firing);
     for (size_t i = 0; i < store->table_count; i++)
         if (store->tables[i]->fault != NULL)
             log_line(&store->log, GV_LOG_WARNING,
@@ -660,6 +709,7 @@ uint64_t store_schema_digest(const struct store *store)
     for (size_t i = 0; i < store->table_count; i++) {
         const struct store_table *table = sorted[i];
 
+        GV_ASSERT(i == 0 || compare_tables(&sorted[i - 1], &sorted[i]) <= 0);
         digest_text(&text, table->wire);
         for (size_t j = 0; j < table->key_count; j++)
             digest_text(&text, table->keys[j]);
@@ -668,6 +718,7 @@ uint64_t store_schema_digest(const struct store *store)
             const struct store_column *column =
                 &table->columns[table->order[j]];
 
+            GV_ASSERT(table->order[j] < table->column_count);
             digest_text(&text, column->wire);
             buffer_append_u64(&text, column->initial_digest);
         }

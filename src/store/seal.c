@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/hook.h"
+#include "base/plant.h"
 #include "wire/frame.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct journal_row {
 
 /* A delete's row has no time: it is of the run in which it stands. */
 #define UNTIMED (-1)
+_Static_assert(UNTIMED < 0, "any time of a row is later");
 
 /* A Julian day is good to 0.05 ms as a double, so rounding finds the very
  * millisecond that SQLite read.  What is no time (anyone can write there) has
@@ -39,6 +41,7 @@ static gv_time_ms journal_ms(double day)
 
     if (!(ms > 0 && ms < TIME_MAX_MS))
         return UNTIMED;
+    GV_ASSERT((gv_time_ms)(ms + 0.5) > UNTIMED);
     return (gv_time_ms)(ms + 0.5);
 }
 
@@ -69,6 +72,8 @@ static int grow(void **items, size_t *capacity, size_t count, size_t size)
 {
     void *grown;
 
+    GV_ASSERT(count <= *capacity);
+    GV_ASSERT(*capacity == 0 || *items != NULL);
     if (count < *capacity)
         return GV_OK;
     grown = realloc(*items, (2 * *capacity + 16) * size);
@@ -98,6 +103,7 @@ static int run_of(struct journal *journal, gv_time_ms ms, uint32_t *run)
     }
     if (ms != UNTIMED)
         journal->last_ms = ms;
+    GV_ASSERT(journal->run_count > 0 && journal->run_count <= UINT32_MAX);
     *run = (uint32_t)(journal->run_count - 1);
     if (journal->runs[*run].ms < ms)
         journal->runs[*run].ms = ms;
@@ -106,6 +112,7 @@ static int run_of(struct journal *journal, gv_time_ms ms, uint32_t *run)
 
 static int fault_of(const struct store_table *table, struct gv_error *error)
 {
+    GV_ASSERT(table->fault != NULL);
     error_set(error, GV_ESCHEMA, "Table %s is not synced now: %s.",
               table->local, table->fault);
     error_meaning(error, "Writes to this file are kept and stay unsent, and"
@@ -136,6 +143,7 @@ static int journal_take(struct store *store, struct journal *journal,
     if (rc != GV_OK)
         return rc;
     journal->rows = items;
+    GV_ASSERT(journal->count < journal->capacity);
     row = &journal->rows[journal->count];
     rc = row_key_read(store->journal_read, 3, table->key_count, &journal->keys,
                       &null);
@@ -149,6 +157,7 @@ static int journal_take(struct store *store, struct journal *journal,
     row->table = table;
     row->key_at = at;
     row->key_size = journal->keys.size - at;
+    GV_ASSERT(journal->keys.size >= at && journal->keys.error == GV_OK);
     row->order = (uint32_t)journal->count++;
     return run_of(journal,
                   journal_ms(sqlite3_column_double(store->journal_read, 2)),
@@ -160,6 +169,8 @@ static int journal_load(struct store *store, struct journal *journal,
 {
     int rc;
 
+    /* A look that was not ended would go on where it stood. */
+    GV_ASSERT(!sqlite3_stmt_busy(store->journal_read));
     buffer_init(&journal->keys, SIZE_MAX);
     while ((rc = sql_step(store->journal_read)) > 0) {
         journal->any = true;
@@ -169,6 +180,7 @@ static int journal_load(struct store *store, struct journal *journal,
             return rc;
         }
     }
+    GV_ASSERT(journal->count == 0 || journal->any);
     return rc;
 }
 
@@ -208,6 +220,9 @@ static void give_versions(const struct store *store, struct journal *journal)
 
         last = clock_next(ms == UNTIMED || ms > now ? now : ms, last,
                           store->numbers.clock);
+        /* Above all that this file has seen, and above the run before. */
+        GV_ASSERT(last > store->numbers.clock);
+        GV_ASSERT(i == 0 || last > journal->runs[i - 1].version);
         journal->runs[i].version = last;
     }
 }
@@ -218,6 +233,7 @@ static bool too_large(struct store *store, const struct store_table *table,
 {
     char name[200];
 
+    GV_ASSERT(column < table->column_count);
     if (store->values[column].size <= VALUE_SIZE_MAX)
         return false;
     row_name(table, key, name, sizeof name);
@@ -239,6 +255,9 @@ static void compare_values(struct store *store,
     struct row *row = &store->space.row;
     uint64_t held[ROW_WORDS_MAX] = {0};
 
+    GV_ASSERT(table->words <= ROW_WORDS_MAX);
+    GV_ASSERT(table->column_count < table->words * 64);
+    GV_ASSERT(reset || row->record_count > 0); /* one holds its existence */
     for (size_t i = 0; i < row->record_count && !reset; i++)
         for (size_t word = 0; word < table->words; word++)
             held[word] |= row->records[i].mask[word];
@@ -248,7 +267,8 @@ static void compare_values(struct store *store,
                              ? row->digests[i + 1]
                              : table->columns[i].initial_digest;
 
-        if (digest == known || too_large(store, table, key, i))
+        if (digest == known || too_large(store, table, key, i) ||
+            (plant("null-is-absent") && store->values[i].class == VALUE_NULL))
             continue;
         mask_set(written, i + 1);
         row->digests[i + 1] = digest;
@@ -260,9 +280,10 @@ static int add_own(struct store *store, struct fragments *fragments,
                    gv_version version, const struct value *values)
 {
     const struct row *row = &store->space.row;
-    size_t i = 0;
+    size_t i = 0, size = fragments->out->size;
     int rc;
 
+    GV_ASSERT(row->record_count > 0);
     if (fragments->out->error == GV_ELIMIT)
         return GV_OK; /* too long to be pushed: it goes as a delta */
     while (row->records[i].site != store->own ||
@@ -272,6 +293,10 @@ static int add_own(struct store *store, struct fragments *fragments,
     }
     rc = fragments_add(fragments, store, table, key, row->causal_length,
                        &row->records[i], 1, values);
+    if (plant("news-cut") && rc == GV_ELIMIT) {
+        fragments->out->error = GV_OK;
+        fragments->out->size = size;
+    }
     return rc == GV_ELIMIT ? GV_OK : rc;
 }
 
@@ -301,8 +326,12 @@ static int seal_row(struct store *store, struct fragments *fragments,
         rc = row_space_reserve(&store->space, row->record_count + 1,
                                table->words);
         if (rc == GV_OK) {
+            GV_ASSERT(row->record_count < store->space.capacity);
             row_write(row, store->own, version, written, table->words, reset);
-            row->causal_length += reset;
+            row->causal_length +=
+                reset && (present || !plant("delete-keeps-life"));
+            /* A life begins and ends with one record, this one. */
+            GV_ASSERT(!reset || row->record_count == 1);
             rc = rows_save(store, table, key);
         }
         if (rc == GV_OK)
@@ -333,6 +362,8 @@ static int seal_rows(struct store *store, struct journal *journal,
         bool changed = false;
         int rc;
 
+        GV_ASSERT(entry->run < journal->run_count);
+        GV_ASSERT(entry->key_at + entry->key_size <= journal->keys.size);
         if (i + 1 < journal->count &&
             same_key(journal, entry, &journal->rows[i + 1]))
             continue;
@@ -346,6 +377,7 @@ static int seal_rows(struct store *store, struct journal *journal,
         if (changed && version > *last)
             *last = version;
     }
+    GV_ASSERT(*last <= journal->runs[journal->run_count - 1].version);
     return GV_OK;
 }
 
@@ -355,14 +387,15 @@ static int read_dependencies(struct store *store, struct buffer *bytes,
 {
     int rc;
 
+    GV_ASSERT(!sqlite3_stmt_busy(store->untold));
     sqlite3_bind_int64(store->untold, 1, store->own);
     while ((rc = sql_step(store->untold)) > 0) {
         struct vv_entry entry;
         uint8_t *room = buffer_extend(bytes, VV_ENTRY_SIZE);
 
-        if (room == NULL) {
+        if (room == NULL || sqlite3_column_bytes(store->untold, 0) != 16) {
             sqlite3_reset(store->untold);
-            return bytes->error;
+            return room == NULL ? bytes->error : GV_ECORRUPT;
         }
         memcpy(entry.site.bytes, sqlite3_column_blob(store->untold, 0), 16);
         entry.version = (gv_version)sqlite3_column_int64(store->untold, 1);
@@ -381,6 +414,8 @@ static int publish(struct store *store, gv_version to)
     struct vv_view view;
     int rc;
 
+    GV_ASSERT(to > from);
+    GV_ASSERT(!sealed->any); /* one seal is one interval */
     buffer_init(&dependencies, SIZE_MAX);
     rc = read_dependencies(store, &dependencies, &view);
     if (rc == GV_OK) {
@@ -397,6 +432,8 @@ static int publish(struct store *store, gv_version to)
                                  &(size_t){0});
     }
     buffer_close(&dependencies);
+    GV_ASSERT(sealed->interval.bytes == NULL ||
+              sealed->interval.size <= MESSAGE_NEWS_SIZE_MAX);
     if (rc == GV_OK)
         rc = site_raise(store, store->own, to);
     if (rc == GV_OK)
@@ -417,6 +454,9 @@ int seal_journal(struct store *store, struct gv_error *error)
     gv_version last = 0;
     int rc = journal_load(store, &journal, error);
 
+    GV_ASSERT(store->in_transaction);
+    GV_ASSERT(!store->sealed.any);
+    GV_ASSERT(!store->firing);
     buffer_clear(&store->stream);
     fragments_init(&fragments, &store->stream);
     if (rc == GV_OK) {
@@ -424,6 +464,7 @@ int seal_journal(struct store *store, struct gv_error *error)
         rc = seal_rows(store, &journal, &fragments, &last, error);
         if (rc == GV_OK && last > 0)
             rc = publish(store, last);
+        GV_ASSERT(rc != GV_OK || store->sealed.any == (last > 0));
         if (rc == GV_OK && journal.any)
             rc = sql_finish(store->journal_clear);
         if (rc != GV_OK && error != NULL && error->code != rc)

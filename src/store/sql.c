@@ -1,10 +1,21 @@
 #include "store/sql.h"
 
+#include "base/assert.h"
+#include "base/plant.h"
+
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* SQLite's codes are positive and ours negative: one number says whose. */
+_Static_assert(SQLITE_OK == 0 && GV_OK == 0, "success is 0 to both");
+_Static_assert(SQLITE_ERROR > 0 && GV_ENOMEM < 0 && GV_EMISUSE < 0,
+               "a failure's sign says whose it is");
 
 int sql_code(int rc)
 {
+    GV_ASSERT(rc >= 0); /* one of ours has been through here already */
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
@@ -38,6 +49,7 @@ int sql_fail(sqlite3 *db, int rc, struct gv_error *error, const char *what)
 {
     int code = rc > 0 ? sql_code(rc) : rc;
 
+    GV_ASSERT(code < 0); /* SQLITE_ROW and _DONE are no failures */
     return error_set(error, code, "%s: %s.", what,
                      db == NULL ? gv_strerror(code) : sqlite3_errmsg(db));
 }
@@ -48,11 +60,14 @@ static int sql_vprepare(sqlite3 *db, sqlite3_stmt **statement, unsigned flags,
     char *text = sqlite3_vmprintf(format, arguments);
     int rc;
 
+    GV_ASSERT(db != NULL);
     *statement = NULL;
     if (text == NULL)
         return GV_ENOMEM;
     rc = sqlite3_prepare_v3(db, text, -1, flags, statement, NULL);
     sqlite3_free(text);
+    /* A text without SQL in it prepares to nothing, without an error. */
+    GV_ASSERT((rc == SQLITE_OK) == (*statement != NULL));
     return sql_code(rc);
 }
 
@@ -74,6 +89,7 @@ int sql_run(sqlite3 *db, const char *format, ...)
     char *text;
     int rc;
 
+    GV_ASSERT(db != NULL);
     va_start(arguments, format);
     text = sqlite3_vmprintf(format, arguments);
     va_end(arguments);
@@ -88,6 +104,7 @@ int sql_step(sqlite3_stmt *statement)
 {
     int rc = sqlite3_step(statement);
 
+    GV_ASSERT(rc != SQLITE_MISUSE); /* never prepared, or finalized */
     if (rc == SQLITE_ROW)
         return 1;
     sqlite3_reset(statement);
@@ -102,6 +119,7 @@ int sql_finish(sqlite3_stmt *statement)
     do
         rc = sql_step(statement);
     while (rc > 0);
+    GV_ASSERT(!sqlite3_stmt_busy(statement));
     return rc;
 }
 
@@ -116,6 +134,7 @@ int sql_number(sqlite3 *db, int64_t *number, const char *format, ...)
     va_end(arguments);
     if (rc != GV_OK)
         return rc;
+    GV_ASSERT(sqlite3_column_count(statement) == 1);
     rc = sql_step(statement);
     if (rc > 0) {
         *number = sqlite3_column_int64(statement, 0);
@@ -130,6 +149,11 @@ int sql_number(sqlite3 *db, int64_t *number, const char *format, ...)
 void sql_bind_value(sqlite3_stmt *statement, int index,
                     const struct value *value)
 {
+    /* Past either end SQLite keeps an error that nobody here reads. */
+    GV_ASSERT(index >= 1);
+    GV_ASSERT(index <= sqlite3_bind_parameter_count(statement));
+    GV_ASSERT(!sqlite3_stmt_busy(statement));
+    GV_ASSERT(value->class <= VALUE_BLOB);
     switch (value->class) {
     case VALUE_NULL:
         sqlite3_bind_null(statement, index);
@@ -174,6 +198,12 @@ void sql_column_value(sqlite3_stmt *statement, int index, struct value *value)
     case SQLITE_FLOAT:
         value->class = VALUE_REAL;
         value->real = sqlite3_column_double(statement, index);
+        if (plant("real-by-text")) {
+            char digits[40];
+
+            snprintf(digits, sizeof digits, "%.16g", value->real);
+            value->real = strtod(digits, NULL);
+        }
         break;
     case SQLITE_TEXT:
         value->class = VALUE_TEXT;

@@ -25,11 +25,17 @@ int row_space_reserve(struct row_space *space, size_t records, size_t words)
     struct record *grown, *before;
     uint64_t *masks;
 
+    GV_ASSERT(records > 0);
+    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
+    GV_ASSERT(space->row.record_count <= space->capacity);
+    GV_ASSERT(space->before_count <= space->capacity);
     if (records > space->capacity || words > space->words) {
         size_t count =
             records > 2 * space->capacity ? records + 4 : 2 * space->capacity;
         size_t wide = words > space->words ? words : space->words;
+        size_t kept = words < space->words ? words : space->words;
 
+        GV_ASSERT(count >= records);
         grown = calloc(count, sizeof *grown);
         before = calloc(count, sizeof *before);
         masks = calloc(count * wide, sizeof *masks);
@@ -42,7 +48,7 @@ int row_space_reserve(struct row_space *space, size_t records, size_t words)
         for (size_t i = 0; i < space->row.record_count; i++) {
             grown[i] = space->records[i];
             memcpy(masks + i * wide, space->records[i].mask,
-                   words * sizeof *masks);
+                   kept * sizeof *masks);
         }
         if (space->before_count > 0)
             memcpy(before, space->before,
@@ -58,6 +64,7 @@ int row_space_reserve(struct row_space *space, size_t records, size_t words)
         for (size_t i = 0; i < count; i++)
             grown[i].mask = masks + i * wide;
     }
+    GV_ASSERT(space->capacity >= records && space->words >= words);
     space->row.records = space->records;
     space->row.digests = space->digests;
     return GV_OK;
@@ -75,6 +82,7 @@ static int varint_read(const uint8_t **at, const uint8_t *end,
 {
     uint64_t result = 0;
 
+    GV_ASSERT(*at <= end);
     for (unsigned shift = 0; shift < 63 && *at < end; shift += 7) {
         uint8_t byte = *(*at)++;
 
@@ -101,6 +109,7 @@ static int mask_read(const uint8_t **at, const uint8_t *end, uint64_t *mask,
 {
     size_t bit = 0;
 
+    GV_ASSERT(bit_count > 0 && bit_count <= ROW_BITS_MAX);
     while (*at < end) {
         uint8_t byte = *(*at)++;
 
@@ -125,6 +134,7 @@ static void mask_append(struct buffer *out, const uint64_t *mask, size_t words)
     for (size_t word = 0; word < words; word++)
         if (mask[word] != 0)
             last = word * 64 + 63 - (size_t)__builtin_clzll(mask[word]);
+    GV_ASSERT(mask_get(mask, last)); /* a record without a bit goes */
     for (size_t bit = 0; bit <= last; bit += 7) {
         uint8_t byte = 0;
 
@@ -157,6 +167,7 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
     uint64_t held[ROW_WORDS_MAX] = {0};
     uint64_t count;
 
+    GV_ASSERT(column_count < ROW_BITS_MAX);
     if (varint_read(&at, end, &count) != GV_OK || count == 0 ||
         count > column_count + 1)
         return GV_ECORRUPT;
@@ -177,6 +188,7 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
         for (; bits != 0; bits &= bits - 1) {
             size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
 
+            GV_ASSERT(bit <= column_count); /* mask_read() has looked */
             if (end - at < 8)
                 return GV_ECORRUPT;
             space->digests[bit] = load_u64(at);
@@ -186,6 +198,7 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
     if (end - at != 4)
         return GV_ECORRUPT;
     *check = load_u32(at);
+    GV_ASSERT(count < space->capacity); /* room for one more */
     space->row.record_count = (size_t)count;
     return row_check(&space->row, words) ? GV_OK : GV_ECORRUPT;
 }
@@ -196,6 +209,8 @@ int state_encode(const struct row *row, size_t words, uint32_t check,
     uint64_t held[ROW_WORDS_MAX] = {0};
 
     GV_ASSERT(row->record_count > 0);
+    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
+    GV_ASSERT(row->record_count <= words * 64); /* each has a bit of its own */
     buffer_clear(out);
     varint_append(out, row->record_count);
     for (size_t i = 0; i < row->record_count; i++) {
@@ -239,6 +254,7 @@ static struct hash128 record_hash(struct store *store,
     for (size_t i = 0; i < table->column_count; i++) {
         size_t bit = table->order[i] + 1u;
 
+        GV_ASSERT(bit <= table->column_count);
         if (!mask_get(record->mask, bit))
             continue;
         buffer_append_u64(out, table->columns[bit - 1].wire_hash);
@@ -253,6 +269,8 @@ struct hash128 state_hash(struct store *store, const struct store_table *table,
 {
     struct hash128 sum = {0, 0};
 
+    GV_ASSERT(table->order != NULL); /* the table is read to its end */
+    GV_ASSERT(row->record_count <= table->words * 64);
     for (size_t i = 0; i < row->record_count; i++)
         sum = hash128_add(sum, record_hash(store, table, key, key_size, row,
                                            &row->records[i]));

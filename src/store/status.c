@@ -1,6 +1,8 @@
 /* What status shows of a file. */
 #include "store/internal.h"
 
+#include "base/assert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@ static int count_null_keys(struct store *store,
     char *where;
     int rc;
 
+    GV_ASSERT(table->fault == NULL); /* its keys may be gone */
     *count = 0;
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%s\"%w\" IS NULL", i == 0 ? "" : " OR ",
@@ -45,6 +48,9 @@ static int table_status(struct store *store, const struct store_table *table,
     status->deleted = dead;
     return rc;
 }
+
+_Static_assert(sizeof((struct store_status *)0)->mesh > MESSAGE_TEXT_SIZE_MAX,
+               "a mesh's name fits whole");
 
 static int mesh_name(struct store *store, struct store_status *status)
 {
@@ -86,6 +92,7 @@ int store_status(struct store *store, struct store_status *status,
         store_status_close(status);
         return sql_fail(store->db, rc, error, "cannot read the status");
     }
+    GV_ASSERT(status->table_count == store->table_count);
     return GV_OK;
 }
 

@@ -49,7 +49,8 @@ void store_close(struct store *store);
 int store_join(struct store *store, const char *mesh, struct gv_error *error);
 
 /* Track @table and publish the rows that are there.  @notes gets sentences
- * for a person, one a line.  Errors as gv_track(); the file is unchanged. */
+ * for a person, one a line.  On the disk when it returns.  Errors as
+ * gv_track(); the file is unchanged, unless the disk did not confirm it. */
 int store_track(struct store *store, const char *table, struct buffer *notes,
                 struct gv_error *error);
 
@@ -83,10 +84,21 @@ int store_apply_interval(struct store *store, const struct interval *interval,
 /* Apply and claim the staged delta of @token inside the transaction; the
  * stage is dropped in each case.  Errors as for an interval, and GV_EDIFFERS
  * (a row was changed past the triggers: it is journalled, and sealed by the
- * next transaction; ask again).  With GV_EFORK the file went back in time:
- * store_commit() fails with GV_EMOVED, and the next open renews. */
+ * next transaction; ask again).  With GV_EFORK, as with one for an interval of
+ * our own site or that depends on more of it than there was, the file went
+ * back in time: store_commit() fails with GV_EMOVED, and the next open
+ * renews. */
 int store_apply_delta(struct store *store, uint64_t token,
                       struct vv_view claim, struct gv_error *error);
+
+/* A peer holds this very site up to @version.  That is the end of one of our
+ * intervals, or another life of this file published it: the file went back in
+ * time.  apply and extract look at what they are given in the same way.
+ *
+ * Errors: GV_EMOVED (it went back: nothing is sealed, applied or extracted any
+ * more, and the next open renews), GV_EIO, … */
+int store_heard_own(struct store *store, gv_version version,
+                    struct gv_error *error);
 
 /* What store_commit() sealed.  @interval borrows the store's memory until
  * the next store_begin(). */

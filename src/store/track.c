@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The numbers that people are told below. */
+_Static_assert(STREAM_NAME_SIZE_MAX == 1024, "bytes of a name");
+_Static_assert(KEY_COLUMNS_MAX == 64, "columns of a key");
+_Static_assert(ROW_BITS_MAX - 1 == 2047, "columns besides the key");
+
 static int refuse(struct gv_error *error, const char *what,
                   const char *meaning, const char *remedy)
 {
@@ -23,6 +28,7 @@ static int refuse_table(struct gv_error *error, const char *table,
 {
     char what[400];
 
+    GV_ASSERT(table != NULL); /* found, and so named as it was declared */
     sqlite3_snprintf(sizeof what, what, "Table '%s' %s.", table, reason);
     return refuse(error, what, meaning, remedy);
 }
@@ -55,6 +61,7 @@ static int check_kind(struct store *store, const char *table, char **local,
                             " make the table first.");
         return GV_ENOTFOUND;
     }
+    GV_ASSERT(*local != NULL); /* a kind comes with a name */
     if (strcmp(type, "virtual") == 0 || strcmp(type, "shadow") == 0)
         return refuse_table(error, *local,
                             "is a virtual table or a part of"
@@ -164,6 +171,7 @@ static int check_collations(struct store *store,
     int64_t other = 0;
     int rc;
 
+    GV_ASSERT(table->key_count > 0 && table->key_count <= KEY_COLUMNS_MAX);
     for (size_t i = 0; i < table->key_count; i++) {
         const char *collation = "BINARY";
 
@@ -194,6 +202,8 @@ static int check_writable(struct store *store, const struct store_table *table,
         "INSERT INTO main.\"%w\" DEFAULT VALUES", "DELETE FROM main.\"%w\""};
     int rc = GV_OK;
 
+    /* It only prepares, with settings that an open write must not see. */
+    GV_ASSERT(!store->in_transaction);
     for (size_t i = 0; i < 2 && rc == GV_OK; i++) {
         sqlite3_stmt *statement;
 
@@ -270,6 +280,7 @@ static int check(struct store *store, const char *table, char **local,
         rc = check_writable(store, described, error);
     if (rc == GV_OK)
         rc = check_file(store, error);
+    GV_ASSERT(rc != GV_OK || described != NULL);
     *warn = rc == GV_OK && described->integer_key;
     table_free(described);
     return rc;
@@ -327,6 +338,8 @@ static int register_and_publish(struct store *store, const char *local,
     struct store_table *table;
     int rc = schema_register(store, local, error);
 
+    GV_ASSERT(store->in_transaction);
+    GV_ASSERT(!store->sealed.any);
     if (rc != GV_OK)
         return rc;
     table = schema_by_wire(store, local, strlen(local));
@@ -374,6 +387,17 @@ static int track_in_transaction(struct store *store, const char *local,
     return rc;
 }
 
+/* A commit that sealed nothing is not synced, as that of an empty table: a
+ * power cut would take back what a person was told. */
+static int sync_tracked(struct store *store, struct gv_error *error)
+{
+    int rc = log_sync(store);
+
+    return rc == GV_OK ? rc
+                       : sql_fail(store->db, rc, error,
+                                  "cannot sync what was tracked");
+}
+
 int store_track(struct store *store, const char *table, struct buffer *notes,
                 struct gv_error *error)
 {
@@ -382,6 +406,7 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
     int rc;
 
     GV_ASSERT(store->mode == STORE_WRITE);
+    GV_ASSERT(!store->in_transaction);
     sqlite3_busy_timeout(store->db, STORE_BUSY_COMMAND_MS);
     rc = check(store, table, &local, &warn, error);
     if (rc == GV_OK) {
@@ -392,8 +417,12 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
     }
     if (rc == GV_OK)
         rc = track_in_transaction(store, local, &tracked, error);
+    GV_ASSERT(!store->in_transaction);
+    if (rc == GV_OK)
+        rc = sync_tracked(store, error);
     sqlite3_busy_timeout(store->db, STORE_BUSY_NODE_MS);
     if (rc == GV_OK) {
+        GV_ASSERT(store->joined && local != NULL);
         text = tracked ? sqlite3_mprintf("Table '%s' was tracked already;"
                                          " nothing changed.",
                                          local)

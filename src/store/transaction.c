@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hook.h"
+#include "base/plant.h"
 #include "store/file.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ void store_rollback(struct store *store)
     store->in_transaction = false;
     if (!sqlite3_get_autocommit(store->db))
         sql_finish(store->rollback);
+    GV_ASSERT(!store->firing); /* triggers fire inside an apply alone */
     store->numbers = store->committed;
     store->schema_version = -1;
     store->stale = sites_load(store) != GV_OK;
@@ -27,6 +29,7 @@ static int read_again(struct store *store, struct gv_error *error)
 {
     int rc = store->stale ? sites_load(store) : GV_OK;
 
+    GV_ASSERT(store->in_transaction);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the sites");
     store->stale = false;
@@ -40,8 +43,10 @@ static int check_same_file(struct store *store, struct gv_error *error)
     uint64_t mark;
     int rc;
 
+    GV_ASSERT(store->in_transaction);
+    GV_ASSERT(!sqlite3_stmt_busy(store->mark_read));
     sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    rc = moved ? 0 : sql_step(store->mark_read);
+    rc = moved || store->moved ? 0 : sql_step(store->mark_read);
     if (rc == 1) {
         mark = (uint64_t)sqlite3_column_int64(store->mark_read, 0);
         rc = sql_finish(store->mark_read);
@@ -66,14 +71,24 @@ int store_begin(struct store *store, struct gv_error *error)
 
     GV_ASSERT(store->mode == STORE_WRITE && store->joined);
     GV_ASSERT(!store->in_transaction);
+    GV_ASSERT(!store->firing);
+    GV_ASSERT(hash128_equal(store->numbers.fingerprint,
+                            store->committed.fingerprint));
+    GV_ASSERT(store->numbers.clock == store->committed.clock);
     /* Out of memory, even a rollback may have failed. */
     rc = sqlite3_get_autocommit(store->db) ? GV_OK
                                            : sql_finish(store->rollback);
     if (rc == GV_OK)
         rc = sql_finish(store->begin);
+    if (plant("busy-is-done") && rc == GV_EBUSY) {
+        store->in_transaction = true;
+        store->lost = GV_EBUSY;
+        return GV_OK;
+    }
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error,
                         "cannot begin a write transaction");
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     store->in_transaction = true;
     store->lost = GV_OK;
     store->journalled = false;
@@ -88,6 +103,8 @@ int store_begin(struct store *store, struct gv_error *error)
         rc = seal_journal(store, error);
     if (rc != GV_OK)
         store_rollback(store);
+    GV_ASSERT(store->in_transaction == (rc == GV_OK));
+    GV_ASSERT(rc != GV_OK || store->lost == GV_OK);
     return rc;
 }
 
@@ -102,13 +119,16 @@ static sqlite3_file *log_file(struct store *store)
                                                                      : NULL;
 }
 
+/* The mark has a byte: a file of no size does not exist for SQLite. */
 static void mark_unsynced(struct store *store)
 {
     char *path = store_file_path(store, "unsynced");
     struct file *mark;
 
-    if (path != NULL && file_open(store->vfs, path, 1, &mark) == GV_OK)
+    if (path != NULL && file_open(store->vfs, path, 1, &mark) == GV_OK) {
+        (void)file_write(mark, 0, "!", 1);
         file_close(mark);
+    }
     free(path);
 }
 
@@ -128,6 +148,7 @@ int log_sync(struct store *store)
 }
 
 #define COPY_SIZE 32768
+_Static_assert(COPY_SIZE < 1 << 17, "the unix VFS keeps 17 bits of a size");
 
 static int rewrite(sqlite3_file *file)
 {
@@ -138,6 +159,7 @@ static int rewrite(sqlite3_file *file)
     for (sqlite3_int64 at = 0; at < size && rc == SQLITE_OK;) {
         int piece = size - at < COPY_SIZE ? (int)(size - at) : COPY_SIZE;
 
+        GV_ASSERT(piece > 0);
         rc = file->pMethods->xRead(file, bytes, piece, at);
         if (rc == SQLITE_OK)
             rc = file->pMethods->xWrite(file, bytes, piece, at);
@@ -153,6 +175,8 @@ int log_mend(struct store *store)
     struct file *mark;
     int rc = path == NULL ? GV_ENOMEM : file_open(store->vfs, path, 0, &mark);
 
+    /* Another writer's frames would be lost under ours. */
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     if (rc == GV_OK) {
         file_close(mark);
         rc = file == NULL ? GV_EIO : rewrite(file);
@@ -171,6 +195,8 @@ static int write_meta(struct store *store)
 {
     uint8_t fingerprint[16];
 
+    GV_ASSERT(store->in_transaction && store->lost == GV_OK);
+    GV_ASSERT(store->numbers.clock >= store->committed.clock);
     store->host->random(store->host->context, &store->next_mark,
                         sizeof store->next_mark);
     store_u64(fingerprint, store->numbers.fingerprint.high);
@@ -195,15 +221,22 @@ int store_commit(struct store *store, struct store_sealed *sealed,
         error_set(error, rc, "The transaction was given up: %s.",
                   gv_strerror(rc));
         store_rollback(store);
-        return rc;
+        return plant("busy-is-done") && rc == GV_EBUSY ? GV_OK : rc;
     }
     if (sqlite3_total_changes64(store->db) == store->changes) {
+        GV_ASSERT(!store->sealed.any);
         rc = sql_finish(store->commit);
     } else {
-        rc = write_meta(store);
+        bool apart = plant("meta-apart");
+
+        rc = apart ? GV_OK : write_meta(store);
         if (rc == GV_OK)
             rc = sql_finish(store->commit);
-        if (rc == GV_OK)
+        if (plant("full-is-done") && rc == GV_EFULL) {
+            (void)sql_finish(store->rollback);
+            rc = GV_OK;
+        }
+        if (rc == GV_OK && (!apart || write_meta(store) == GV_OK))
             store->mark = store->next_mark;
     }
     if (rc != GV_OK) {
@@ -211,11 +244,18 @@ int store_commit(struct store *store, struct store_sealed *sealed,
         store_rollback(store);
         return rc;
     }
+    GV_ASSERT(sqlite3_get_autocommit(store->db));
     store->in_transaction = false;
     store->committed = store->numbers;
     if (store->sealed.any) {
+        GV_ASSERT(vv_get(&store->vv, &store->sealed.interval.site) ==
+                  store->sealed.interval.to);
+        GV_ASSERT(store->sealed.interval.to <= store->committed.clock);
+        store->published = true;
         hook_kill("before-sync");
-        rc = log_sync(store);
+        rc = plant("told-unsynced") ? GV_OK : log_sync(store);
+        if (plant("sync-fails-once"))
+            rc = GV_OK;
         if (rc != GV_OK) {
             error_set(error, rc,
                       "The disk did not confirm what was written"
@@ -263,6 +303,7 @@ int store_poll(struct store *store, struct store_news *news)
 
 int store_wal_frames(const struct store *store)
 {
+    GV_ASSERT(store->wal_frames >= 0);
     return store->wal_frames;
 }
 
@@ -288,5 +329,6 @@ struct hash128 store_fingerprint(const struct store *store)
 
 const struct site *store_site(const struct store *store)
 {
+    GV_ASSERT(store->joined);
     return &store->sites[store->own];
 }

@@ -10,6 +10,9 @@
  * meanwhile is deleted in the same transaction (apply.c). */
 #include "store/internal.h"
 
+#include "base/assert.h"
+#include "base/plant.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,10 +64,13 @@ char *trigger_sql(const struct store_table *table, char which)
     char *values = key_list(table, row), *sql = NULL;
     bool timed = which != 'd';
 
+    GV_ASSERT(which == 'i' || which == 'k' || which == 'u' || which == 'd');
+
     if (which == 'k') {
         char *moved = key_moved(table);
 
-        when = sqlite3_mprintf(" WHEN %s", moved);
+        when = sqlite3_mprintf(" WHEN %s%s",
+                               plant("old-key-missed") ? "0 AND " : "", moved);
         sqlite3_free(moved);
     }
     if (keys != NULL && values != NULL && (which != 'k' || when != NULL))
@@ -81,6 +87,7 @@ char *trigger_sql(const struct store_table *table, char which)
 }
 
 static const char trigger_kinds[] = "ikud";
+_Static_assert(sizeof trigger_kinds - 1 == 4, "what is looked for and made");
 
 enum triggers_found {
     TRIGGERS_RIGHT,
@@ -127,6 +134,7 @@ static int triggers_make(struct store *store, const struct store_table *table)
 {
     int rc = GV_OK;
 
+    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all four or none */
     for (size_t i = 0; i < 4 && rc == GV_OK; i++) {
         char *sql = trigger_sql(table, trigger_kinds[i]);
 
@@ -146,6 +154,8 @@ int triggers_journal_all(struct store *store, const struct store_table *table)
     char *keys = key_list(table, NULL), *values = key_list(table, "t");
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(!store->firing); /* what is journalled then is thrown away */
+    GV_ASSERT(table->fault == NULL);
     if (keys != NULL && values != NULL)
         rc = sql_run(
             store->db,
@@ -164,6 +174,8 @@ int triggers_mend(struct store *store, struct store_table *table)
     enum triggers_found found;
     int rc = triggers_look(store, table, &found);
 
+    GV_ASSERT(store->mode == STORE_WRITE);
+    GV_ASSERT(table->fault == NULL); /* nobody could make them */
     if (rc != GV_OK || found == TRIGGERS_RIGHT)
         return rc;
     rc = triggers_make(store, table);
@@ -198,6 +210,7 @@ static int authorize(void *context, int action, const char *table,
 
     (void)column;
     (void)schema;
+    GV_ASSERT(!writes || table != NULL);
     if (writes && trigger != NULL && sqlite3_strnicmp(trigger, "gv_", 3) != 0)
         judge->writes_tracked |= is_tracked(judge->store, table);
     return SQLITE_OK;
@@ -245,6 +258,8 @@ int triggers_judge(struct store *store)
         struct store_table *table = store->tables[i];
         struct judge judge = {.store = store};
 
+        GV_ASSERT(!store->firing);
+        GV_ASSERT(!table->fires); /* until it is judged here */
         if (!table->has_triggers || table->fault != NULL)
             continue;
         triggers_fire(store, true);
@@ -269,9 +284,15 @@ int triggers_judge(struct store *store)
  * it ("unsafe use of virtual table"). */
 void triggers_fire(struct store *store, bool on)
 {
+    int triggers = -1, trusted = -1;
+
     if (store->firing == on)
         return;
     store->firing = on;
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, on, NULL);
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, on, NULL);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, on,
+                      &triggers);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, on, &trusted);
+    /* Left on, every apply would be captured as a local write. */
+    GV_ASSERT(triggers == on);
+    GV_ASSERT(trusted == on);
 }

@@ -24,6 +24,8 @@ static void report(struct verify *verify, const struct store_table *table,
     struct store_finding finding = {
         .table = table == NULL ? "" : table->local, .key = name, .text = text};
 
+    GV_ASSERT(text != NULL);
+    GV_ASSERT(key == NULL || table != NULL); /* whose key it would be */
     if (key != NULL)
         key_format(key->bytes, key->size, name, sizeof name);
     verify->verified->findings++;
@@ -37,6 +39,7 @@ static void report_column(struct verify *verify,
 {
     char *text = sqlite3_mprintf(format, table->columns[column].local);
 
+    GV_ASSERT(column < table->column_count);
     report(verify, table, key, text == NULL ? format : text);
     sqlite3_free(text);
 }
@@ -51,6 +54,7 @@ static int is_journalled(struct verify *verify,
     char *where;
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(key->count == table->key_count);
     for (size_t i = 0; i < key->count; i++)
         sqlite3_str_appendf(text, " AND k%d=?%d", (int)i + 1, (int)i + 1);
     where = sqlite3_str_finish(text);
@@ -75,6 +79,8 @@ static int64_t column_unlike(struct verify *verify,
 {
     uint64_t held[ROW_WORDS_MAX] = {0};
 
+    GV_ASSERT(row->causal_length % 2 == 1); /* a dead row has no values */
+    GV_ASSERT(table->column_count < table->words * 64);
     for (size_t i = 0; i < row->record_count; i++)
         for (size_t word = 0; word < table->words; word++)
             held[word] |= row->records[i].mask[word];
@@ -106,6 +112,7 @@ static int check_values(struct verify *verify, struct store_table *table,
     rc = is_journalled(verify, table, key);
     if (rc != 0)
         return rc > 0 ? GV_OK : rc;
+    GV_ASSERT(unlike < (int64_t)table->column_count);
     if (present != alive)
         report(verify, table, key,
                present ? "the row is there, and the log says it is deleted"
@@ -124,10 +131,13 @@ static int check_records(struct verify *verify,
     struct store *store = verify->store;
     const struct row *row = &store->space.row;
 
+    GV_ASSERT(!sqlite3_stmt_busy(verify->ver_find));
+    GV_ASSERT(row->record_count == store->space.before_count);
     for (size_t i = 0; i < row->record_count; i++) {
         const struct record *record = &row->records[i];
         int rc;
 
+        GV_ASSERT(record->site < store->site_count); /* rows_find() looked */
         if (record->version > vv_get(&store->vv, &store->sites[record->site]))
             report(verify, table, key,
                    "a record is newer than the version vector");
@@ -181,6 +191,8 @@ static int for_each_key(struct verify *verify, struct store_table *table,
     bool null;
     int rc;
 
+    GV_ASSERT(!sqlite3_stmt_busy(statement));
+    GV_ASSERT((size_t)sqlite3_column_count(statement) == table->key_count);
     buffer_init(&bytes, SIZE_MAX);
     while ((rc = sql_step(statement)) > 0) {
         buffer_clear(&bytes);
@@ -303,6 +315,7 @@ static int check_fingerprint(struct verify *verify)
     int rc = sql_prepare(verify->store->db, &statement,
                          "SELECT fingerprint FROM gv_meta WHERE id=1");
 
+    GV_ASSERT(!verify->damaged); /* the sum would lack what is damaged */
     if (rc == GV_OK)
         rc = sql_step(statement);
     if (rc == 1) {
@@ -327,6 +340,8 @@ static int verify_all(struct verify *verify)
 
     if (rc != GV_OK || !store->joined)
         return rc;
+    /* What is recomputed and what it is compared with are one moment's. */
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
     /* The next transaction still registers what is new. */
     rc = schema_refresh(store, false, NULL);
     store->schema_version = version;
@@ -356,8 +371,10 @@ int store_verify(struct store *store,
                             .found = found,
                             .context = context,
                             .verified = verified};
+    sqlite3_int64 changes = sqlite3_total_changes64(store->db);
     int rc;
 
+    GV_ASSERT(found != NULL);
     GV_ASSERT(!store->in_transaction);
     *verified = (struct store_verified){0};
     rc = sql_run(store->db, "BEGIN");
@@ -367,5 +384,7 @@ int store_verify(struct store *store,
         sql_fail(store->db, rc, error, "cannot verify");
     if (!sqlite3_get_autocommit(store->db))
         sql_run(store->db, "ROLLBACK");
+    GV_ASSERT(sqlite3_total_changes64(store->db) == changes);
+    GV_ASSERT(!store->firing);
     return rc;
 }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/plant.h"
 #include "base/utf8.h"
 #include "grapevine.h"
 #include "wire/cursor.h"
@@ -439,7 +440,8 @@ static bool frame_intact(const uint8_t *frame, size_t size)
     if (size <= FRAME_HASH_SIZE || size > MESSAGE_FRAME_SIZE_MAX)
         return false;
     message_size = size - FRAME_HASH_SIZE;
-    return load_u64(frame + message_size) == hash64(frame, message_size);
+    return plant("hash-unchecked") ||
+           load_u64(frame + message_size) == hash64(frame, message_size);
 }
 
 int frame_decode(const uint8_t *frame, size_t size, struct message *message)

@@ -1,6 +1,7 @@
 #include "wire/stream.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 #include "grapevine.h"
 #include "wire/pack.h"
 
@@ -125,7 +126,10 @@ void stream_write_value(struct stream_row_writer *writer,
         msgpack_pack_double(&packer, value->real);
         return;
     case VALUE_TEXT:
-        pack_text(&packer, value->bytes, value->size);
+        pack_text(&packer, value->bytes,
+                  plant("text-by-strlen")
+                      ? strnlen((const char *)value->bytes, value->size)
+                      : value->size);
         return;
     case VALUE_BLOB:
         pack_blob(&packer, value->bytes, value->size);

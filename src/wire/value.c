@@ -230,7 +230,9 @@ static void key_format_text(struct key_text *text, const struct value *value)
     key_text_append(text, "'", 1);
 }
 
-/* SQL has no literal for infinity but a number that is too large. */
+/* SQL has no literal for infinity but a number that is too large.  A real
+ * without a fraction or exponent does not come here: as a key it is an
+ * integer. */
 static void key_format_real(struct key_text *text, double real)
 {
     char digits[40];
@@ -238,8 +240,6 @@ static void key_format_real(struct key_text *text, double real)
     snprintf(digits, sizeof(digits), "%.17g", real);
     if (strstr(digits, "inf") != NULL)
         key_text_format(text, real < 0 ? "-9e999" : "9e999");
-    else if (strpbrk(digits, ".en") == NULL)
-        key_text_format(text, "%s.0", digits);
     else
         key_text_format(text, "%s", digits);
 }
