@@ -1,0 +1,576 @@
+/* A machine's life: its clock, its file, starts and deaths of its node. */
+#include "machine_state.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MACHINE_RESTART (1 * SIM_SECOND)
+
+static struct world *world_of(const struct machine *machine)
+{
+    return machine->options.world;
+}
+
+/* The clock */
+
+gv_time_ms machine_wall(const struct machine *machine)
+{
+    sim_time now = world_now(world_of(machine));
+    sim_time drifted =
+        (now - machine->drift_since) / 1000000 * machine->drift_ppm;
+
+    return MACHINE_WALL + machine->wall_offset + (now + drifted) / SIM_MS;
+}
+
+void machine_clock_jump(struct machine *machine, gv_time_ms ms)
+{
+    machine->wall_offset += ms;
+}
+
+void machine_clock_drift(struct machine *machine, int ppm)
+{
+    gv_time_ms before = machine_wall(machine);
+
+    machine->drift_ppm = ppm;
+    machine->drift_since = world_now(world_of(machine));
+    machine->wall_offset += before - machine_wall(machine);
+}
+
+void machine_clock_right(struct machine *machine)
+{
+    machine_clock_drift(machine, 0);
+    machine->wall_offset = 0;
+}
+
+static gv_time_ms disk_wall(void *context)
+{
+    const struct machine *machine = context;
+
+    return machine_wall(machine);
+}
+
+/* Making one */
+
+static void disk_event(void *context, enum disk_event event)
+{
+    struct machine *machine = context;
+
+    if (machine->options.disk_event != NULL)
+        machine->options.disk_event(machine->options.watcher->context, machine,
+                                    event);
+}
+
+static void open_observer(struct machine *machine)
+{
+    char name[40];
+    int rc;
+
+    snprintf(name, sizeof name, "%s-observer", machine->name);
+    machine->observing = process_new(machine->disk, name, true);
+    GV_ASSERT(machine->observing != NULL);
+    rc = sqlite3_open_v2(MACHINE_PATH, &machine->observer,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                         process_vfs(machine->observing));
+    GV_ASSERT(rc == SQLITE_OK);
+    sqlite3_exec(machine->observer, "PRAGMA query_only=ON", NULL, NULL, NULL);
+}
+
+static void close_observer(struct machine *machine)
+{
+    if (machine->observing == NULL)
+        return;
+    sqlite3_db_config(machine->observer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                      NULL);
+    sqlite3_close(machine->observer);
+    process_free(machine->observing);
+    machine->observer = NULL;
+    machine->observing = NULL;
+}
+
+struct machine *machine_new(const struct machine_options *options)
+{
+    struct machine *machine = calloc(1, sizeof *machine);
+    struct random *random = world_random(options->world, STREAM_MACHINE);
+
+    GV_ASSERT(machine != NULL);
+    machine->options = *options;
+    snprintf(machine->name, sizeof machine->name, "n%zu", options->index);
+    machine->powered = true;
+    machine->restart_delay = MACHINE_RESTART;
+    machine->wake_at = SIM_NEVER;
+    machine->arrivals_end = &machine->arrivals;
+    machine->applies.end = &machine->applies.first;
+    if (options->model) {
+        int rc = model_open(random_u64(random), &machine->keeper);
+
+        GV_ASSERT(rc == GV_OK);
+    } else {
+        struct disk_options disk = {
+            .seed = random_u64(random),
+            .sector = options->sector,
+            .characteristics = options->characteristics,
+            .context = machine,
+            .wall = disk_wall,
+            .event = disk_event,
+        };
+
+        machine->disk = disk_new(&disk);
+        GV_ASSERT(machine->disk != NULL);
+    }
+    return machine;
+}
+
+void machine_free(struct machine *machine)
+{
+    if (machine == NULL)
+        return;
+    if (machine->alive)
+        machine_kill(machine);
+    close_observer(machine);
+    if (machine->options.model)
+        machine->keeper->methods->close(machine->keeper);
+    disk_free(machine->disk);
+    free(machine->finished.items);
+    free(machine);
+}
+
+/* The file */
+
+static void note_line(void *context, enum gv_log_level level, const char *line)
+{
+    struct machine *machine = context;
+
+    if (level <= GV_LOG_INFO)
+        world_note(world_of(machine), "%s: %s", machine->name, line);
+}
+
+static void open_process(struct machine *machine)
+{
+    char name[40];
+
+    snprintf(name, sizeof name, "%s-node-%llu", machine->name,
+             (unsigned long long)machine->starts);
+    machine->process = process_new(machine->disk, name, false);
+    GV_ASSERT(machine->process != NULL);
+}
+
+static void close_process(struct machine *machine)
+{
+    machine->operations += process_operations(machine->process);
+    process_free(machine->process);
+    machine->process = NULL;
+}
+
+static int open_keeper(struct machine *machine, struct gv_error *why)
+{
+    struct log log = {note_line, machine};
+
+    return store_keeper_open(MACHINE_PATH, process_vfs(machine->process),
+                             process_host(machine->process), log,
+                             &machine->keeper, why);
+}
+
+static void track_all(struct store *store, const char *tables)
+{
+    char list[512], *rest = list;
+    const char *table;
+    struct gv_error why = {0};
+
+    snprintf(list, sizeof list, "%s", tables);
+    while ((table = strsep(&rest, " ")) != NULL) {
+        struct buffer notes;
+        int rc;
+
+        buffer_init(&notes, SIZE_MAX);
+        rc = store_track(store, table, &notes, &why);
+        buffer_close(&notes);
+        GV_ASSERT(rc == GV_OK);
+    }
+}
+
+static void make_file(struct machine *machine, const char *schema)
+{
+    sqlite3 *db;
+    int rc = sqlite3_open_v2(MACHINE_PATH, &db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                                 SQLITE_OPEN_NOMUTEX,
+                             process_vfs(machine->process));
+
+    GV_ASSERT(rc == SQLITE_OK);
+    /* Small pages: deeper trees with fewer rows, and less to copy. */
+    sqlite3_exec(db, "PRAGMA page_size=1024", NULL, NULL, NULL);
+    rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
+    GV_ASSERT(rc == SQLITE_OK);
+    sqlite3_close(db);
+}
+
+void machine_prepare(struct machine *machine, const char *schema,
+                     const char *tables)
+{
+    struct gv_error why = {0};
+    struct store *store;
+    int rc;
+
+    open_process(machine);
+    make_file(machine, schema);
+    rc = open_keeper(machine, &why);
+    GV_ASSERT(rc == GV_OK);
+    store = store_keeper_store(machine->keeper);
+    rc = store_join(store, MACHINE_MESH, &why);
+    GV_ASSERT(rc == GV_OK);
+    track_all(store, tables);
+    machine->keeper->methods->close(machine->keeper);
+    machine->keeper = NULL;
+    close_process(machine);
+    disk_power_cut(machine->disk, LOSS_NONE);
+    open_observer(machine);
+}
+
+void machine_replace_file(struct machine *machine,
+                          const struct disk_image *image)
+{
+    GV_ASSERT(!machine->alive);
+    close_observer(machine);
+    disk_image_put(machine->disk, image, false);
+    open_observer(machine);
+}
+
+/* Starts */
+
+static void make_core(struct machine *machine)
+{
+    const struct keeper_methods *methods = machine->keeper->methods;
+    struct network *network = machine->options.network;
+    struct random *random = world_random(world_of(machine), STREAM_MACHINE);
+    const char *endpoint = network_endpoint(network, machine->options.index);
+    struct core_config config = {
+        .site = *methods->site(machine->keeper),
+        .mesh = MACHINE_MESH,
+        .name = machine->name,
+        .instance = random_u64(random),
+        .seed = random_u64(random),
+        .endpoints = &endpoint,
+        .endpoint_count = 1,
+        .vv = methods->vv(machine->keeper),
+        .fingerprint = methods->fingerprint(machine->keeper),
+        .schema_digest = methods->schema_digest(machine->keeper),
+    };
+    int rc = core_new(&config, &machine->core);
+
+    GV_ASSERT(rc == GV_OK);
+    for (size_t i = 0; i < machine->options.peer_count; i++) {
+        rc = core_add_peer(
+            machine->core,
+            network_endpoint(network, machine->options.peers[i]));
+        GV_ASSERT(rc == GV_OK);
+    }
+}
+
+static void start_again(void *context, uint64_t starts)
+{
+    struct machine *machine = context;
+
+    if (!machine->alive && machine->starts == starts &&
+        machine->restart_delay != SIM_NEVER)
+        machine_start(machine);
+}
+
+static void start_later(struct machine *machine, sim_time delay)
+{
+    if (delay != SIM_NEVER)
+        world_at(world_of(machine), world_now(world_of(machine)) + delay,
+                 start_again, machine, machine->starts);
+}
+
+/* The process is dead or its store cannot be opened: nothing of it is left. */
+static void bury_process(struct machine *machine)
+{
+    if (machine->keeper != NULL && !machine->options.model) {
+        machine->keeper->methods->close(machine->keeper);
+        machine->keeper = NULL;
+    }
+    if (machine->process != NULL)
+        close_process(machine);
+}
+
+static void cut_power(struct machine *machine)
+{
+    const struct machine_watcher *watcher = machine->options.watcher;
+
+    machine->power_follows = false;
+    machine->powered = false;
+    world_note(world_of(machine), "%s: the power fails", machine->name);
+    watcher->died(watcher->context, machine);
+    close_observer(machine);
+    disk_power_cut(machine->disk, machine->loss);
+}
+
+static void open_failed(struct machine *machine, const struct gv_error *why)
+{
+    bool dead = process_dead(machine->process);
+
+    world_note(world_of(machine), "%s: does not start: %s", machine->name,
+               dead ? "killed" : why->what);
+    bury_process(machine);
+    if (machine->power_follows && dead)
+        cut_power(machine);
+    start_later(machine, machine->restart_delay);
+}
+
+void machine_start(struct machine *machine)
+{
+    const struct machine_watcher *watcher = machine->options.watcher;
+    struct gv_error why = {0};
+
+    if (machine->alive)
+        return;
+    machine->starts++;
+    if (!machine->options.model) {
+        if (!machine->powered) {
+            machine->powered = true;
+            open_observer(machine);
+        }
+        open_process(machine);
+        if (machine->kill_next > 0)
+            process_kill_at(machine->process, machine->kill_next, false);
+        machine->kill_next = 0;
+        if (open_keeper(machine, &why) != GV_OK ||
+            process_dead(machine->process)) {
+            open_failed(machine, &why);
+            return;
+        }
+    }
+    make_core(machine);
+    machine->alive = true;
+    machine->alive_since = world_now(world_of(machine));
+    world_note(world_of(machine), "%s: starts", machine->name);
+    network_listen(machine->options.network, machine->options.index);
+    watcher->opened(watcher->context, machine);
+    driver_start(machine);
+    machine_fallen(machine);
+}
+
+/* Deaths */
+
+static void fall(struct machine *machine, bool power)
+{
+    const struct machine_watcher *watcher = machine->options.watcher;
+
+    machine->alive = false;
+    machine->lived += world_now(world_of(machine)) - machine->alive_since;
+    machine->falling = false;
+    machine->ending = false;
+    machine->effects_left = 0;
+    machine->power_follows = false;
+    driver_clear(machine);
+    network_leave(machine->options.network, machine->options.index, power);
+    core_free(machine->core);
+    machine->core = NULL;
+    bury_process(machine);
+    if (power)
+        cut_power(machine);
+    else
+        watcher->died(watcher->context, machine);
+    start_later(machine, machine->restart_delay);
+}
+
+bool machine_fallen(struct machine *machine)
+{
+    bool dead = machine->process != NULL && process_dead(machine->process);
+
+    if (!machine->falling && !dead)
+        return false;
+    if (machine->ending && !dead) {
+        machine->falling = false;
+        driver_say_bye(machine);
+    } else {
+        world_note(world_of(machine), "%s: killed", machine->name);
+        if (machine->process != NULL)
+            process_kill(machine->process);
+    }
+    fall(machine, machine->power_follows && dead);
+    return true;
+}
+
+void machine_stop(struct machine *machine)
+{
+    if (!machine->alive)
+        return;
+    world_note(world_of(machine), "%s: stops", machine->name);
+    driver_say_bye(machine);
+    fall(machine, false);
+}
+
+void machine_kill(struct machine *machine)
+{
+    if (!machine->alive)
+        return;
+    machine->falling = true;
+    machine_fallen(machine);
+}
+
+void machine_kill_at_effect(struct machine *machine, uint64_t n)
+{
+    machine->effects_left = n;
+}
+
+void machine_kill_at_operation(struct machine *machine, uint64_t n, bool torn)
+{
+    if (machine->alive)
+        process_kill_at(machine->process, n, torn);
+    else
+        machine->kill_next = n;
+}
+
+void machine_power_cut(struct machine *machine, enum disk_loss loss)
+{
+    machine->loss = loss;
+    if (machine->alive) {
+        process_kill(machine->process);
+        machine->power_follows = true;
+        machine_fallen(machine);
+    } else if (machine->powered) {
+        cut_power(machine);
+        start_later(machine, machine->restart_delay);
+    }
+}
+
+void machine_power_cut_at(struct machine *machine, uint64_t n,
+                          enum disk_loss loss)
+{
+    machine->loss = loss;
+    machine->power_follows = true;
+    machine_kill_at_operation(machine, n, true);
+}
+
+void machine_disarm(struct machine *machine)
+{
+    machine->kill_next = 0;
+    machine->effects_left = 0;
+    machine->power_follows = false;
+    if (machine->process != NULL)
+        process_kill_at(machine->process, 0, false);
+    machine->busy_until = 0;
+    if (machine->alive)
+        driver_wake(machine, 0);
+}
+
+void machine_set_lost_ends(struct machine *machine, unsigned per_million)
+{
+    machine->lost_ends = per_million;
+}
+
+uint64_t machine_lost_ends(const struct machine *machine)
+{
+    return machine->ends_lost;
+}
+
+void machine_pause(struct machine *machine, sim_time duration)
+{
+    sim_time until = world_now(world_of(machine)) + duration;
+
+    if (machine->alive && machine->busy_until < until)
+        machine->busy_until = until;
+}
+
+void machine_set_restart(struct machine *machine, sim_time delay)
+{
+    machine->restart_delay = delay;
+}
+
+/* What programs do */
+
+void machine_wake(struct machine *machine, bool unnoticed)
+{
+    if (!machine->alive || unnoticed)
+        return;
+    machine->poll_due =
+        driver_now(machine) +
+        between(world_random(world_of(machine), STREAM_MACHINE), 0, 2);
+    driver_wake(machine, machine->poll_due * SIM_MS);
+}
+
+void machine_write(struct machine *machine, size_t size)
+{
+    GV_ASSERT(machine->options.model);
+    model_write(machine->keeper, machine_wall(machine), size);
+    machine->write_wanted = true;
+    driver_wake(machine, world_now(world_of(machine)));
+}
+
+void machine_set_work(struct machine *machine, sim_time work_max)
+{
+    machine->work_max = work_max;
+}
+
+/* Looks */
+
+size_t machine_index(const struct machine *machine)
+{
+    return machine->options.index;
+}
+
+bool machine_dials(const struct machine *machine, size_t other)
+{
+    for (size_t i = 0; i < machine->options.peer_count; i++)
+        if (machine->options.peers[i] == other)
+            return true;
+    return false;
+}
+
+bool machine_alive(const struct machine *machine)
+{
+    return machine->alive;
+}
+
+bool machine_powered(const struct machine *machine)
+{
+    return machine->powered;
+}
+
+sim_time machine_lived(const struct machine *machine)
+{
+    sim_time now = world_now(world_of(machine));
+
+    return machine->lived + (machine->alive ? now - machine->alive_since : 0);
+}
+
+uint64_t machine_starts(const struct machine *machine)
+{
+    return machine->starts;
+}
+
+struct disk *machine_disk(struct machine *machine)
+{
+    return machine->disk;
+}
+
+const struct core *machine_core(const struct machine *machine)
+{
+    return machine->core;
+}
+
+struct keeper *machine_keeper(struct machine *machine)
+{
+    return machine->keeper;
+}
+
+sqlite3 *machine_observer(struct machine *machine)
+{
+    return machine->observer;
+}
+
+uint64_t machine_operations(const struct machine *machine)
+{
+    return machine->operations + (machine->process != NULL
+                                      ? process_operations(machine->process)
+                                      : 0);
+}
+
+const struct machine_sent *machine_sent(const struct machine *machine)
+{
+    return &machine->sent;
+}
