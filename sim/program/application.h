@@ -1,0 +1,79 @@
+/* A program that writes a machine's file with plain SQL: a SQLite connection
+ * and process of its own, which knows nothing of the node beside it.
+ *
+ * Each transaction has a number of its program and leaves a row with it in the
+ * table written (untracked), or in log where application_logs() says so and
+ * the transaction is one statement, so that after a crash anyone can read
+ * which transactions the file holds.  Statements that are a transaction by
+ * themselves and leave neither have no number. */
+#ifndef SIM_APPLICATION_H
+#define SIM_APPLICATION_H
+
+#include "sim/disk/disk.h"
+#include "sim/world.h"
+#include "values.h"
+
+/* The tables of every file, and the tracked ones' names. */
+extern const char application_schema[];
+extern const char application_tables[];
+
+/* What programs do in this run. */
+struct application_habits {
+    unsigned deletes; /* per million: how much of it is deleting */
+    unsigned hot;     /* per million: writes go to one of three keys */
+    bool odd_text;    /* NUL in text, invalid UTF-8, long texts */
+    bool odd_numbers; /* -0.0, denormals, 2^53 +- 1, the ends of int64 */
+    bool misbehave;   /* REPLACE, key changes, VACUUM, savepoints taken back,
+                         checkpoints, long transactions */
+    bool huge;        /* a value up to a megabyte, a transaction of a
+                         thousand rows now and then */
+    bool full_sync;   /* PRAGMA synchronous=FULL; else NORMAL */
+};
+
+/* The program's number in written and log. */
+int64_t application_number(size_t machine, size_t program);
+/* Whether a transaction of this number inserts a row into log, and the row's
+ * id. */
+#define APPLICATION_LOG_SIZE 48
+bool application_logs(int64_t number);
+void application_log_id(int64_t program, int64_t number,
+                        char id[APPLICATION_LOG_SIZE]);
+
+struct application;
+
+struct application_listener {
+    void *context;
+    /* COMMIT returned SQLITE_OK.  @durable: with FULL. */
+    void (*committed)(void *context, size_t machine, size_t program,
+                      int64_t number, bool durable);
+    /* An autocommit statement or BEGIN IMMEDIATE failed with @code (extended)
+     * though the disk did not fail it and no other program holds the lock. */
+    void (*refused)(void *context, size_t machine, size_t program, int code,
+                    const char *statement);
+};
+
+struct application *application_new(struct world *world, struct disk *disk,
+                                    size_t machine, size_t program,
+                                    const struct application_habits *habits,
+                                    const struct application_listener *);
+void application_free(struct application *application);
+
+/* One transaction, all of it chosen by @seed and by what the file holds; the
+ * trace gets a line a person can read.  True if it committed.  With
+ * SQLITE_BUSY it is tried once more later by whoever called. */
+bool application_act(struct application *application, uint64_t seed);
+const struct odd_counts *
+application_counts(const struct application *application);
+/* Begin a transaction and leave it open (holding the write lock), and end
+ * it. */
+void application_hold(struct application *application, uint64_t seed);
+bool application_release(struct application *application);
+bool application_holding(const struct application *application);
+
+/* kill -9, also in the middle of its @n-th operation of the disk from now, or
+ * the power is gone: its connection is closed and nothing of it reaches the
+ * disk.  It starts again by itself with the next transaction. */
+void application_kill(struct application *application);
+void application_kill_at(struct application *application, uint64_t n);
+
+#endif
