@@ -1,0 +1,45 @@
+/* One run from inside: what run.c (its phases) and play.c (what the script
+ * does to it) share. */
+#ifndef SIM_SIMULATION_H
+#define SIM_SIMULATION_H
+
+#include "sim/checks.h"
+#include "sim/program/application.h"
+#include "sim/run.h"
+
+#define PROGRAMS_MAX 4
+
+struct machine_extra {
+    struct application *programs[PROGRAMS_MAX];
+    unsigned disk_turn; /* counts faults of the disk, so that an older one's
+                           end does not end a newer one */
+    bool sync_drops;    /* among its disk's present faults */
+    bool away;
+    struct disk_image *backup; /* to be put back, or NULL */
+};
+
+struct simulation {
+    const struct script *script;
+    struct world *world;
+    struct network *network;
+    struct network_faults frame_faults; /* without those of a clog */
+    struct machine_watcher watcher;
+    struct machine **machines;
+    struct machine_extra *extras;
+    size_t count;
+    struct ledger *ledger; /* NULL with the model */
+    struct checks *checks;
+    struct application_habits habits;
+    gv_time_ms ahead; /* how far a clock was set forward at most */
+    bool chaos;       /* the script plays */
+    uint64_t fired[FAULTS];
+};
+
+/* play.c: have everything in the script happen in its time. */
+void play_begin(struct simulation *simulation);
+/* Its node died. */
+void play_spare_disk(struct simulation *simulation, size_t machine);
+/* All faults end; clocks are right. */
+void play_heal(struct simulation *simulation);
+
+#endif
