@@ -923,6 +923,31 @@ TEST(an_interval_that_straddles_is_a_fork_and_not_applied)
     lone_close(&lone);
 }
 
+/* Only the store knows where all of its intervals ended. */
+TEST(what_a_peer_holds_of_this_site_is_compared_with_its_ends)
+{
+    struct lone lone;
+    struct message news = news_of(own, 20, 50, 100);
+    const struct effect *heard;
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    tells(&lone, 1, own, 40);
+    heard = effect(&lone, EFFECT_HEARD_OWN);
+    CHECK(heard != NULL && heard->as.heard_own.version == 40);
+    tells(&lone, 1, own, 40);
+    CHECK(effect(&lone, EFFECT_HEARD_OWN) == NULL); /* known by now */
+    message_in(&lone, 1, &news);
+    heard = effect(&lone, EFFECT_HEARD_OWN);
+    CHECK(heard != NULL && heard->as.heard_own.version == 50);
+    tells(&lone, 1, own, 100);
+    CHECK(effect(&lone, EFFECT_HEARD_OWN) == NULL); /* what it said last */
+    tells(&lone, 1, own, 101);
+    heard = effect(&lone, EFFECT_HEARD_OWN);
+    CHECK(heard != NULL && heard->as.heard_own.version == 101);
+    lone_close(&lone);
+}
+
 TEST(without_news_credit_a_vv_tells_instead)
 {
     struct lone lone;

@@ -551,6 +551,17 @@ static void trace(struct mesh *mesh, size_t node, const struct effect *effect)
     mesh->trace = hash64(words, sizeof(words));
 }
 
+/* No peer can hold anything else of a node whose file never goes back. */
+static void check_own_end(const struct mesh *mesh,
+                          const struct mesh_node *node, gv_version version)
+{
+    for (size_t i = 0; i < mesh->made_count; i++)
+        if (mesh->made[i].to == version &&
+            site_equal(&mesh->made[i].site, &node->site))
+            return;
+    GV_ASSERT(version == 0);
+}
+
 /* Returns whether the effect was one that ends at once with an event, which
  * must wait until all effects of this step are done. */
 static bool carry_out(struct mesh *mesh, size_t at,
@@ -596,6 +607,9 @@ static bool carry_out(struct mesh *mesh, size_t at,
         if (getenv("MESH_LOG") != NULL)
             fprintf(stderr, "%8lld n%zu %s\n", (long long)mesh->now, at,
                     node->last_log);
+        break;
+    case EFFECT_HEARD_OWN:
+        check_own_end(mesh, node, effect->as.heard_own.version);
         break;
     }
     return false;

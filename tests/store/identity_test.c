@@ -218,6 +218,231 @@ TEST(a_peer_that_holds_more_of_us_than_we_do_makes_the_next_start_renew)
     copy_close(&b);
 }
 
+/* A whole machine that goes back: the file, with its marks, and the state
+ * file. */
+
+#define MACHINE                                                               \
+    CONTACTS ";CREATE TABLE n(id INTEGER PRIMARY KEY, a);"                    \
+             "CREATE TABLE p(x, y, a, PRIMARY KEY(x, y))"
+
+static const char *const machine_tables[] = {"t", "n", "p"};
+static const gv_time_ms machine_wall = 1700000000000;
+
+static void machine_make(struct copy *copy, const char *name)
+{
+    copy_make(copy, name, MACHINE);
+    for (size_t i = 0; i < 3; i++)
+        track(copy, machine_tables[i]);
+}
+
+static void snapshot(struct copy *copy)
+{
+    shut(copy);
+    shell("cp '%s' '%s.old' && cp '%s-gv/state' '%s.state'", copy->path,
+          copy->path, copy->path, copy->path);
+    open_again(copy);
+}
+
+static void rewind_to_snapshot(struct copy *copy)
+{
+    shut(copy);
+    shell("cat '%s.old' > '%s' && cat '%s.state' > '%s-gv/state'", copy->path,
+          copy->path, copy->path, copy->path);
+    open_again(copy);
+}
+
+static void write_at(struct copy *copy, gv_time_ms wall, const char *text)
+{
+    copies_wall = machine_wall + wall;
+    sql(copy, text);
+    seal(copy);
+}
+
+/* What both lives share is row 'x'; @b holds what the old one published at
+ * 10 s, of which @a knows nothing. */
+static struct site two_lives(struct copy *a, struct copy *b, const char *name)
+{
+    char other[32];
+
+    copies_wall = machine_wall;
+    machine_make(a, name);
+    snprintf(other, sizeof other, "%s-peer", name);
+    machine_make(b, other);
+    write_at(a, 0,
+             "INSERT INTO t VALUES('x', 1), ('y', 1);"
+             "INSERT INTO n VALUES(1, 1); INSERT INTO p VALUES(1, 2, 3)");
+    sync_both(a, b);
+    write_at(b, 100, "UPDATE t SET a = 'of b' WHERE id = 'x'");
+    sync_both(a, b);
+    snapshot(a);
+    write_at(a, 10000,
+             "INSERT INTO t VALUES('old', 2);"
+             "INSERT INTO n VALUES(2, 2); UPDATE p SET a = 4");
+    must_pull(b, a);
+    rewind_to_snapshot(a);
+    return *store_site(a->store);
+}
+
+/* Nothing goes out or in any more; after the next start nothing is lost. */
+static void renews_whole(struct copy *a, struct copy *b,
+                         const struct site *site, const char *rows)
+{
+    struct gv_error error = {0};
+    struct extract *extract;
+
+    CHECK_INT(store_begin(a->store, &error), ==, GV_EMOVED);
+    CHECK_INT(
+        extract_begin(a->store, (struct vv_view){NULL, 0}, &extract, &error),
+        ==, GV_EMOVED);
+    CHECK_INT(store_heard_own(a->store, 0, &error), ==, GV_EMOVED);
+    shut(a);
+    open_again(a);
+    CHECK(!site_equal(site, store_site(a->store)));
+    CHECK_INT(verify_findings(a, NULL), ==, 0);
+    sync_both(a, b);
+    check_equal(a, b);
+    for (struct copy *copy = a; copy != NULL; copy = copy == a ? b : NULL) {
+        CHECK_TEXT(ask(copy, "SELECT group_concat(id||a) FROM"
+                             " (SELECT * FROM t ORDER BY id)"),
+                   rows);
+        CHECK_TEXT(ask(copy, "SELECT group_concat(id||a) FROM n"), "11,22");
+        CHECK_TEXT(ask(copy, "SELECT a FROM p"), "4");
+        CHECK_INT(verify_findings(copy, NULL), ==, 0);
+    }
+    /* And it stays that way, whatever peers say of the new id. */
+    write_at(a, 30000, "INSERT INTO n VALUES(3, 3)");
+    sync_both(a, b);
+    check_equal(a, b);
+    site = store_site(a->store);
+    CHECK_INT(
+        store_heard_own(a->store, vv_get(store_vv(b->store), site), &error),
+        ==, GV_OK);
+    copy_close(a);
+    copy_close(b);
+    copies_wall = 0;
+}
+
+TEST(a_machine_that_went_back_and_published_on_hears_it_from_a_vector)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+    struct site site = two_lives(&a, &b, "vector");
+
+    write_at(&a, 20000,
+             "INSERT INTO t VALUES('new', 3);"
+             "DELETE FROM t WHERE id = 'y'");
+    CHECK_INT(
+        store_heard_own(a.store, vv_get(store_vv(b.store), &site), &error), ==,
+        GV_EMOVED);
+    CHECK(error.remedy[0] != '\0');
+    renews_whole(&a, &b, &site, "new3,old2,xof b");
+}
+
+TEST(a_machine_that_went_back_and_published_on_gives_no_delta)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+    struct site site = two_lives(&a, &b, "asked");
+
+    write_at(&a, 20000, "INSERT INTO t VALUES('new', 3)");
+    CHECK_INT(pull(&b, &a, &error), ==, GV_EMOVED);
+    renews_whole(&a, &b, &site, "new3,old2,xof b,y1");
+}
+
+TEST(a_machine_that_went_back_and_publishes_while_it_hears_takes_that_back)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+    struct site site = two_lives(&a, &b, "claimed");
+
+    /* What pull() seals for @a would pass what the claim holds of it. */
+    copies_wall = machine_wall + 20000;
+    write_at(&b, 20000, "UPDATE t SET a = 5 WHERE id = 'y'");
+    sql(&a, "INSERT INTO t VALUES('new', 3)");
+    CHECK_INT(pull(&a, &b, &error), ==, GV_EFORK);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_journal"), "1");
+    renews_whole(&a, &b, &site, "new3,old2,xof b,y5");
+}
+
+TEST(a_machine_that_went_back_and_published_on_hears_it_from_dependencies)
+{
+    struct copy a, b;
+    struct store_sealed sealed, none;
+    struct gv_error error = {0};
+    struct site site = two_lives(&a, &b, "depends");
+
+    write_at(&a, 20000, "INSERT INTO t VALUES('new', 3)");
+    sql(&b, "UPDATE t SET a = 5 WHERE id = 'y'");
+    sealed = seal(&b);
+    CHECK_INT(store_begin(a.store, &error), ==, GV_OK);
+    CHECK_INT(store_apply_interval(a.store, &sealed.interval, &error), ==,
+              GV_EFORK);
+    CHECK_INT(store_commit(a.store, &none, &error), ==, GV_EMOVED);
+    renews_whole(&a, &b, &site, "new3,old2,xof b,y5");
+}
+
+/* What it published below the other life's end, peers take for held. */
+TEST(nothing_is_lost_that_a_lagging_clock_published_after_it_went_back)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+    struct site site = two_lives(&a, &b, "lagging");
+    gv_version theirs = vv_get(store_vv(b.store), &site);
+
+    write_at(&a, 5000, "INSERT INTO t VALUES('slow', 3)");
+    CHECK_INT(vv_get(store_vv(a.store), &site), <, theirs);
+    CHECK_INT(store_heard_own(a.store, theirs, &error), ==, GV_EMOVED);
+    renews_whole(&a, &b, &site, "old2,slow3,xof b,y1");
+
+    site = two_lives(&a, &b, "both");
+    theirs = vv_get(store_vv(b.store), &site);
+    write_at(&a, 5000, "INSERT INTO t VALUES('slow', 3)");
+    write_at(&a, 20000, "INSERT INTO t VALUES('new', 3)");
+    CHECK_INT(store_heard_own(a.store, theirs, &error), ==, GV_EMOVED);
+    renews_whole(&a, &b, &site, "new3,old2,slow3,xof b,y1");
+}
+
+TEST(a_machine_that_hears_before_it_writes_moves_nothing)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+    struct site site = two_lives(&a, &b, "hears");
+    gv_version held = vv_get(store_vv(a.store), &site);
+
+    CHECK_INT(
+        store_heard_own(a.store, vv_get(store_vv(b.store), &site), &error), ==,
+        GV_EMOVED);
+    shut(&a);
+    open_again(&a);
+    CHECK(!site_equal(&site, store_site(a.store)));
+    CHECK_INT(vv_get(store_vv(a.store), &site), ==, held);
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_INT(vv_get(store_vv(a.store), store_site(a.store)), ==, 0);
+    copy_close(&a);
+    copy_close(&b);
+    copies_wall = 0;
+}
+
+TEST(the_ends_of_its_own_intervals_are_no_news_to_a_file)
+{
+    struct copy a;
+    struct gv_error error = {0};
+    gv_version first, second;
+
+    make(&a, "ends");
+    first = vv_get(store_vv(a.store), store_site(a.store));
+    sql(&a, "INSERT INTO t VALUES('y', 1)");
+    second = seal(&a).interval.to;
+    CHECK_INT(store_heard_own(a.store, 0, &error), ==, GV_OK);
+    CHECK_INT(store_heard_own(a.store, first, &error), ==, GV_OK);
+    CHECK_INT(store_heard_own(a.store, second, &error), ==, GV_OK);
+    copy_reopen(&a, STORE_WRITE);
+    CHECK_INT(store_heard_own(a.store, first, &error), ==, GV_OK);
+    CHECK_INT(store_heard_own(a.store, first + 1, &error), ==, GV_EMOVED);
+    copy_close(&a);
+}
+
 TEST(the_mesh_is_named_once_and_kept)
 {
     struct copy a;

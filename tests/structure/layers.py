@@ -86,9 +86,14 @@ def check_quoted(top, folder, path, name):
     if ".." in name.split("/") or name.startswith("/"):
         return "leaves the folder"
     if "/" not in name:
-        if os.path.exists(os.path.join(top, folder, name)):
+        room = os.path.dirname(path)
+        if os.path.exists(os.path.join(top, room, name)):
             return None
-        return "there is no such file in %s" % folder
+        return "there is no such file in %s" % room
+    if folder == "sim" and name.startswith("sim/"):
+        if os.path.exists(os.path.join(top, name)):
+            return None
+        return "there is no %s" % name
     if not os.path.exists(os.path.join(top, "src", name)):
         return "there is no src/%s" % name
     layer = name.split("/")[0]

@@ -360,6 +360,27 @@ TEST(a_full_buffer_is_reported_at_the_end_of_the_row)
     }
 }
 
+/* The sizes are only claimed: nobody reads that far. */
+TEST(an_item_longer_than_256_mib_is_neither_written_nor_read)
+{
+    struct group group = {0, 9, {2}};
+    struct value value = bytes_of(VALUE_TEXT, "x", 1);
+    struct stream_row_writer writer;
+    struct stream_item item;
+    struct buffer out;
+
+    buffer_init(&out, 1000);
+    stream_begin_row(&writer, &out, 0, key_one, sizeof(key_one), 1, 1, 1);
+    stream_write_group(&writer, group.site, group.version, group.mask, 1);
+    stream_write_value(&writer, &value);
+    CHECK_INT(stream_decode(out.data, (size_t)STREAM_ITEM_SIZE_MAX + 1, &item),
+              ==, GV_EPROTO);
+    out.size = (size_t)STREAM_HEADER_SIZE + STREAM_ITEM_SIZE_MAX + 1;
+    CHECK_INT(stream_end_row(&writer), ==, GV_ELIMIT);
+    CHECK_INT(out.error, ==, GV_ELIMIT);
+    buffer_close(&out);
+}
+
 /* Rows by hand, to write what the writer refuses to. */
 
 struct raw {

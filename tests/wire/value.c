@@ -266,9 +266,10 @@ TEST(a_key_is_shown_as_sql_literals)
     columns[1] = real(9223372036854775808.0);
     columns[2] = real(-INFINITY);
     columns[3] = integer(INT64_MIN);
-    CHECK_TEXT(shown(columns, 4, 100),
+    columns[4] = real(INFINITY);
+    CHECK_TEXT(shown(columns, 5, 100),
                "1.0000000000000001e+300, 9.2233720368547758e+18, -9e999, "
-               "-9223372036854775808");
+               "-9223372036854775808, 9e999");
 }
 
 TEST(text_that_cannot_be_shown_is_shown_by_its_bytes)
