@@ -23,6 +23,7 @@ static void watch_opened(void *context, struct machine *machine)
 {
     struct simulation *simulation = context;
 
+    simulation->extras[machine_index(machine)].unsure = false;
     checks_opened(simulation->checks, machine);
     if (simulation->ledger != NULL)
         ledger_opened(simulation->ledger, machine);
@@ -97,8 +98,9 @@ static void watch_disk(void *context, struct machine *machine,
     };
     struct simulation *simulation = context;
 
-    (void)machine;
     simulation->fired[faults[event]]++;
+    if (event == DISK_SYNC_ERROR)
+        simulation->extras[machine_index(machine)].unsure = true;
 }
 
 static void program_committed(void *context, size_t machine, size_t program,
@@ -107,7 +109,7 @@ static void program_committed(void *context, size_t machine, size_t program,
     struct simulation *simulation = context;
 
     ledger_program_committed(simulation->ledger, machine, program, number,
-                             durable);
+                             durable && !simulation->extras[machine].unsure);
     machine_wake(
         simulation->machines[machine],
         chance(world_random(simulation->world, STREAM_MACHINE), UNNOTICED));

@@ -14,6 +14,8 @@ struct machine_extra {
     unsigned disk_turn; /* counts faults of the disk, so that an older one's
                            end does not end a newer one */
     bool sync_drops;    /* among its disk's present faults */
+    bool unsure; /* a sync failed, and no node has mended the log since: what
+                    programs commit may be lost, through no fault of ours */
     bool away;
     struct disk_image *backup; /* to be put back, or NULL */
 };

@@ -196,9 +196,13 @@ static void account_for(struct ledger *ledger, struct machine *const *machines,
         return;
     }
     if (transaction->state == SEALED) {
-        if (transaction->publication->excused)
+        bool held = in_all(ledger, machines, count, transaction->publication);
+
+        /* Its file was put back, and who else held it is dead. */
+        if (transaction->publication->excused ||
+            (transaction->publication->rewound && !held))
             return;
-        if (!in_all(ledger, machines, count, transaction->publication))
+        if (!held)
             fail_transaction(ledger, machine, transaction, "I4",
                              "is not held by all");
     }

@@ -137,7 +137,9 @@ static void send_message(struct machine *machine, gv_link link,
     buffer_close(&frame);
     if (rc != GV_OK) {
         network_close(machine->options.network, machine->options.index, link);
-        link_down(machine, link, "the peer is too far behind");
+        link_down(machine, link,
+                  rc == GV_ELIMIT ? "the peer is too far behind"
+                                  : gv_strerror(rc));
     }
 }
 
