@@ -175,9 +175,10 @@ static void excuse_lost(struct ledger *ledger)
 static void look_back(struct ledger *ledger, struct member *member,
                       struct machine *machine)
 {
-    struct origin *origin = &ledger->origins[member->site];
     gv_version own = entry_of(ledger, vv_of(machine), member->site);
+    /* A site that is new moves the origins. */
     bool renewed = site_of(ledger, machine) != member->site;
+    struct origin *origin = &ledger->origins[member->site];
 
     if (member->rewound) {
         if (!renewed && origin->told > own)
