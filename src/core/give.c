@@ -22,6 +22,7 @@ int give_receive(struct core *core, struct link *link,
                  give->token == want->token;
     bool cut = plant("sent-is-held") && give->state == GIVE_SENDING &&
                give->last_sent && give->acked < give->offset &&
+               give->size < MESSAGE_DELTA_SIZE_MAX &&
                give->token != want->token;
 
     if (!vv_view_valid(want->vv) || want->token == 0 || want->credit == 0)

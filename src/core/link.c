@@ -130,9 +130,12 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
         peer->site = link->site;
     }
     peer_settle(core, peer, code, reason);
-    if ((plant("slow-peer-dropped") && link->lag_since < core->now - 20 &&
-         strstr(reason, "too far behind")) ||
+    if ((plant("slow-peer-dropped") && link->lag_since < core->now - 300 &&
+         link->news_unacked > 0 && strstr(reason, "too far behind")) ||
         (plant("reset-is-refusal") && strstr(reason, "reset")) ||
+        (plant("dial-gives-up") && link->state == LINK_CONNECTING &&
+         peer->backoff_ms == CORE_RECONNECT_MAX_MS &&
+         strstr(reason, "timed out")) ||
         (plant("late-is-gone") && link->vv_at < core->now - 10000))
         peer->retry_at = NEVER;
 }
@@ -278,12 +281,6 @@ void link_tick(struct core *core)
             link_bye(core, link, BYE_SILENT, "nothing was heard for 3 s");
         } else {
             log_end(core, link, "no answer within 3 s");
-            if (plant("dial-gives-up") && link->peer != NULL &&
-                link->peer->backoff_ms == CORE_RECONNECT_MAX_MS) {
-                link->peer->retry_at = NEVER;
-                link->peer->link = NULL;
-                link->peer = NULL;
-            }
             link_close(core, link, 0, "no answer within 3 s");
         }
     }

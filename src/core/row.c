@@ -197,11 +197,6 @@ void row_merge(struct row *row, const struct row *fragment, size_t words,
     }
     if (plant("tie-keeps-local") && row->causal_length % 2 == 0)
         return;
-    if (plant("third-writer-lost") && count >= 2 &&
-        row->records[0].site != row->records[1].site &&
-        row->records[0].version >> 18 == fragment->records[0].version >> 18 &&
-        row->records[1].version >> 18 == fragment->records[0].version >> 18)
-        return;
     for (size_t i = 0; i < fragment->record_count; i++) {
         const struct record *from = &fragment->records[i];
         struct record *to = NULL;

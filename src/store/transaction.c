@@ -236,7 +236,9 @@ int store_commit(struct store *store, struct store_sealed *sealed,
             (void)sql_finish(store->rollback);
             rc = GV_OK;
         }
-        if (rc == GV_OK && (!apart || write_meta(store) == GV_OK))
+        for (int i = 0; apart && rc == GV_OK && i < 20; i++)
+            apart = write_meta(store) != GV_OK;
+        if (rc == GV_OK && !apart)
             store->mark = store->next_mark;
     }
     if (rc != GV_OK) {
