@@ -374,7 +374,7 @@ static int check_kept(struct apply *apply, struct store_table *table,
     if (rc != GV_OK)
         return rc;
     if (!present)
-        unlike = table->keys[0];
+        unlike = table->keys[0].local;
     for (size_t i = 0; present && i < table->column_count; i++)
         if (mask_get(written, i + 1) &&
             !value_equal(&store->values[i], &store->read_back[i]))
@@ -389,14 +389,14 @@ static int check_key_kept(struct apply *apply, struct store_table *table,
     bool kept = true, doubt = false;
     int rc = GV_OK;
 
-    GV_ASSERT(table->key_affinities != NULL);
+    GV_ASSERT(table->keys != NULL);
     GV_ASSERT(key->count == table->key_count);
     for (size_t i = 0; i < key->count && !doubt; i++)
-        doubt = !affinity_keeps(table->key_affinities[i], &key->values[i]);
+        doubt = !affinity_keeps(table->keys[i].affinity, &key->values[i]);
     if (doubt)
         rc = user_key_kept(apply->store, table, key, &kept);
     if (rc == GV_OK && !kept)
-        rc = cannot_keep(apply, table, key, table->keys[0]);
+        rc = cannot_keep(apply, table, key, table->keys[0].local);
     return rc;
 }
 
@@ -569,7 +569,8 @@ static int apply_row(struct apply *apply, struct stream_item *item)
     if (rc != GV_OK)
         return other_key(apply, from);
     if (from->table->integer_key && key.values[0].class != VALUE_INTEGER)
-        return cannot_keep(apply, from->table, &key, from->table->keys[0]);
+        return cannot_keep(apply, from->table, &key,
+                           from->table->keys[0].local);
     rc = load_groups(apply, from, item, held);
     if (rc != GV_OK)
         return rc;

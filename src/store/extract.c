@@ -343,7 +343,7 @@ static int prepare_read(struct extract *extract,
             snprintf(name, sizeof name, "k%zu", i + 1);
         sqlite3_str_appendf(keys, ",r.%s", name);
         sqlite3_str_appendf(on, "%st.\"%w\"=r.%s", i == 0 ? "" : " AND ",
-                            table->keys[i], name);
+                            table->keys[i].local, name);
         sqlite3_str_appendf(order, "%sr.%s", i == 0 ? "" : ",", name);
     }
     for (size_t i = 0; i < table->column_count; i++)
@@ -362,7 +362,7 @@ static int prepare_read(struct extract *extract,
                          " FROM gv_row_%lld AS r"
                          " LEFT JOIN main.\"%w\" AS t ON %s"
                          "%s%s",
-                         table->keys[0], key_text, column_text,
+                         table->keys[0].local, key_text, column_text,
                          (long long)table->id, table->local, on_text,
                          extract->whole ? " ORDER BY " : " WHERE r.rid=?1",
                          extract->whole ? order_text : "");

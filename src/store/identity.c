@@ -30,6 +30,7 @@
 #include <string.h>
 
 #define STATE_SIZE 40
+#define STATE_FORMAT 1
 #define STATE_MAGIC 0x47565354u /* "GVST" */
 #define STATE_FORKED UINT64_MAX
 
@@ -219,7 +220,7 @@ void identity_note(struct store *store, gv_version last)
     free(path);
     if (rc == GV_OK) {
         store_u32(state, STATE_MAGIC);
-        store_u32(state + 4, STORE_FORMAT);
+        store_u32(state + 4, STATE_FORMAT);
         memcpy(state + 8, store->sites[store->own].bytes, 16);
         store_u64(state + 24, last);
         store_u64(state + 32, hash64(state, 32));

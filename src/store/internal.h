@@ -10,7 +10,7 @@
 #include "store/store.h"
 #include "wire/stream.h"
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
 #define STORE_PATH_SIZE 4096
 /* How long to wait for another writer: a node must not stop hearing its peers
  * (it tries again soon), a command may wait. */
@@ -26,12 +26,15 @@ enum affinity {
     AFFINITY_REAL
 };
 
-/* A column outside the key; columns[i] of a table has bit i + 1. */
+/* A column; columns[i] of a table, which lie outside the key, has bit i + 1.
+ */
 struct store_column {
     char *wire;
     char *local;
+    char *type; /* as declared; "" if it was not */
     uint64_t wire_hash;
     enum affinity affinity;
+    bool shown; /* the table here has this column; `local` is its name */
     struct value initial; /* its default when it was registered; owned */
     uint64_t initial_digest;
 };
@@ -49,10 +52,12 @@ struct store_table {
     char *wire;
     char *local;
     uint64_t wire_hash;
+    bool tracked;     /* shared under the name `local`; else the log alone */
+    bool shown;       /* tracked, there, and with its key: rows can be read
+                         and written; see README.md, Cells */
     bool integer_key; /* INTEGER PRIMARY KEY: the rid of gv_row_N is the key */
     size_t key_count;
-    char **keys;
-    enum affinity *key_affinities;
+    struct store_column *keys; /* they have no default */
     size_t column_count;
     struct store_column *columns;
     size_t words;      /* of this table's masks */
@@ -204,7 +209,7 @@ int identity_heard_view(struct store *store, struct vv_view view,
  * sync. */
 void identity_note(struct store *store, gv_version last);
 
-/* schema.c */
+/* schema.c: the registered tables */
 
 int schema_create(struct store *store);
 /* Read the tracked tables if the schema moved since; inside a write
@@ -215,13 +220,42 @@ void schema_close(struct store *store);
 struct store_table *schema_by_id(const struct store *store, int64_t id);
 struct store_table *schema_by_wire(const struct store *store, const char *wire,
                                    size_t size);
+void table_free(struct store_table *table);
+
+/* upgrade.c: files of older formats */
+
+/* What format 2 added to 1. */
+#define TABLES_OF_2                                                           \
+    "CREATE TABLE gv_parked(tbl INT, rid INT, bit INT, held INT, value,"      \
+    " shown INT, PRIMARY KEY(tbl, rid, bit)) WITHOUT ROWID;"                  \
+    "CREATE TABLE gv_history(id INTEGER PRIMARY KEY, tbl INT, rid INT,"       \
+    " bit INT, value, site INT, version INT, by_site INT, by_version INT);"
+/* Bring the tables to STORE_FORMAT; inside a write transaction. */
+int upgrade(struct store *store, struct gv_error *error);
+
+/* describe.c: a table as SQLite describes it now, with no registration */
+
+int schema_describe(struct store *store, const char *local,
+                    struct store_table **table, struct gv_error *error);
+/* Copy @value with its bytes. */
+int value_keep(struct value *kept, const struct value *value);
+
+/* register.c */
+
 /* Write a table's registration: gv_table, gv_col, gv_row_N, triggers. */
 int schema_register(struct store *store, const char *local,
                     struct gv_error *error);
-/* A table as SQLite describes it now, with no registration (track.c). */
-int schema_describe(struct store *store, const char *local,
-                    struct store_table **table, struct gv_error *error);
-void table_free(struct store_table *table);
+int register_column(struct store *store, int64_t id, int64_t bit,
+                    const struct store_column *column);
+
+/* match.c */
+
+/* Compare what is registered as @table with what is there (@now): take over
+ * what SQLite says of its columns, register new ones, or set its fault. */
+int schema_match(struct store *store, struct store_table *table,
+                 struct store_table *now, bool may_write);
+int schema_set_fault(struct store_table *table, const char *format,
+                     const char *name);
 
 /* triggers.c */
 

@@ -197,14 +197,22 @@ static int check_format(struct store *store, struct gv_error *error)
 
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read gv_meta");
-    if (format == STORE_FORMAT)
+    if (format == STORE_FORMAT ||
+        (format < STORE_FORMAT && store->mode == STORE_WRITE))
         return GV_OK;
     error_set(error, GV_EVERSION,
               "The file's sync metadata has format %lld;"
               " this program knows %d.",
               (long long)format, STORE_FORMAT);
-    error_meaning(error, "A newer Grapevine wrote it.");
-    error_remedy(error, "Use the newer program on this file.");
+    if (format < STORE_FORMAT) {
+        error_meaning(error, "An older Grapevine wrote it, and what only reads"
+                             " does not bring it up to date.");
+        error_remedy(error, "Run a node on it ('grapevine run'), or track a"
+                            " table; either brings it up to date.");
+    } else {
+        error_meaning(error, "A newer Grapevine wrote it.");
+        error_remedy(error, "Use the newer program on this file.");
+    }
     return GV_EVERSION;
 }
 
@@ -272,6 +280,8 @@ static int load_and_mend(struct store *store, struct gv_error *error)
 
     GV_ASSERT(store->mode == STORE_WRITE);
     GV_ASSERT(rc != GV_OK || !sqlite3_get_autocommit(store->db));
+    if (rc == GV_OK)
+        rc = upgrade(store, error);
     if (rc == GV_OK)
         rc = meta_load(store);
     if (rc != GV_OK)

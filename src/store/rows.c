@@ -58,7 +58,7 @@ static char *where_text(const struct store_table *table)
 
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%s\"%w\"=?%d", i == 0 ? "" : " AND ",
-                            table->keys[i], (int)i + 1);
+                            table->keys[i].local, (int)i + 1);
     return sqlite3_str_finish(text);
 }
 
@@ -351,7 +351,7 @@ static int prepare_user_insert(struct store *store, struct store_table *table)
     GV_ASSERT(table->user_insert == NULL);
     for (size_t i = 0; i < table->key_count + table->column_count; i++) {
         const char *name = i < table->key_count
-                               ? table->keys[i]
+                               ? table->keys[i].local
                                : table->columns[i - table->key_count].local;
 
         sqlite3_str_appendf(names, "%s\"%w\"", i == 0 ? "" : ",", name);
@@ -518,7 +518,7 @@ static int prepare_user_keys(struct store *store, struct store_table *table)
     GV_ASSERT(table->user_keys == NULL);
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%s\"%w\"", i == 0 ? "" : ",",
-                            table->keys[i]);
+                            table->keys[i].local);
     names = sqlite3_str_finish(text);
     if (names != NULL && where != NULL)
         rc = sql_prepare(store->db, &table->user_keys,

@@ -146,6 +146,13 @@ int sql_number(sqlite3 *db, int64_t *number, const char *format, ...)
     return rc;
 }
 
+char *sql_text_dup(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    return strdup(text == NULL ? "" : (const char *)text);
+}
+
 void sql_bind_value(sqlite3_stmt *statement, int index,
                     const struct value *value)
 {

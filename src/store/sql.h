@@ -38,6 +38,9 @@ bool sql_checked(const char *line);
 /* A number from a query that gives one. */
 int sql_number(sqlite3 *db, int64_t *number, const char *format, ...);
 
+/* A column's text from malloc(), "" for NULL; NULL without memory. */
+char *sql_text_dup(sqlite3_stmt *statement, int column);
+
 void sql_bind_value(sqlite3_stmt *statement, int index,
                     const struct value *value);
 /* Borrowed until the statement moves. */

@@ -17,7 +17,7 @@ static int count_null_keys(struct store *store,
     *count = 0;
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%s\"%w\" IS NULL", i == 0 ? "" : " OR ",
-                            table->keys[i]);
+                            table->keys[i].local);
     where = sqlite3_str_finish(text);
     rc = where == NULL ? GV_ENOMEM
                        : sql_number(store->db, count,

@@ -95,7 +95,7 @@ static int check_names(const struct store_table *table, struct gv_error *error)
     bool fit = name_fits(table->local);
 
     for (size_t i = 0; i < table->key_count; i++)
-        fit = fit && name_fits(table->keys[i]);
+        fit = fit && name_fits(table->keys[i].local);
     for (size_t i = 0; i < table->column_count; i++)
         fit = fit && name_fits(table->columns[i].local);
     if (fit)
@@ -176,8 +176,8 @@ static int check_collations(struct store *store,
         const char *collation = "BINARY";
 
         rc = sqlite3_table_column_metadata(store->db, "main", table->local,
-                                           table->keys[i], NULL, &collation,
-                                           NULL, NULL, NULL);
+                                           table->keys[i].local, NULL,
+                                           &collation, NULL, NULL, NULL);
         if (rc != SQLITE_OK)
             return sql_fail(store->db, rc, error, "cannot read a column");
         if (sqlite3_stricmp(collation, "BINARY") != 0)

@@ -28,7 +28,7 @@ static char *key_list(const struct store_table *table, const char *row)
             sqlite3_str_appendf(text, "%sk%d", comma, (int)i + 1);
         else
             sqlite3_str_appendf(text, "%s%s.\"%w\"", comma, row,
-                                table->keys[i]);
+                                table->keys[i].local);
     }
     return sqlite3_str_finish(text);
 }
@@ -42,7 +42,7 @@ static char *key_moved(const struct store_table *table)
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(
             text, "%sold.\"%w\" IS NOT new.\"%w\" COLLATE BINARY",
-            i == 0 ? "" : " OR ", table->keys[i], table->keys[i]);
+            i == 0 ? "" : " OR ", table->keys[i].local, table->keys[i].local);
     return sqlite3_str_finish(text);
 }
 

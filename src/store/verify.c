@@ -240,9 +240,9 @@ static int prepare_walks(struct store *store, const struct store_table *table,
             sqlite3_snprintf(sizeof name, name, "k%d", (int)i + 1);
         sqlite3_str_appendf(names, "%sr.%s", i == 0 ? "" : ",", name);
         sqlite3_str_appendf(theirs, "%st.\"%w\"", i == 0 ? "" : ",",
-                            table->keys[i]);
+                            table->keys[i].local);
         sqlite3_str_appendf(same, "%sr.%s=+t.\"%w\"", i == 0 ? "" : " AND ",
-                            name, table->keys[i]);
+                            name, table->keys[i].local);
     }
     name_text = sqlite3_str_finish(names);
     their_text = sqlite3_str_finish(theirs);
