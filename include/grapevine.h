@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -68,6 +69,7 @@ struct gv_error {
 };
 
 struct gv_db;
+struct gv_store;
 struct gv_node;
 
 /* The library's version, as "0.1.0". */
@@ -76,8 +78,10 @@ GV_API const char *gv_version_string(void);
 /* The text of @code; "unknown error" for a number that is none. */
 GV_API const char *gv_strerror(int code);
 
-/* Free a text that this library returned.  NULL is harmless. */
-GV_API void gv_free(char *text);
+/* Free a text or bytes that this library returned.  NULL is harmless. */
+GV_API void gv_free(void *memory);
+
+/* Files */
 
 #define GV_OPEN_CREATE 1u /* make an empty file if there is none */
 
@@ -92,6 +96,8 @@ GV_API int gv_open(const char *path, unsigned flags, struct gv_db **db,
 
 /* Close @db.  NULL is harmless.  A node made from it must be freed first. */
 GV_API void gv_close(struct gv_db *db);
+
+/* Tables */
 
 /* Track @table: from now on its rows are shared with the mesh; the rows that
  * are already there are published, once.  Turns the file to WAL.  Tracking a
@@ -114,12 +120,160 @@ GV_API int gv_status(struct gv_db *db, char **json, struct gv_error *error);
  * GV_EDIFFERS (something is not as it should be). */
 GV_API int gv_verify(struct gv_db *db, char **json, struct gv_error *error);
 
+/* Merging without a network
+ *
+ * Two copies of a file are made equal by carrying bytes from one to the
+ * other, in any way: a socket of yours, a pipe, a stick.
+ *
+ *     B says what it holds        gv_store_vv(b, &vv, &vv_size, …)
+ *     A writes what B lacks       gv_store_extract(a, vv, vv_size, …)
+ *     B takes it                  gv_store_apply(b, …)
+ *
+ * and the same the other way.  Both hold the same, in each row and column,
+ * when their vectors are equal; then their fingerprints are.  Deltas may come
+ * late, twice, and in any order: one that would leave a hole is refused
+ * (GV_EGAP), any other only adds what is missing.
+ *
+ * A file's *site* is its identity, 16 random bytes.  A *version* is a hybrid
+ * logical clock (Kulkarni, Demirbas, Madappa, Avva, Leone: Logical Physical
+ * Clocks, 2014): milliseconds since 1970 in the upper 48 bits, a counter in
+ * the lower 16; 1 to 2^62 - 1.  A *version vector* (Parker et al.: Detection
+ * of Mutual Inconsistency in Distributed Systems, 1983) says of each site up
+ * to which version everything is held.  Which value wins is in the README. */
+
+#define GV_SITE_SIZE 16        /* bytes */
+#define GV_FINGERPRINT_SIZE 16 /* bytes */
+#define GV_VV_ENTRY_SIZE 24    /* bytes: site, version big-endian */
+#define GV_VV_SIZE_MAX 240000  /* bytes: 10,000 sites */
+
+enum gv_log_level { GV_LOG_ERROR, GV_LOG_WARNING, GV_LOG_INFO, GV_LOG_DEBUG };
+
+/* Zeroes are the defaults. */
+struct gv_store_options {
+    /* Gets one line, without a newline, for what a person might want to know:
+     * that the file took a new site id, or a value too large to be shared. */
+    void (*log)(void *context, enum gv_log_level level, const char *line);
+    void *log_context;
+};
+
+/* Open @db's file for the calls below; something is tracked in it.  Takes the
+ * file's lock until gv_store_close(): no node can run on the file meanwhile,
+ * and gv_track(), gv_status() and gv_verify() answer GV_ELOCKED.  Programs go
+ * on reading and writing the file.  A file that is a copy, or that went back
+ * to an earlier state, gets a new site id here.  Reads the whole file once, to
+ * see that it is sound.  @options may be NULL; @db may be closed before
+ * @store.
+ *
+ * Errors: GV_ELOCKED (a node serves the file, or a command is using it),
+ * GV_EMISUSE (nothing is tracked), GV_EVERSION (made by a newer library),
+ * GV_ECORRUPT, GV_ENOTFOUND, GV_EINVAL, GV_EIO, GV_EFULL, GV_ENOMEM. */
+GV_API int gv_store_open(struct gv_db *db,
+                         const struct gv_store_options *options,
+                         struct gv_store **store, struct gv_error *error);
+
+/* NULL is harmless. */
+GV_API void gv_store_close(struct gv_store *store);
+
+/* Publish what programs wrote since the last look: compare each row that they
+ * touched with what was known of it.  All of it is one step of the own site,
+ * to *@version, and on the disk when this returns; 0 if nothing differs.
+ * gv_store_extract() and gv_store_apply() do this first by themselves.  Waits
+ * up to about 10 s for another writer.
+ *
+ * Errors: GV_EBUSY (a transaction of another program is still open),
+ * GV_ESCHEMA (a table cannot be read as it is now; the error names it),
+ * GV_EMOVED (the file was replaced, or went back to an earlier state: close
+ * the store and open it again), GV_ECORRUPT, GV_EIO, GV_EFULL, GV_ENOMEM.
+ * Nothing is published then.  After GV_EIO from the last step (the disk did
+ * not confirm) it is, and goes out when the store was opened again. */
+GV_API int gv_store_seal(struct gv_store *store, uint64_t *version,
+                         struct gv_error *error);
+
+/* The file's own site. */
+GV_API void gv_store_site(const struct gv_store *store,
+                          uint8_t site[GV_SITE_SIZE]);
+
+/* What the file holds as of the last seal, extract or apply, as bytes: entries
+ * of GV_VV_ENTRY_SIZE, ascending by site.  *@size is a multiple of that and at
+ * most GV_VV_SIZE_MAX; it may be 0.
+ * Errors: GV_ENOMEM. */
+GV_API int gv_store_vv(struct gv_store *store, void **vv, size_t *size,
+                       struct gv_error *error);
+
+/* The sum of a hash of every surviving change with its values, as of the same
+ * moment as the vector.  Files with equal vectors have equal fingerprints, or
+ * something is wrong with one of them: gv_verify() finds out which. */
+GV_API void gv_store_fingerprint(const struct gv_store *store,
+                                 uint8_t fingerprint[GV_FINGERPRINT_SIZE]);
+
+/* A vector for people: {"site in hex": "version in decimal", …}.
+ * Errors: GV_EINVAL (@vv is none), GV_ENOMEM. */
+GV_API int gv_vv_json(const void *vv, size_t size, char **json,
+                      struct gv_error *error);
+
+/* Write the delta for who holds @vv (@vv_size 0: nothing at all): every row
+ * and column that such a file lacks, the two vectors between which it leads,
+ * and a hash.  @write gets its bytes in order, at most 65,536 at once, and
+ * returns 0, or a negative code that ends the delta and is passed on.  Memory
+ * does not grow with the delta: a long one lies in a file beside the database
+ * while it is written.  O(what is lacked), or O(the file) when @vv lacks more
+ * than 200,000 rows.
+ *
+ * A delta contains values of the file and is not encrypted.  Its format is
+ * described in src/store/README.md.
+ *
+ * Errors: as gv_store_seal(), and GV_EINVAL (@vv is no vector), GV_EDIFFERS
+ * (rows are written past the triggers all the time).  GV_EMOVED also when @vv
+ * holds changes of this very site that the file does not have.  What was
+ * written until then is no delta, and gv_store_apply() refuses it. */
+GV_API int
+gv_store_extract(struct gv_store *store, const void *vv, size_t vv_size,
+                 int (*write)(void *context, const void *bytes, size_t size),
+                 void *context, struct gv_error *error);
+
+/* Read a delta, to its last byte and not beyond, and merge it: all of it in
+ * one transaction, which also raises the file's vector to what the delta
+ * claims; or nothing.  Until it has all arrived and its hash is right, it lies
+ * in memory or, a long one, in a file beside the database.  A delta that was
+ * applied before changes nothing.
+ *
+ * @read puts at most @size bytes into @bytes and their count into *@got, 0 at
+ * the end of what there is; it returns 0, or a negative code that ends the
+ * call and is passed on.
+ *
+ * The hash finds damage, not malice: apply what comes from whom you trust.
+ *
+ * Errors, with what programs wrote sealed and nothing else changed:
+ *
+ * GV_EPROTO    not a delta, cut off, or damaged
+ * GV_EVERSION  made by a newer library
+ * GV_EMESH     made in a mesh of another name
+ * GV_EGAP      made for a vector that this file does not cover (any more):
+ *              it leaves out what the file lacks
+ * GV_ECLOCK    it has changes over 60 s ahead of this machine's clock
+ * GV_ESCHEMA   it has what the tables here cannot store; the error names it
+ * GV_EDIFFERS  rows are written past the triggers all the time
+ *
+ * and those of gv_store_seal(). */
+GV_API int gv_store_apply(struct gv_store *store,
+                          int (*read)(void *context, void *bytes, size_t size,
+                                      size_t *got),
+                          void *context, struct gv_error *error);
+
+/* The same two with the delta in memory.  From memory nothing may stand
+ * behind the delta (else GV_EPROTO). */
+GV_API int gv_store_extract_bytes(struct gv_store *store, const void *vv,
+                                  size_t vv_size, void **delta, size_t *size,
+                                  struct gv_error *error);
+GV_API int gv_store_apply_bytes(struct gv_store *store, const void *delta,
+                                size_t size, struct gv_error *error);
+
+/* The node */
+
 /* Ask the node that runs on @db to stop, and wait up to @timeout_ms for it.
  * Errors: GV_ENONODE, GV_EBUSY (still running after the time). */
 GV_API int gv_shutdown(struct gv_db *db, int timeout_ms,
                        struct gv_error *error);
-
-enum gv_log_level { GV_LOG_ERROR, GV_LOG_WARNING, GV_LOG_INFO, GV_LOG_DEBUG };
 
 /* Settings of a node.  Zeroes are the defaults; texts are copied. */
 struct gv_node_options {

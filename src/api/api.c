@@ -1,5 +1,6 @@
 /* The public library over store and node: what a running node answers is
  * asked of it, the rest is done here under the file's lock. */
+#include "api/db.h"
 #include "api/header.h"
 #include "base/error.h"
 #include "node/client.h"
@@ -20,18 +21,14 @@
 #define API_BETWEEN_MS 3000
 #define API_BETWEEN_STEP_MS 20
 
-struct gv_db {
-    char *path; /* resolved */
-};
-
 const char *gv_version_string(void)
 {
     return GV_VERSION;
 }
 
-void gv_free(char *text)
+void gv_free(void *memory)
 {
-    free(text);
+    free(memory);
 }
 
 static int out_of_memory(struct gv_error *error)

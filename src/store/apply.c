@@ -834,7 +834,8 @@ int store_apply_delta(struct store *store, uint64_t token,
         rc = apply_whole(&apply, claim_delta);
     }
     vv_close(&claim);
-    store_stage_drop(store, token);
-    GV_ASSERT(store->stage_token == 0);
+    if (rc != GV_EDIFFERS)
+        store_stage_drop(store, token);
+    GV_ASSERT(store->stage_token == (rc == GV_EDIFFERS ? token : 0));
     return rc;
 }

@@ -487,20 +487,30 @@ int store_adopt(struct store *store, struct gv_error *error)
     return rc;
 }
 
-static int kept_mesh(struct store *store, char *mesh, size_t size)
+bool store_joined(const struct store *store)
+{
+    return store->joined;
+}
+
+int store_mesh(struct store *store, char *mesh, struct gv_error *error)
 {
     sqlite3_stmt *statement;
-    int rc = sql_prepare(store->db, &statement, "SELECT mesh FROM gv_meta");
+    int rc;
 
-    GV_ASSERT(size > MESSAGE_TEXT_SIZE_MAX); /* ours is never cut */
     mesh[0] = '\0';
+    if (!store->joined)
+        return GV_OK;
+    rc = sql_prepare(store->db, &statement, "SELECT mesh FROM gv_meta");
     if (rc == GV_OK && (rc = sql_step(statement)) > 0) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
 
         if (text != NULL)
-            snprintf(mesh, size, "%s", text);
+            snprintf(mesh, MESSAGE_TEXT_SIZE_MAX + 1, "%s", text);
         rc = GV_OK;
     }
+    GV_ASSERT(strlen(mesh) <= MESSAGE_TEXT_SIZE_MAX);
+    if (rc != GV_OK)
+        sql_fail(store->db, rc, error, "cannot read the mesh's name");
     sqlite3_finalize(statement);
     return rc;
 }
@@ -508,12 +518,10 @@ static int kept_mesh(struct store *store, char *mesh, size_t size)
 int store_join(struct store *store, const char *mesh, struct gv_error *error)
 {
     char kept[MESSAGE_TEXT_SIZE_MAX + 1] = "";
-    int rc = GV_OK;
+    int rc = store_mesh(store, kept, error);
 
-    if (store->joined)
-        rc = kept_mesh(store, kept, sizeof kept);
     if (rc != GV_OK)
-        return sql_fail(store->db, rc, error, "cannot read the mesh's name");
+        return rc;
     if (kept[0] == '\0' && mesh == NULL) {
         error_set(error, GV_EMESH, "No mesh is named.");
         error_meaning(error, "A mesh is the group of nodes that share this"

@@ -48,6 +48,12 @@ void store_close(struct store *store);
  * Errors: GV_EMESH (another name is kept, or none is named and none kept). */
 int store_join(struct store *store, const char *mesh, struct gv_error *error);
 
+/* Whether our tables are there: something was tracked, or it was joined. */
+bool store_joined(const struct store *store);
+/* The mesh's name, "" while there is none.  @mesh has
+ * MESSAGE_TEXT_SIZE_MAX + 1 bytes. */
+int store_mesh(struct store *store, char *mesh, struct gv_error *error);
+
 /* Track @table and publish the rows that are there.  @notes gets sentences
  * for a person, one a line.  On the disk when it returns.  Errors as
  * gv_track(); the file is unchanged, unless the disk did not confirm it. */
@@ -82,12 +88,12 @@ int store_apply_interval(struct store *store, const struct interval *interval,
                          struct gv_error *error);
 
 /* Apply and claim the staged delta of @token inside the transaction; the
- * stage is dropped in each case.  Errors as for an interval, and GV_EDIFFERS
- * (a row was changed past the triggers: it is journalled, and sealed by the
- * next transaction; ask again).  With GV_EFORK, as with one for an interval of
- * our own site or that depends on more of it than there was, the file went
- * back in time: store_commit() fails with GV_EMOVED, and the next open
- * renews. */
+ * stage is dropped, except with GV_EDIFFERS (a row was changed past the
+ * triggers: it is journalled, and sealed by the next transaction; apply the
+ * stage there, or ask again).  Errors as for an interval.  With GV_EFORK, as
+ * with one for an interval of our own site or that depends on more of it than
+ * there was, the file went back in time: store_commit() fails with GV_EMOVED,
+ * and the next open renews. */
 int store_apply_delta(struct store *store, uint64_t token,
                       struct vv_view claim, struct gv_error *error);
 

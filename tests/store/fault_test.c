@@ -4,6 +4,8 @@
  * next try without a fault succeeds. */
 #include "copies.h"
 
+#include "store/bundle.h"
+
 /* What fails: SQLite's allocations, ours (the linker wraps malloc), or a
  * call of the file system. */
 enum fault {
@@ -387,6 +389,25 @@ static int try_delta(void)
     return rc;
 }
 
+static int try_bundle(void)
+{
+    static uint8_t bytes[VV_ENTRY_SIZE * 8];
+    struct gv_error error = {0};
+    struct vv_view view;
+    struct buffer bundle;
+    int rc;
+
+    view_of(store_vv(to.store), bytes, &view);
+    buffer_init(&bundle, SIZE_MAX);
+    rc = bundle_write_buffer(from.store, view, &bundle, &error);
+    if (rc == GV_OK)
+        rc = bundle_apply_bytes(to.store, bundle.data, bundle.size, &error);
+    CHECK(rc == GV_OK || error.what[0] != '\0');
+    CHECK(rc == GV_OK || error.code == rc);
+    buffer_close(&bundle);
+    return rc;
+}
+
 static int try_open(void)
 {
     struct store_options options = {.mode = STORE_WRITE,
@@ -407,9 +428,9 @@ static int try_track_new(void)
     return try_track(&to, table, &error);
 }
 
-enum deed { SEAL, INTERVAL, DELTA, OPEN, TRACK, DEED_COUNT };
-static const char *const deed_names[] = {"a seal", "an interval", "a delta",
-                                         "an open", "a track"};
+enum deed { SEAL, INTERVAL, DELTA, BUNDLE, OPEN, TRACK, DEED_COUNT };
+static const char *const deed_names[] = {"a seal",   "an interval", "a delta",
+                                         "a bundle", "an open",     "a track"};
 
 /* What the deed needs, made without a fault. */
 static void prepare(enum deed deed)
@@ -433,6 +454,10 @@ static void prepare(enum deed deed)
         write_some(&to);
         seal(&from);
         break;
+    case BUNDLE:
+        write_some(&from);
+        write_some(&to);
+        break;
     case TRACK:
         round_number++;
         snprintf(text, sizeof text,
@@ -455,6 +480,8 @@ static int perform(enum deed deed)
         return try_interval();
     case DELTA:
         return try_delta();
+    case BUNDLE:
+        return try_bundle();
     case OPEN:
         return try_open();
     case TRACK:
@@ -564,6 +591,11 @@ TEST(an_interval_is_applied_whole_or_not_at_all)
 TEST(a_delta_is_applied_whole_or_not_at_all)
 {
     everywhere(DELTA);
+}
+
+TEST(a_bundle_is_applied_whole_or_not_at_all)
+{
+    everywhere(BUNDLE);
 }
 
 TEST(an_open_that_fails_changes_nothing)
