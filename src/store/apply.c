@@ -514,6 +514,9 @@ static int merge_row(struct apply *apply, struct store_table *table,
     if (store->fragment.row.causal_length > row->causal_length &&
         !holds_existence(&store->fragment.row))
         return malformed(apply, "a new life without its beginning");
+    rc = history_note(store, table, key, apply->interval, apply->claim);
+    if (rc != GV_OK)
+        return rc;
     row_merge(row, &store->fragment.row, table->words, store->sites, &change);
     GV_ASSERT(row_check(row, table->words));
     GV_ASSERT(row->causal_length >= store->fragment.row.causal_length);

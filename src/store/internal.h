@@ -156,6 +156,7 @@ struct store {
         *meta_write, *journal_read, *journal_clear, *ver_insert, *ver_delete,
         *site_raise, *site_find, *interval_insert, *interval_find, *untold,
         *told_write, *data_version_read;
+    sqlite3_stmt *history_insert, *history_prune, *parked_find; /* history.c */
 
     struct row_space space;    /* the row at hand */
     struct row_space fragment; /* what is merged into it */
@@ -354,6 +355,14 @@ int log_sync(struct store *store);
  * the log is written once more.  The caller holds the write lock.  A power cut
  * may take the mark, but then it took the pages too. */
 int log_mend(struct store *store);
+
+/* history.c: keep what loses to a concurrent write when the row in
+ * store->fragment and store->values is merged into the one in store->space;
+ * before the merge.  It came in @interval, or in a delta that claims @claim;
+ * the other is NULL. */
+int history_note(struct store *store, struct store_table *table,
+                 const struct row_key *key, const struct interval *interval,
+                 const struct vv *claim);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

@@ -152,6 +152,9 @@ static void finalize_all(struct store *store)
         store->untold,
         store->told_write,
         store->data_version_read,
+        store->history_insert,
+        store->history_prune,
+        store->parked_find,
     };
 
     for (size_t i = 0; i < LIST_COUNT(list); i++)

@@ -194,6 +194,52 @@ int store_status(struct store *store, struct store_status *status,
                  struct gv_error *error);
 void store_status_close(struct store_status *status);
 
+/* Who wrote each value of a row, and what it beat. */
+struct store_dot {
+    struct site site;
+    gv_version version; /* 0: nobody wrote it in this life */
+};
+/* A value that lost to a concurrent write of the same cell. */
+struct store_lost {
+    char *value; /* an SQL literal; owned by the struct store_blame */
+    struct store_dot dot;
+    struct store_dot winner;
+};
+enum store_cell_state {
+    CELL_WRITTEN,
+    CELL_DEFAULT, /* never written in this life */
+    CELL_PARKED,  /* kept here, and the table shows something else */
+    CELL_HOLLOW,  /* lost here: there is no value */
+    CELL_UNSEALED /* written in this file since and not yet published */
+};
+struct store_cell {
+    char *column; /* its local name, else that on the wire */
+    enum store_cell_state state;
+    char *value; /* an SQL literal; NULL if there is none to show */
+    struct store_dot dot;
+    size_t lost_count;
+    struct store_lost *lost; /* the youngest first */
+};
+struct store_blame {
+    const char *table; /* local; borrowed from the store */
+    char key[512];     /* as SQL literals */
+    bool alive;
+    bool unsealed;        /* its life or death is not published yet */
+    struct store_dot dot; /* who began this life, or ended it */
+    size_t cell_count;
+    struct store_cell *cells;
+};
+/* Look at the row of @table with the key @parts: each is an SQL literal (7,
+ * 'ann', x'ff') or, where it is none or the key column is TEXT, plain text.
+ * Writes nothing.
+ *
+ * Errors: GV_ENOTFOUND (no such tracked table, or no row ever had this key),
+ * GV_EINVAL (another number of key columns), GV_ESCHEMA, … */
+int store_blame(struct store *store, const char *table,
+                const char *const *parts, size_t part_count,
+                struct store_blame *blame, struct gv_error *error);
+void store_blame_close(struct store_blame *blame);
+
 /* Recompute everything; call @found for each thing that is not as it should
  * be.  Writes nothing.  Returns GV_OK also when something was found. */
 struct store_finding {

@@ -230,9 +230,8 @@ static void key_format_text(struct key_text *text, const struct value *value)
     key_text_append(text, "'", 1);
 }
 
-/* SQL has no literal for infinity but a number that is too large.  A real
- * without a fraction or exponent does not come here: as a key it is an
- * integer. */
+/* SQL has no literal for infinity but a number that is too large, and digits
+ * alone are an integer. */
 static void key_format_real(struct key_text *text, double real)
 {
     char digits[40];
@@ -241,7 +240,8 @@ static void key_format_real(struct key_text *text, double real)
     if (strstr(digits, "inf") != NULL)
         key_text_format(text, real < 0 ? "-9e999" : "9e999");
     else
-        key_text_format(text, "%s", digits);
+        key_text_format(text, "%s%s", digits,
+                        strpbrk(digits, ".e") == NULL ? ".0" : "");
 }
 
 static void key_format_value(struct key_text *text, const struct value *value)
@@ -302,5 +302,14 @@ void key_format(const uint8_t *key, size_t key_size, char *text, size_t size)
         }
         key_format_value(&out, &value);
     }
+    key_text_end(&out);
+}
+
+void value_format(const struct value *value, char *text, size_t size)
+{
+    struct key_text out = {text, size - 1, 0, false};
+
+    GV_ASSERT(size > 0);
+    key_format_value(&out, value);
     key_text_end(&out);
 }

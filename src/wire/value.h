@@ -52,4 +52,7 @@ int key_next(const uint8_t *key, size_t size, size_t *offset,
  * fit @size bytes including the NUL. */
 void key_format(const uint8_t *key, size_t key_size, char *text, size_t size);
 
+/* A value as an SQL literal for people, cut likewise. */
+void value_format(const struct value *value, char *text, size_t size);
+
 #endif
