@@ -30,7 +30,7 @@ static void end(struct copy *copies, size_t count)
     }
 }
 
-/* Seal @early, then @late at a later time, whatever clock runs. */
+/* Seal what waits as if it were written @ms after the program's begin. */
 static struct store_sealed seal_at(struct copy *copy, int ms)
 {
     static gv_time_ms base;
@@ -181,6 +181,42 @@ TEST(news_that_follows_what_its_writer_had_seen_is_no_conflict)
     drop(&second);
     drop(&third);
     end(c, 3);
+}
+
+/* Its writer heard nothing of the other since its interval before. */
+TEST(news_that_names_no_dependency_is_judged_by_where_it_begins)
+{
+    struct copy c[2];
+    struct interval one, two, three, early, late;
+
+    make(c, 2, TABLE);
+    sql(&c[0], "INSERT INTO t VALUES('x', 'one', 1)");
+    one = keep(seal_at(&c[0], 230));
+    give(&c[1], &one);
+    sql(&c[1], "UPDATE t SET b = 2");
+    two = keep(seal_at(&c[1], 240));
+    /* It had seen 'one' at its interval before. */
+    sql(&c[1], "UPDATE t SET a = 'three'");
+    three = keep(seal_at(&c[1], 250));
+    CHECK_INT(three.dependencies.count, ==, 0);
+    give(&c[0], &two);
+    give(&c[0], &three);
+    CHECK_TEXT(ask(&c[0], LOSSES), "(null)");
+    sql(&c[0], "UPDATE t SET a = 'early'");
+    early = keep(seal_at(&c[0], 260));
+    sql(&c[1], "UPDATE t SET a = 'late'");
+    late = keep(seal_at(&c[1], 270));
+    CHECK_INT(late.dependencies.count, ==, 0);
+    give(&c[0], &late);
+    give(&c[1], &early);
+    for (int i = 0; i < 2; i++)
+        CHECK_TEXT(ask(&c[i], LOSSES), "1:'early'");
+    drop(&one);
+    drop(&two);
+    drop(&three);
+    drop(&early);
+    drop(&late);
+    end(c, 2);
 }
 
 TEST(an_edit_that_a_concurrent_delete_beats_is_kept)
