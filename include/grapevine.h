@@ -120,6 +120,22 @@ GV_API int gv_status(struct gv_db *db, char **json, struct gv_error *error);
  * GV_EDIFFERS (something is not as it should be). */
 GV_API int gv_verify(struct gv_db *db, char **json, struct gv_error *error);
 
+/* Who wrote each value of the row of @table with the key @key, one text for
+ * each key column: an SQL literal (7, 'ann', x'ff'), or plain text where it is
+ * none or where the column is TEXT.  @json gets what `grapevine blame --json`
+ * prints: {"table", "key", "alive", "unsealed", "by", "columns": [{"column",
+ * "state", "value", "by", "beat": [{"value", "by", "to"}, …]}, …]}; "by" and
+ * "to" are {"site", "name", "version", "time"}, or null for nobody, and a
+ * value is an SQL literal, at most 4 kB of it (of a value that lost and was
+ * over 32 KiB the beginning is kept, and "bytes" is its size).  Works with and without a running node, never
+ * writes.
+ *
+ * Errors: GV_ENOTFOUND (no such tracked table, or no row ever had this key),
+ * GV_EINVAL (another number of key columns, not UTF-8), GV_ESCHEMA, … */
+GV_API int gv_blame(struct gv_db *db, const char *table,
+                    const char *const *key, size_t key_count, char **json,
+                    struct gv_error *error);
+
 /* Merging without a network
  *
  * Two copies of a file are made equal by carrying bytes from one to the

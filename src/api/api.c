@@ -3,6 +3,7 @@
 #include "api/db.h"
 #include "api/header.h"
 #include "base/error.h"
+#include "node/blame.h"
 #include "node/client.h"
 #include "node/node.h"
 #include "node/status.h"
@@ -96,6 +97,7 @@ struct question {
     json_t *(*answer)(struct store *store, const struct question *question,
                       struct gv_error *error);
     const char *table;
+    const json_t *key; /* an array of texts */
 };
 
 static int ask_node(const struct gv_db *db, const struct question *question,
@@ -280,6 +282,39 @@ int gv_verify(struct gv_db *db, char **json, struct gv_error *error)
     error_remedy(error, "Compare the rows named with another node; writing "
                         "such a row again publishes what it holds.");
     return GV_EDIFFERS;
+}
+
+static json_t *answer_blame(struct store *store,
+                            const struct question *question,
+                            struct gv_error *error)
+{
+    return blame_of_store(store, question->table, question->key, NULL, NULL,
+                          error);
+}
+
+int gv_blame(struct gv_db *db, const char *table, const char *const *key,
+             size_t key_count, char **json, struct gv_error *error)
+{
+    struct question question = {.patience_ms = CLIENT_PATIENCE_MS,
+                                .mode = STORE_READ,
+                                .answer = answer_blame,
+                                .table = table};
+    json_t *parts = json_array(), *answer = NULL;
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < key_count && rc == GV_OK; i++)
+        if (json_array_append_new(parts, json_string(key[i])) != 0)
+            rc = error_set(error, GV_EINVAL, "The key is not UTF-8.");
+    if (rc == GV_OK) {
+        question.key = parts;
+        question.request = json_pack("{s:s, s:s, s:O}", "op", "blame", "table",
+                                     table, "key", parts);
+        rc = ask_text(db, &question, &answer, json, error);
+    }
+    if (rc == GV_OK)
+        json_decref(answer);
+    json_decref(parts);
+    return rc;
 }
 
 int gv_shutdown(struct gv_db *db, int timeout_ms, struct gv_error *error)

@@ -128,6 +128,30 @@ const char help_verify[] =
     "Exit codes: 0 all is as it should be, 1 something is not, 2 wrong "
     "usage.\n";
 
+const char help_blame[] =
+    "usage: grapevine blame DB TABLE KEY … [--json]\n"
+    "\n"
+    "Show who wrote each value of a row, when, and which values it beat: "
+    "what\n"
+    "another node wrote at the same time, without having seen it. Also for a\n"
+    "row that was deleted. Works with and without a running node and never\n"
+    "writes.\n"
+    "\n"
+    "  grapevine blame app.db contacts ann\n"
+    "  grapevine blame app.db lines 7 \"'42'\" --json\n"
+    "\n"
+    "KEY is the value of each column of the primary key, in its order: as "
+    "SQL\n"
+    "writes it (7, 'ann', x'ff') or as plain text. Put -- before a key that\n"
+    "begins with a dash.\n"
+    "\n"
+    "Times are UTC, by the clock of the node that wrote. A node's name is\n"
+    "shown while it is linked with the one that runs here. What lost is kept\n"
+    "in this file only, the last 10,000 values, where it was overwritten or\n"
+    "where it arrived too late; two nodes need not list the same.\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed (also: no such row), 2 wrong usage.\n";
+
 const char help_lab[] =
     "usage: grapevine lab up N [--topology full|line|ring|star] [--dir D]\n"
     "       grapevine lab status [--dir D]\n"

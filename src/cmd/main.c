@@ -10,6 +10,8 @@ const struct command commands[] = {
      help_status, command_status},
     {"verify", "recompute everything and name what is not as it should be",
      help_verify, command_verify},
+    {"blame", "show who wrote each value of a row, and what it beat",
+     help_blame, command_blame},
     {"lab", "try it out: several nodes on this machine", help_lab,
      command_lab},
     {"help", "explain a command", help_help, command_help},

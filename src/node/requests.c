@@ -3,9 +3,12 @@
  *     {"op": "status"}               what `grapevine status --json` prints
  *     {"op": "verify"}               {"ok", "rows", "records", "findings", …}
  *     {"op": "track", "table": "t"}  {"notes": "…"}
+ *     {"op": "blame", "table": "t", "key": ["ann"]}
+ *                                    what `grapevine blame --json` prints
  *     {"op": "stop"}                 {"stopping": true}
  *
  * An error is {"error": {"code", "what", "meaning", "remedy"}}. */
+#include "node/blame.h"
 #include "node/loop.h"
 #include "node/status.h"
 
@@ -50,6 +53,37 @@ static json_t *ask_track(struct gv_node *node, const json_t *request,
     return answer;
 }
 
+/* Names come with a HELLO: they are known of peers that are linked. */
+static const char *name_of(void *context, const struct site *site)
+{
+    struct gv_node *node = context;
+    size_t count = core_link_count(node->core);
+
+    if (site_equal(site, store_site(node->store)))
+        return node->config.name;
+    for (size_t i = 0; i < count; i++) {
+        struct link_info info;
+
+        core_link_info(node->core, i, loop_now(), &info);
+        if (site_equal(&info.site, site))
+            return info.name;
+    }
+    return "";
+}
+
+static json_t *ask_blame(struct gv_node *node, const json_t *request,
+                         struct gv_error *error)
+{
+    const char *table = json_string_value(json_object_get(request, "table"));
+
+    if (table == NULL) {
+        error_set(error, GV_EINVAL, "The request names no table.");
+        return NULL;
+    }
+    return blame_of_store(node->store, table, json_object_get(request, "key"),
+                          name_of, node, error);
+}
+
 static json_t *ask_stop(struct gv_node *node, const json_t *request,
                         struct gv_error *error)
 {
@@ -64,10 +98,8 @@ static const struct {
     json_t *(*ask)(struct gv_node *node, const json_t *request,
                    struct gv_error *error);
 } operations[] = {
-    {"status", ask_status},
-    {"verify", ask_verify},
-    {"track", ask_track},
-    {"stop", ask_stop},
+    {"status", ask_status}, {"verify", ask_verify}, {"track", ask_track},
+    {"blame", ask_blame},   {"stop", ask_stop},
 };
 
 static json_t *ask(struct gv_node *node, const json_t *request,
@@ -81,7 +113,8 @@ static json_t *ask(struct gv_node *node, const json_t *request,
     }
     error_set(error, GV_EINVAL, "The request is not one that is known.");
     error_meaning(error, "A request is a line such as {\"op\": \"status\"}; "
-                         "there are status, verify, track and stop.");
+                         "there are status, verify, track, blame and "
+                         "stop.");
     return NULL;
 }
 

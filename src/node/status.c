@@ -31,6 +31,11 @@ static json_t *text(const char *bytes)
     return string;
 }
 
+json_t *status_text(const char *bytes)
+{
+    return text(bytes);
+}
+
 static json_t *site_text(const struct site *site)
 {
     char hex[33];

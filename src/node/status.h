@@ -15,6 +15,9 @@ json_t *status_of_store(struct store *store, struct gv_error *error);
 /* The state of a running node.  NULL: @error. */
 json_t *status_of_node(struct gv_node *node, struct gv_error *error);
 
+/* A name as JSON; what is not UTF-8 in it is replaced. */
+json_t *status_text(const char *bytes);
+
 /* What verify finds, as JSON: ok, rows, records, findings (the first
  * STATUS_FINDINGS_MAX) and finding_count.  NULL: @error. */
 #define STATUS_FINDINGS_MAX 1000

@@ -168,6 +168,7 @@ static int add_lost(const struct store *store, struct store_cell *cell,
     lost = &grown[cell->lost_count];
     lost->dot = history_dot(store, list, 2);
     lost->winner = history_dot(store, list, 4);
+    lost->whole_size = (size_t)sqlite3_column_int64(list, 6);
     lost->value = literal(&value);
     cell->lost_count += lost->value != NULL;
     return lost->value == NULL ? GV_ENOMEM : GV_OK;
@@ -177,11 +178,12 @@ static int read_history(struct store *store, const struct store_table *table,
                         struct store_blame *blame)
 {
     sqlite3_stmt *list;
-    int rc = sql_prepare(store->db, &list,
-                         "SELECT bit,value,site,version,by_site,by_version"
-                         " FROM gv_history WHERE tbl=%lld AND rid=%lld"
-                         " ORDER BY id DESC",
-                         (long long)table->id, (long long)store->space.rid);
+    int rc =
+        sql_prepare(store->db, &list,
+                    "SELECT bit,value,site,version,by_site,by_version,size"
+                    " FROM gv_history WHERE tbl=%lld AND rid=%lld"
+                    " ORDER BY id DESC",
+                    (long long)table->id, (long long)store->space.rid);
 
     GV_ASSERT(blame->cell_count == table->column_count);
     while (rc == GV_OK && (rc = sql_step(list)) > 0) {

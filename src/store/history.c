@@ -3,6 +3,7 @@
  *
  *     tbl, rid, bit          the cell
  *     value, site, version   what lost, and the dot that wrote it
+ *     size                   of the whole value in bytes, where it is cut
  *     by_site, by_version    the dot that beat it
  *
  * A value is recorded where it is overwritten by an apply, or where it
@@ -37,8 +38,8 @@
 /* The oldest go.  With a value of 100 bytes a row of this table takes some 150
  * bytes: 1.5 MB in all. */
 #define HISTORY_ROWS_MAX 10000
-/* Of a larger value only the dots are kept: 10,000 rows of this size are 320
- * MB, which no file should grow by for a list to look at. */
+/* Of a larger value the beginning is kept: 10,000 rows of this size are 320
+ * MB, and no file should grow by more for a list to look at. */
 #define HISTORY_VALUE_SIZE_MAX (32u * 1024)
 _Static_assert(HISTORY_VALUE_SIZE_MAX <= VALUE_SIZE_MAX, "it travelled");
 
@@ -90,8 +91,8 @@ static int prepare(struct store *store)
     if (store->history_insert == NULL)
         rc = sql_prepare(store->db, &store->history_insert,
                          "INSERT INTO gv_history(tbl,rid,bit,value,site,"
-                         "version,by_site,by_version)"
-                         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
+                         "version,by_site,by_version,size)"
+                         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)");
     if (rc == GV_OK && store->history_prune == NULL)
         rc = sql_prepare(store->db, &store->history_prune,
                          "DELETE FROM gv_history WHERE id<=?1");
@@ -101,6 +102,22 @@ static int prepare(struct store *store)
                          " AND bit=?3 AND held<>0");
     GV_ASSERT(rc != GV_OK || store->parked_find != NULL);
     return rc;
+}
+
+/* Cut @value, between two characters if it is a text. */
+static void bind_cut(sqlite3_stmt *insert, const struct value *value)
+{
+    struct value cut = *value;
+
+    if (value->size > HISTORY_VALUE_SIZE_MAX) {
+        cut.size = HISTORY_VALUE_SIZE_MAX;
+        while (cut.class == VALUE_TEXT && cut.size > 0 &&
+               (cut.bytes[cut.size] & 0xc0) == 0x80)
+            cut.size--;
+        sqlite3_bind_int64(insert, 9, (sqlite3_int64)value->size);
+    }
+    GV_ASSERT(cut.size <= HISTORY_VALUE_SIZE_MAX);
+    sql_bind_value(insert, 4, &cut);
 }
 
 static int record(struct conflict *conflict, size_t bit,
@@ -116,8 +133,7 @@ static int record(struct conflict *conflict, size_t bit,
     sqlite3_bind_int64(insert, 1, conflict->table->id);
     sqlite3_bind_int64(insert, 2, store->space.rid);
     sqlite3_bind_int64(insert, 3, (sqlite3_int64)bit);
-    if (value->size <= HISTORY_VALUE_SIZE_MAX)
-        sql_bind_value(insert, 4, value);
+    bind_cut(insert, value);
     sqlite3_bind_int64(insert, 5, loser->site);
     sqlite3_bind_int64(insert, 6, (sqlite3_int64)loser->version);
     sqlite3_bind_int64(insert, 7, winner->site);

@@ -5,9 +5,11 @@ import re
 import shutil
 import socket
 import sys
+import time
 import unittest
 
-from mesh import Case, execute, free_port, run, wait_until
+from mesh import (Case, execute, free_endpoint, free_port, run, status,
+                  wait_until)
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 UPDATE = "--update" in sys.argv
@@ -26,6 +28,7 @@ class Golden(Case):
             text = text.replace(secret, name)
         text = text.replace(self.directory, "DIR")
         text = re.sub(r"(?m)^\d\d:\d\d:\d\d\.\d{3}", "TIME", text)
+        text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", "DAY", text)
         self.lines.append(text)
 
     def command(self, *arguments):
@@ -48,7 +51,8 @@ class Golden(Case):
 
     def test_help(self):
         self.command("help")
-        for name in ("track", "run", "status", "verify", "lab", "help"):
+        for name in ("track", "run", "status", "verify", "blame", "lab",
+                     "help"):
             self.command("help", name)
             self.assertEqual(run("help", name), run(name, "--help"))
         self.assertEqual(run("help"), run("--help"))
@@ -67,7 +71,8 @@ class Golden(Case):
                 ("run",), ("run", "a.db", "b.db"), ("run", "a.db", "--mesh"),
                 ("run", "a.db", "--http", "x"), ("status",),
                 ("status", "--xml", "a.db"), ("verify",),
-                ("verify", "a.db", "b.db"), ("lab",), ("lab", "dance"),
+                ("verify", "a.db", "b.db"), ("blame",), ("blame", "a.db", "t"),
+                ("blame", "--who", "a.db", "t", "k"), ("lab",), ("lab", "dance"),
                 ("lab", "up"), ("lab", "up", "none"), ("lab", "up", "0"),
                 ("lab", "up", "65"), ("lab", "up", "2", "--topology", "x"),
                 ("lab", "up", "2", "--dir"), ("lab", "down", "now"),
@@ -79,9 +84,11 @@ class Golden(Case):
         os.mkdir(self.file("folder"))
         with open(self.file("text.db"), "w", encoding="utf-8") as text:
             text.write("This is not a database, as anyone can read.\n")
-        for command in (("run",), ("status",), ("verify",), ("track",)):
+        for command in (("run",), ("status",), ("verify",), ("track",),
+                        ("blame",)):
             for name in ("none.db", "folder", "text.db"):
-                table = ("t",) if command == ("track",) else ()
+                table = {"track": ("t",), "blame": ("t", "k")}.get(
+                    command[0], ())
                 self.assertEqual(self.command(*command, name, *table), 1)
         self.compare("files")
 
@@ -174,6 +181,41 @@ class Golden(Case):
         self.say(node.log())
         self.assertEqual(node.stop(), 0)
         self.compare("create")
+
+    def hide_site(self, path, name):
+        self.hidden[status(path)["site"]] = name
+
+    def test_blame(self):
+        a, b = (self.database(name) for name in ("a.db", "b.db"))
+        endpoint = free_endpoint()
+        options = {a: ("--name", "kiosk", "--listen", endpoint),
+                   b: ("--name", "van", "--peer", endpoint)}
+        for edits in (("INSERT INTO notes VALUES('x', 'one', 1)", None),
+                      ("UPDATE notes SET a = 'two'", "UPDATE notes SET "
+                       "a = char(246) || 'ne', b = NULL")):
+            for path, edit in zip((a, b), edits):
+                if edit is not None:
+                    execute(path, edit)
+                    edited = time.time()
+                    # Of two edits in one millisecond either may win.
+                    wait_until(lambda: time.time() > edited + 0.01, "a tick")
+            nodes = [self.node(path, *options[path]) for path in (a, b)]
+            self.wait_equal([node.ready() for node in nodes])
+            if edits[1] is None:
+                self.assertEqual([node.stop() for node in nodes], [0, 0])
+        self.hide_site(a, "SITE-A")
+        self.hide_site(b, "SITE-B")
+        self.assertEqual(self.command("blame", "b.db", "notes", "x"), 0)
+        execute(a, "DELETE FROM notes")
+        self.wait_equal(nodes)
+        self.command("blame", "b.db", "notes", "x")
+        self.command("blame", "a.db", "notes", "y")
+        self.command("blame", "a.db", "notes", "x", "y")
+        self.command("blame", "a.db", "none", "x")
+        self.assertEqual([node.stop() for node in nodes], [0, 0])
+        execute(a, "INSERT INTO notes(id) VALUES('new')")
+        self.command("blame", "a.db", "notes", "new")
+        self.compare("blame")
 
     def test_status(self):
         path = self.database("a.db")

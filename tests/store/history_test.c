@@ -282,7 +282,7 @@ TEST(what_is_not_applied_leaves_no_history)
     copy_close(&c[1]);
 }
 
-TEST(the_history_keeps_ten_thousand_rows_and_no_large_value)
+TEST(the_history_keeps_ten_thousand_rows_and_32_kib_of_a_value)
 {
     struct copy c[2];
 
@@ -291,7 +291,8 @@ TEST(the_history_keeps_ten_thousand_rows_and_no_large_value)
                " SELECT i + 1 FROM n WHERE i < 10050)"
                " SELECT printf('%05d', i), 'one', i FROM n");
     sync_both(&c[0], &c[1]);
-    sql(&c[0], "UPDATE t SET a = CASE id WHEN '10050' THEN zeroblob(32769)"
+    sql(&c[0], "UPDATE t SET a = CASE id WHEN '10050' THEN "
+               "'x'||replace(hex(zeroblob(16384)), '00', 'ö')"
                " ELSE 'early' END");
     seal_at(&c[0], 600);
     sql(&c[1], "UPDATE t SET a = 'late'");
@@ -301,6 +302,10 @@ TEST(the_history_keeps_ten_thousand_rows_and_no_large_value)
     CHECK_TEXT(ask(&c[1], "SELECT count(*) FROM gv_history WHERE value IS"
                           " 'early'"),
                "9999");
+    /* A text is cut between two characters. */
+    CHECK_TEXT(ask(&c[1], "SELECT length(CAST(value AS BLOB))||','||size FROM"
+                          " gv_history WHERE size IS NOT NULL"),
+               "32767,32769");
     CHECK_TEXT(ask(&c[1], "SELECT min(k1) FROM gv_history JOIN gv_row_1"
                           " USING(rid)"),
                "00051");
