@@ -334,6 +334,8 @@ TEST(check_constraints_do_not_stop_an_apply)
               " CHECK(a + b < 10))");
     track(&a, "t");
     track(&b, "t");
+    copy_reopen(&a, STORE_WRITE);
+    copy_reopen(&b, STORE_WRITE);
     sql(&a, "INSERT INTO t VALUES('x', 1, 1)");
     sync_both(&a, &b);
     /* Each is right alone; together they are not. */
