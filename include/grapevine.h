@@ -127,8 +127,8 @@ GV_API int gv_verify(struct gv_db *db, char **json, struct gv_error *error);
  * "state", "value", "by", "beat": [{"value", "by", "to"}, …]}, …]}; "by" and
  * "to" are {"site", "name", "version", "time"}, or null for nobody, and a
  * value is an SQL literal, at most 4 kB of it (of a value that lost and was
- * over 32 KiB the beginning is kept, and "bytes" is its size).  Works with and without a running node, never
- * writes.
+ * over 32 KiB the beginning is kept, and "bytes" is its size).  Works with and
+ * without a running node, never writes.
  *
  * Errors: GV_ENOTFOUND (no such tracked table, or no row ever had this key),
  * GV_EINVAL (another number of key columns, not UTF-8), GV_ESCHEMA, … */

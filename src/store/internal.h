@@ -230,7 +230,7 @@ void table_free(struct store_table *table);
     "CREATE TABLE gv_parked(tbl INT, rid INT, bit INT, held INT, value,"      \
     " shown INT, PRIMARY KEY(tbl, rid, bit)) WITHOUT ROWID;"                  \
     "CREATE TABLE gv_history(id INTEGER PRIMARY KEY, tbl INT, rid INT,"       \
-    " bit INT, value, size INT, site INT, version INT, by_site INT,"           \
+    " bit INT, value, size INT, site INT, version INT, by_site INT,"          \
     " by_version INT);"
 /* Bring the tables to STORE_FORMAT; inside a write transaction. */
 int upgrade(struct store *store, struct gv_error *error);

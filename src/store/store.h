@@ -201,7 +201,7 @@ struct store_dot {
 };
 /* A value that lost to a concurrent write of the same cell. */
 struct store_lost {
-    char *value; /* an SQL literal; owned by the struct store_blame */
+    char *value;       /* an SQL literal; owned by the struct store_blame */
     size_t whole_size; /* in bytes, if only the beginning was kept; else 0 */
     struct store_dot dot;
     struct store_dot winner;

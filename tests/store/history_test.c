@@ -30,16 +30,14 @@ static void end(struct copy *copies, size_t count)
     }
 }
 
-/* Seal what waits as if it were written @ms after the program's begin. */
+/* Seal what waits as if it were written @ms from now: of two calls the one
+ * with more is the later write, however slow the program is. */
 static struct store_sealed seal_at(struct copy *copy, int ms)
 {
-    static gv_time_ms base;
     struct store_sealed sealed;
     char text[200];
 
-    if (base == 0)
-        base = host_system()->wall(NULL) + 1000;
-    copies_wall = base + ms;
+    copies_wall = host_system()->wall(NULL) + ms;
     snprintf(text, sizeof text,
              "UPDATE gv_journal SET day = %lld/86400000.0+2440587.5",
              (long long)copies_wall);
