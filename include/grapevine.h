@@ -174,10 +174,11 @@ struct gv_store_options {
 
 /* Open @db's file for the calls below; something is tracked in it.  Takes the
  * file's lock until gv_store_close(): no node can run on the file meanwhile,
- * and gv_track(), gv_status() and gv_verify() answer GV_ELOCKED.  Programs go
- * on reading and writing the file.  A file that is a copy, or that went back
- * to an earlier state, gets a new site id here.  Reads the whole file once, to
- * see that it is sound.  @options may be NULL; @db may be closed before
+ * and gv_track(), gv_status(), gv_verify() and gv_blame() answer GV_ELOCKED.
+ * Programs go on reading and writing the file.  A file that is a copy, or that
+ * went back to an earlier state, gets a new site id here.  Reads the whole
+ * file once, to see that it is sound.  @options may be NULL; @db may be closed
+ * before
  * @store.
  *
  * Errors: GV_ELOCKED (a node serves the file, or a command is using it),
