@@ -17,6 +17,7 @@ static char *literal(const struct value *value)
 {
     char *text = malloc(BLAME_VALUE_SIZE);
 
+    GV_ASSERT(value->class <= VALUE_BLOB);
     if (text != NULL)
         value_format(value, text, BLAME_VALUE_SIZE);
     return text;
@@ -41,6 +42,7 @@ static bool parse_quoted(const char *part, struct value *value, uint8_t *bytes)
     size_t at = blob ? 2 : 1;
 
     GV_ASSERT(bytes != NULL);
+    GV_ASSERT(at == 1 || length > at);
     if (length < at + 1 || part[at - 1] != '\'' || part[length - 1] != '\'')
         return false;
     for (; at < length - 1; at += blob ? 2 : 1) {
@@ -66,6 +68,7 @@ static bool parse_number(const char *part, struct value *value)
 {
     char *end;
 
+    GV_ASSERT(part != NULL);
     if (part[0] == '\0' || part[strspn(part, "+-.0123456789eE")] != '\0')
         return false;
     *value = (struct value){.class = VALUE_INTEGER};
@@ -135,6 +138,7 @@ static struct store_dot dot_of(const struct store *store,
 
 static const struct record *holder(const struct row *row, size_t bit)
 {
+    GV_ASSERT(bit < ROW_BITS_MAX);
     for (size_t i = 0; i < row->record_count; i++)
         if (mask_get(row->records[i].mask, bit))
             return &row->records[i];
@@ -160,6 +164,7 @@ static int add_lost(const struct store *store, struct store_cell *cell,
     struct store_lost *grown, *lost;
     struct value value;
 
+    GV_ASSERT(cell->lost_count == 0 || cell->lost != NULL);
     grown = realloc(cell->lost, (cell->lost_count + 1) * sizeof *grown);
     if (grown == NULL)
         return GV_ENOMEM;
@@ -238,7 +243,8 @@ static int fill_cell(struct store *store, const struct store_table *table,
     bool parked = false;
     int rc = GV_OK;
 
-    GV_ASSERT(bit > ROW_EXISTENCE);
+    GV_ASSERT(bit > ROW_EXISTENCE && bit <= table->column_count);
+    GV_ASSERT(cell->value == NULL && cell->lost_count == 0);
     cell->column =
         strdup(column->local != NULL ? column->local : column->wire);
     cell->state = record == NULL ? CELL_DEFAULT : CELL_WRITTEN;
@@ -267,6 +273,8 @@ static int fill(struct store *store, struct store_table *table,
     bool present = false;
     int rc = GV_OK;
 
+    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(store->space.stored == (row->record_count > 0));
     blame->alive = row->causal_length % 2 == 1;
     if (row->record_count > 0)
         blame->dot = dot_of(store, holder(row, ROW_EXISTENCE));
@@ -297,6 +305,7 @@ static int fill(struct store *store, struct store_table *table,
 static struct store_table *table_named(const struct store *store,
                                        const char *name)
 {
+    GV_ASSERT(name != NULL);
     for (size_t i = 0; i < store->table_count; i++) {
         struct store_table *table = store->tables[i];
 
@@ -312,6 +321,7 @@ static int no_row(const struct store_table *table, const struct row_key *key,
 {
     char name[512];
 
+    GV_ASSERT(key->count == table->key_count);
     row_name(table, key, name, sizeof name);
     error_set(error, GV_ENOTFOUND, "There is no row %s, and never was.", name);
     error_remedy(error, "Give the key as SQL writes it: 7, 'ann', x'ff'.");
@@ -365,12 +375,14 @@ int store_blame(struct store *store, const char *name,
                    ? rc
                    : sql_fail(store->db, rc, error, "cannot read the row");
     }
+    GV_ASSERT(found.cells != NULL);
     *blame = found;
     return GV_OK;
 }
 
 void store_blame_close(struct store_blame *blame)
 {
+    GV_ASSERT(blame->cells != NULL || blame->cell_count == 0);
     for (size_t i = 0; i < blame->cell_count; i++) {
         struct store_cell *cell = &blame->cells[i];
 

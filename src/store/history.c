@@ -129,6 +129,7 @@ static int record(struct conflict *conflict, size_t bit,
     int rc;
 
     GV_ASSERT(store->space.stored && bit != ROW_EXISTENCE);
+    GV_ASSERT(value->class <= VALUE_BLOB);
     GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* goes with the apply */
     sqlite3_bind_int64(insert, 1, conflict->table->id);
     sqlite3_bind_int64(insert, 2, store->space.rid);
@@ -211,6 +212,7 @@ static int lose_arriving(struct conflict *conflict, size_t word, uint64_t bits,
     for (; bits != 0 && rc == GV_OK; bits &= bits - 1) {
         size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
 
+        GV_ASSERT(bit > ROW_EXISTENCE);
         GV_ASSERT(bit <= conflict->table->column_count);
         rc = record(conflict, bit, &store->values[bit - 1], loser, winner);
     }
@@ -224,6 +226,7 @@ static uint64_t unlike(const struct store *store, const uint64_t *other,
 {
     uint64_t same = 0;
 
+    GV_ASSERT(word < ROW_WORDS_MAX);
     for (uint64_t both = bits & other[word]; both != 0; both &= both - 1) {
         size_t bit = word * 64 + (size_t)__builtin_ctzll(both);
 
@@ -237,6 +240,8 @@ static uint64_t unlike(const struct store *store, const uint64_t *other,
 static bool later(const struct store *store, const struct record *a,
                   const struct record *b)
 {
+    GV_ASSERT(a->site != b->site);
+    GV_ASSERT(a->site < store->site_count && b->site < store->site_count);
     if (a->version != b->version)
         return a->version > b->version;
     return site_compare(&store->sites[a->site], &store->sites[b->site]) > 0;
@@ -294,6 +299,7 @@ static const struct record *existence(const struct row *row)
 /* The bits that a row's records hold. */
 static void held_bits(const struct row *row, size_t words, uint64_t *bits)
 {
+    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
     memset(bits, 0, words * sizeof *bits);
     for (size_t i = 0; i < row->record_count; i++)
         for (size_t w = 0; w < words; w++)
@@ -353,6 +359,7 @@ int history_note(struct store *store, struct store_table *table,
         return GV_OK;
     rc = here == there ? same_life(&conflict)
                        : other_life(&conflict, there < here);
+    GV_ASSERT(!conflict.read || table->shown);
     if (conflict.read)
         user_read_done(table);
     return rc;
