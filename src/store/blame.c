@@ -274,7 +274,7 @@ static int fill(struct store *store, struct store_table *table,
     int rc = GV_OK;
 
     GV_ASSERT(table->fault == NULL);
-    GV_ASSERT(store->space.stored == (row->record_count > 0));
+    GV_ASSERT(store->space.stored || row->record_count == 0);
     blame->alive = row->causal_length % 2 == 1;
     if (row->record_count > 0)
         blame->dot = dot_of(store, holder(row, ROW_EXISTENCE));
