@@ -33,6 +33,12 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static uint8_t hex_byte(const char *digits)
+{
+    GV_ASSERT(hex_digit(digits[0]) >= 0 && hex_digit(digits[1]) >= 0);
+    return (uint8_t)(hex_digit(digits[0]) * 16 + hex_digit(digits[1]));
+}
+
 /* The bytes between quotes into @bytes, which has room for all of @part:
  * 'it''s', or x'00ff'.  False when @part is neither. */
 static bool parse_quoted(const char *part, struct value *value, uint8_t *bytes)
@@ -50,10 +56,7 @@ static bool parse_quoted(const char *part, struct value *value, uint8_t *bytes)
             return false;
         if (!blob && part[at] == '\'' && part[++at] != '\'')
             return false;
-        bytes[size++] =
-            blob
-                ? (uint8_t)(hex_digit(part[at]) << 4 | hex_digit(part[at + 1]))
-                : (uint8_t)part[at];
+        bytes[size++] = blob ? hex_byte(part + at) : (uint8_t)part[at];
     }
     /* The last quote ends it, and is no half of a pair or of a byte. */
     if (at != length - 1)
