@@ -166,7 +166,9 @@ static int describe_columns(struct store *store, struct store_table *table,
             rc = describe_column(table, info, strict);
     }
     sqlite3_finalize(info);
-    close_gaps(table);
+    /* A column that got no memory has no name: it is no gap, and is freed. */
+    if (rc == GV_OK)
+        close_gaps(table);
     return rc;
 }
 
