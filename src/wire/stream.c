@@ -137,6 +137,17 @@ void stream_write_value(struct stream_row_writer *writer,
     }
 }
 
+/* An array of one number, which no value is. */
+void stream_write_hollow(struct stream_row_writer *writer, uint64_t digest)
+{
+    msgpack_packer packer = pack_into(writer->out);
+
+    GV_ASSERT(writer->groups_left == 0 && writer->values_left > 0);
+    writer->values_left--;
+    msgpack_pack_array(&packer, 1);
+    msgpack_pack_uint64(&packer, digest);
+}
+
 int stream_end_row(struct stream_row_writer *writer)
 {
     GV_ASSERT(writer->groups_left == 0 && writer->values_left == 0);
@@ -275,21 +286,23 @@ static void stream_check_groups(struct cursor *cursor, size_t count,
     }
 }
 
-static void stream_read_value(struct cursor *cursor, struct value *value)
+/* False for a hollow cell, whose *@digest is read instead of a value. */
+static bool stream_read_value(struct cursor *cursor, struct value *value,
+                              uint64_t *digest)
 {
     *value = (struct value){.class = VALUE_NULL};
     switch (cursor_peek(cursor)) {
     case CURSOR_NIL:
         cursor_nil(cursor);
-        return;
+        return true;
     case CURSOR_INTEGER:
         value->class = VALUE_INTEGER;
         value->integer = cursor_i64(cursor);
-        return;
+        return true;
     case CURSOR_REAL:
         value->class = VALUE_REAL;
         value->real = cursor_real(cursor);
-        return;
+        return true;
     case CURSOR_TEXT:
         value->class = VALUE_TEXT;
         value->bytes = (const uint8_t *)cursor_text(cursor, &value->size);
@@ -298,16 +311,20 @@ static void stream_read_value(struct cursor *cursor, struct value *value)
         value->class = VALUE_BLOB;
         value->bytes = cursor_blob(cursor, &value->size);
         break;
+    case CURSOR_ARRAY:
+        stream_expect_array(cursor, 1);
+        *digest = cursor_u64(cursor);
+        return false;
     case CURSOR_END:
     case CURSOR_BOOL:
-    case CURSOR_ARRAY:
     case CURSOR_MAP:
     case CURSOR_OTHER:
         stream_fail(cursor);
-        return;
+        return true;
     }
     if (value->size > VALUE_SIZE_MAX)
         stream_fail(cursor);
+    return true;
 }
 
 static bool stream_key_valid(const uint8_t *key, size_t size)
@@ -341,6 +358,7 @@ static void stream_decode_row(struct cursor *cursor, struct stream_item *item)
 {
     struct stream_seen seen;
     struct value value;
+    uint64_t digest;
 
     stream_expect_array(cursor, 6);
     cursor_u64(cursor);
@@ -368,7 +386,7 @@ static void stream_decode_row(struct cursor *cursor, struct stream_item *item)
     if (!stream_row_valid(item, &seen))
         stream_fail(cursor);
     for (size_t i = 0; i < item->as.row.value_count; i++) {
-        stream_read_value(cursor, &value);
+        stream_read_value(cursor, &value, &digest);
         if (cursor->error != GV_OK)
             return;
     }
@@ -475,8 +493,11 @@ int stream_next_group(struct cursor *groups, uint32_t *site,
     return GV_OK;
 }
 
-void stream_next_value(struct cursor *values, struct value *value)
+bool stream_next_value(struct cursor *values, struct value *value,
+                       uint64_t *digest)
 {
-    stream_read_value(values, value);
+    bool there = stream_read_value(values, value, digest);
+
     GV_ASSERT(values->error == GV_OK);
+    return there;
 }

@@ -38,7 +38,8 @@ int stream_write_table(struct buffer *out, const char *name,
  *     stream_begin_row(&writer, out, table, key, key_size, length, n)
  *     n times stream_write_group()
  *     for every bit but ROW_EXISTENCE that a group's mask holds, in
- *         ascending order of bits: stream_write_value()
+ *         ascending order of bits: stream_write_value() or, where the sender
+ *         has no value that could travel, stream_write_hollow()
  *     stream_end_row()
  */
 struct stream_row_writer {
@@ -57,6 +58,7 @@ void stream_write_group(struct stream_row_writer *writer, uint32_t site,
                         size_t words);
 void stream_write_value(struct stream_row_writer *writer,
                         const struct value *value);
+void stream_write_hollow(struct stream_row_writer *writer, uint64_t digest);
 /* Fills in the item's length; returns @out's error. */
 int stream_end_row(struct stream_row_writer *writer);
 
@@ -102,6 +104,9 @@ void stream_next_column(struct cursor *columns, const char **name,
  * GV_EPROTO if the group has a bit at or above words * 64. */
 int stream_next_group(struct cursor *groups, uint32_t *site,
                       gv_version *version, uint64_t *mask, size_t words);
-void stream_next_value(struct cursor *values, struct value *value);
+/* False for a hollow cell: @value is NULL, and *@digest what the value's own
+ * digest would be.  A value leaves *@digest alone. */
+bool stream_next_value(struct cursor *values, struct value *value,
+                       uint64_t *digest);
 
 #endif

@@ -200,6 +200,7 @@ static size_t hard_values(struct value *values)
 
 TEST(values_come_back_bit_for_bit)
 {
+    uint64_t digest;
     struct value values[100], back;
     size_t count = hard_values(values);
     struct group group = {0, 1, {0}};
@@ -214,7 +215,7 @@ TEST(values_come_back_bit_for_bit)
     CHECK_INT(decode_row(&out, &item, &bytes), ==, GV_OK);
     CHECK_INT(item.as.row.value_count, ==, count);
     for (size_t i = 0; i < count; i++) {
-        stream_next_value(&item.as.row.values, &back);
+        CHECK(stream_next_value(&item.as.row.values, &back, &digest));
         CHECK(value_equal(&back, &values[i]));
     }
     CHECK(item.as.row.values.at == item.as.row.values.end);
@@ -222,8 +223,38 @@ TEST(values_come_back_bit_for_bit)
     buffer_close(&out);
 }
 
+TEST(a_hollow_cell_comes_back_as_its_digest)
+{
+    static const uint64_t digests[] = {0, 127, 128, UINT64_MAX};
+    struct group group = {0, 9, {1 | 2 | 4}};
+    struct value value = integer(5), back;
+
+    for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) {
+        struct stream_row_writer writer;
+        struct stream_item item;
+        struct buffer out;
+        uint64_t digest = 1;
+
+        buffer_init(&out, 1000);
+        stream_begin_row(&writer, &out, 3, key_one, sizeof(key_one), 1, 1, 2);
+        stream_write_group(&writer, group.site, group.version, group.mask, 1);
+        stream_write_hollow(&writer, digests[i]);
+        stream_write_value(&writer, &value);
+        CHECK_INT(stream_end_row(&writer), ==, GV_OK);
+        CHECK_INT(stream_decode(out.data + STREAM_HEADER_SIZE,
+                                out.size - STREAM_HEADER_SIZE, &item),
+                  ==, GV_OK);
+        CHECK(!stream_next_value(&item.as.row.values, &back, &digest));
+        CHECK(digest == digests[i] && back.class == VALUE_NULL);
+        CHECK(stream_next_value(&item.as.row.values, &back, &digest));
+        CHECK(digest == digests[i] && value_equal(&back, &value));
+        buffer_close(&out);
+    }
+}
+
 TEST(a_row_comes_back)
 {
+    uint64_t digest;
     struct group groups[2] = {{7, VERSION_MAX, {3}}, {70000, 1, {0, 1}}};
     struct value values[2] = {integer(5), integer(-6)}, back;
     struct stream_item item;
@@ -248,9 +279,9 @@ TEST(a_row_comes_back)
     CHECK_INT(stream_next_group(&item.as.row.groups, &site, &version, mask, 2),
               ==, GV_OK);
     CHECK(site == 70000 && version == 1 && mask[0] == 0 && mask[1] == 1);
-    stream_next_value(&item.as.row.values, &back);
+    CHECK(stream_next_value(&item.as.row.values, &back, &digest));
     CHECK_INT(back.integer, ==, 5);
-    stream_next_value(&item.as.row.values, &back);
+    CHECK(stream_next_value(&item.as.row.values, &back, &digest));
     CHECK_INT(back.integer, ==, -6);
     free(bytes);
     buffer_close(&out);
@@ -575,6 +606,25 @@ static void pack_array(struct raw *raw)
     msgpack_pack_array(&raw->packer, 0);
 }
 
+static void pack_two(struct raw *raw)
+{
+    msgpack_pack_array(&raw->packer, 2);
+    msgpack_pack_uint64(&raw->packer, 1);
+    msgpack_pack_uint64(&raw->packer, 2);
+}
+
+static void pack_text_in_array(struct raw *raw)
+{
+    msgpack_pack_array(&raw->packer, 1);
+    raw_text(raw, "a", 1);
+}
+
+static void pack_hollow(struct raw *raw)
+{
+    msgpack_pack_array(&raw->packer, 1);
+    msgpack_pack_uint64(&raw->packer, UINT64_MAX);
+}
+
 static void pack_too_large(struct raw *raw)
 {
     size_t size = (size_t)VALUE_SIZE_MAX + 1;
@@ -600,6 +650,9 @@ TEST(what_is_no_value_is_refused)
     CHECK_INT(row_of_value(pack_true), ==, GV_EPROTO);
     CHECK_INT(row_of_value(pack_float), ==, GV_EPROTO);
     CHECK_INT(row_of_value(pack_array), ==, GV_EPROTO);
+    CHECK_INT(row_of_value(pack_two), ==, GV_EPROTO);
+    CHECK_INT(row_of_value(pack_text_in_array), ==, GV_EPROTO);
+    CHECK_INT(row_of_value(pack_hollow), ==, GV_OK);
     CHECK_INT(row_of_value(pack_too_large), ==, GV_EPROTO);
 }
 
@@ -742,6 +795,7 @@ TEST(every_truncation_of_an_item_is_refused)
 /* Read all of an item that was accepted: its cursors must not fail. */
 static void walk(struct stream_item *item)
 {
+    uint64_t digest;
     uint64_t mask[ROW_WORDS_MAX];
     struct value value;
     gv_version version;
@@ -758,7 +812,7 @@ static void walk(struct stream_item *item)
                                         mask, ROW_WORDS_MAX),
                       ==, GV_OK);
         for (size_t i = 0; i < item->as.row.value_count; i++)
-            stream_next_value(&item->as.row.values, &value);
+            stream_next_value(&item->as.row.values, &value, &digest);
         CHECK(item->as.row.groups.at == item->as.row.groups.end);
         CHECK(item->as.row.values.at == item->as.row.values.end);
     }
