@@ -84,6 +84,23 @@ static void print_warnings(const json_t *status)
     }
 }
 
+static void print_parked(const json_t *status)
+{
+    size_t index;
+    json_t *note;
+
+    json_array_foreach(json_object_get(status, "parked_notes"), index, note)
+    {
+        printf("%-12s %s\n", index == 0 ? "parked" : "",
+               json_string_value(note));
+    }
+    if (field_number(status, "hollow") > 0) {
+        fputs("hollow       ", stdout);
+        print_count(field_number(status, "hollow"), "cell");
+        puts(" whose value did not come");
+    }
+}
+
 static void print_status(const char *path, const json_t *status)
 {
     bool running = json_is_true(json_object_get(status, "running"));
@@ -106,8 +123,7 @@ static void print_status(const char *path, const json_t *status)
     fputs("journal      ", stdout);
     print_count(field_number(status, "journal"), "row");
     puts(" not sealed yet");
-    if (field_number(status, "parked") > 0)
-        printf("parked       %" PRId64 "\n", field_number(status, "parked"));
+    print_parked(status);
     printf("fingerprint  %s over ", field_text(status, "fingerprint"));
     print_count((int64_t)json_object_size(json_object_get(status, "vv")),
                 "site");

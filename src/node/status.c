@@ -100,6 +100,16 @@ static json_t *warnings_array(const struct store_status *status)
     return array;
 }
 
+/* What is parked, and what frees it. */
+static json_t *notes_array(const struct store_status *status)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < status->parked_note_count; i++)
+        json_array_append_new(array, text(status->parked_notes[i]));
+    return array;
+}
+
 json_t *status_of_store(struct store *store, struct gv_error *error)
 {
     struct store_status status;
@@ -122,6 +132,8 @@ json_t *status_of_store(struct store *store, struct gv_error *error)
                                      fingerprint.high, fingerprint.low));
     json_object_set_new(json, "journal", json_integer(status.journal));
     json_object_set_new(json, "parked", json_integer(status.parked));
+    json_object_set_new(json, "hollow", json_integer(status.hollow));
+    json_object_set_new(json, "parked_notes", notes_array(&status));
     json_object_set_new(json, "tables", tables_array(&status));
     json_object_set_new(json, "warnings", warnings_array(&status));
     store_status_close(&status);

@@ -1,4 +1,5 @@
-/* Apply: fragments from a peer into the log and the user's tables.
+/* Apply: fragments from a peer into the log and the user's tables.  The log
+ * takes all of them; what a table does not take or does not have is parked.
  *
  * Whatever goes wrong in an interval or a delta, nothing of it stays: each is
  * applied inside a savepoint of the write transaction. */
@@ -316,138 +317,141 @@ static int load_groups(struct apply *apply, const struct stream_table *from,
     return rc;
 }
 
+/* What is no number has no bits that SQLite would keep: it stores NULL. */
+static bool is_nan(const struct value *value)
+{
+    return value->class == VALUE_REAL && value->real != value->real;
+}
+
 static void load_values(struct apply *apply, const struct stream_table *from,
                         struct stream_item *item, const uint64_t *held)
 {
     struct store *store = apply->store;
     size_t words = (from->column_count + 1 + 63) / 64;
 
+    memset(store->hollow, 0, from->table->words * sizeof *store->hollow);
     for (size_t word = 0; word < words; word++) {
         uint64_t bits = column_bits(held, word);
 
         for (; bits != 0; bits &= bits - 1) {
             size_t bit = from->bits[word * 64 + (size_t)__builtin_ctzll(bits)];
             struct value *value = &store->values[bit - 1];
+            uint64_t digest = 0;
+            bool there;
 
             GV_ASSERT(bit > 0 && bit <= from->table->column_count);
-            stream_next_value(&item->as.row.values, value);
-            store->fragment.digests[bit] = value_digest(value);
+            there = stream_next_value(&item->as.row.values, value, &digest);
+            store->fragment.digests[bit] =
+                there ? value_digest(value) : digest;
+            if (!there || is_nan(value))
+                mask_set(store->hollow, bit);
         }
     }
 }
 
-static int cannot_keep(struct apply *apply, const struct store_table *table,
-                       const struct row_key *key, const char *column)
-{
-    char name[200];
-
-    row_name(table, key, name, sizeof name);
-    error_set(apply->error, GV_ESCHEMA,
-              "Column '%s' cannot keep the value"
-              " that a peer sent for %s.",
-              column, name);
-    error_meaning(apply->error, "Its type or a constraint here would change"
-                                " or refuse it; nothing of what came with it"
-                                " was applied, and the peer keeps it.");
-    error_remedy(apply->error, "Give the column the peer's type (compare the"
-                               " two CREATE TABLE statements); it then comes"
-                               " by itself.");
-    return GV_ESCHEMA;
-}
-
-/* Read back what a column might not have kept as it was. */
-static int check_kept(struct apply *apply, struct store_table *table,
-                      const struct row_key *key, const uint64_t *written)
-{
-    struct store *store = apply->store;
-    const char *unlike = NULL;
-    bool present, doubt = table->fires;
-    int rc;
-
-    GV_ASSERT(store->space.row.causal_length % 2 == 1);
-    for (size_t i = 0; i < table->column_count && !doubt; i++)
-        doubt = mask_get(written, i + 1) &&
-                !affinity_keeps(table->columns[i].affinity, &store->values[i]);
-    if (!doubt)
-        return GV_OK;
-    rc = user_read(store, table, key, store->read_back, &present);
-    if (rc != GV_OK)
-        return rc;
-    if (!present)
-        unlike = table->keys[0].local;
-    for (size_t i = 0; present && i < table->column_count; i++)
-        if (mask_get(written, i + 1) &&
-            !value_equal(&store->values[i], &store->read_back[i]))
-            unlike = table->columns[i].local;
-    user_read_done(table);
-    return unlike == NULL ? GV_OK : cannot_keep(apply, table, key, unlike);
-}
-
-static int check_key_kept(struct apply *apply, struct store_table *table,
-                          const struct row_key *key)
-{
-    bool kept = true, doubt = false;
-    int rc = GV_OK;
-
-    GV_ASSERT(table->keys != NULL);
-    GV_ASSERT(key->count == table->key_count);
-    for (size_t i = 0; i < key->count && !doubt; i++)
-        doubt = !affinity_keeps(table->keys[i].affinity, &key->values[i]);
-    if (doubt)
-        rc = user_key_kept(apply->store, table, key, &kept);
-    if (rc == GV_OK && !kept)
-        rc = cannot_keep(apply, table, key, table->keys[0].local);
-    return rc;
-}
-
-/* Every column that was not won goes to its default. */
+/* The cells that a new life resets, of columns that the table has. */
 static void fill_defaults(struct store *store, const struct store_table *table,
-                          uint64_t *written)
+                          uint64_t *cells)
 {
+    GV_ASSERT(table->shown);
+    GV_ASSERT(mask_get(cells, ROW_EXISTENCE)); /* a new life has won it */
     for (size_t i = 0; i < table->column_count; i++) {
-        if (mask_get(written, i + 1))
+        if (mask_get(cells, i + 1) || !table->columns[i].shown)
             continue;
         store->values[i] = table->columns[i].initial;
-        mask_set(written, i + 1);
+        mask_set(cells, i + 1);
     }
-    /* A new life writes all of its row, existence included. */
-    GV_ASSERT(mask_count(written, table->words) == table->column_count + 1);
 }
 
+/* Whether the log holds the cell of @bit and its value is nowhere. */
+static bool is_hollow(const struct store *store,
+                      const struct store_table *table, size_t bit)
+{
+    GV_ASSERT(bit > ROW_EXISTENCE && bit <= table->column_count);
+    if (mask_get(store->parked.listed, bit))
+        return store->parked.kinds[bit] == PARKED_HOLLOW;
+    return mask_get(store->parked.listed, ROW_EXISTENCE) ||
+           !table->columns[bit - 1].shown;
+}
+
+/* Of the cells that both hold under @from's dot, those whose value is here for
+ * the first time. */
+static void find_filled(const struct store *store,
+                        const struct store_table *table,
+                        const struct record *ours, const struct record *from,
+                        uint64_t *filled)
+{
+    const struct row *row = &store->space.row;
+
+    GV_ASSERT(ours->site == from->site && ours->version == from->version);
+    for (size_t word = 0; word < table->words; word++) {
+        uint64_t bits = column_bits(ours->mask, word) & from->mask[word] &
+                        ~store->hollow[word];
+
+        for (; bits != 0; bits &= bits - 1) {
+            size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+
+            if (row->digests[bit] == store->fragment.digests[bit] &&
+                is_hollow(store, table, bit))
+                mask_set(filled, bit);
+        }
+    }
+}
+
+/* Values of cells that were held hollow, added to @cells. */
+static bool fill_hollow(const struct store *store,
+                        const struct store_table *table, uint64_t *cells)
+{
+    const struct row *row = &store->space.row;
+    const struct row *fragment = &store->fragment.row;
+    bool lacks = table->parks;
+    size_t before;
+
+    for (size_t i = 0; i < table->column_count && !lacks; i++)
+        lacks = !table->columns[i].shown;
+    if (!lacks || row->causal_length != fragment->causal_length)
+        return false;
+    before = mask_count(cells, table->words);
+    for (size_t i = 0; i < fragment->record_count; i++)
+        for (size_t j = 0; j < row->record_count; j++)
+            if (row->records[j].site == fragment->records[i].site &&
+                row->records[j].version == fragment->records[i].version)
+                find_filled(store, table, &row->records[j],
+                            &fragment->records[i], cells);
+    return mask_count(cells, table->words) > before;
+}
+
+/* @cells, of the log as it is now, into the user's table, or beside it. */
 static int write_user_row(struct apply *apply, struct store_table *table,
                           const struct row_key *key, bool was_alive,
-                          const struct row_change *change)
+                          bool reset, uint64_t *cells)
 {
     struct store *store = apply->store;
-    uint64_t written[ROW_WORDS_MAX];
-    int rc;
+    bool alive = store->space.row.causal_length % 2 == 1;
+    bool in_table =
+        was_alive && !mask_get(store->parked.listed, ROW_EXISTENCE);
 
-    GV_ASSERT(change->any);
     /* Only the other life that won can have ended this one or begun it. */
-    GV_ASSERT(change->reset ||
-              was_alive == (store->space.row.causal_length % 2 == 1));
-    if (table->fires) {
-        triggers_fire(store, true);
-        apply->fired = true;
-    } else {
-        triggers_fire(store, false);
+    GV_ASSERT(reset || was_alive == alive);
+    if (!table->shown) {
+        show_nothing(store, table, cells, reset, in_table);
+        return GV_OK;
     }
+    triggers_fire(store, table->fires);
+    apply->fired |= table->fires;
     GV_ASSERT(store->firing == table->fires);
-    if (store->space.row.causal_length % 2 == 0)
-        return was_alive ? user_delete(store, table, key) : GV_OK;
-    memcpy(written, change->won, table->words * sizeof *written);
-    if (change->reset && !(was_alive && plant("old-life-shows")))
-        fill_defaults(store, table, written);
-    rc = was_alive ? user_update(store, table, key, written, store->values)
-                   : user_insert(store, table, key, store->values);
-    if (rc == GV_OK)
-        rc = check_kept(apply, table, key, written);
-    if (rc == GV_OK && !was_alive)
-        rc = check_key_kept(apply, table, key);
-    return rc;
+    if (reset)
+        parked_drop_all(store, table);
+    if (!alive)
+        return in_table ? user_delete(store, table, key) : GV_OK;
+    if (!in_table)
+        return show_insert(store, table, key, cells);
+    if (reset && !plant("old-life-shows"))
+        fill_defaults(store, table, cells);
+    return show_update(store, table, key, cells);
 }
 
-/* What SQLite says when a row does not fit its table. */
+/* What became of a row that could be neither written nor parked. */
 static int explain(struct apply *apply, struct store_table *table,
                    const struct row_key *key, int rc)
 {
@@ -467,14 +471,6 @@ static int explain(struct apply *apply, struct store_table *table,
         return rc;
     }
     error_set(apply->error, rc, "Cannot apply %s: %s.", name, reason);
-    if (rc == GV_ESCHEMA) {
-        error_meaning(apply->error, "The table here cannot store it; nothing"
-                                    " of what came with it was applied, and"
-                                    " the peer keeps it.");
-        error_remedy(apply->error, "Give the table the peer's columns, types"
-                                   " and constraints; it then comes by"
-                                   " itself.");
-    }
     return rc;
 }
 
@@ -487,17 +483,16 @@ static bool holds_existence(const struct row *row)
     return false;
 }
 
-/* Merge the fragment in store->fragment and store->values. */
-static int merge_row(struct apply *apply, struct store_table *table,
-                     const struct row_key *key)
+/* Read the row that the fragment is of, with room for both. */
+static int find_row(struct apply *apply, struct store_table *table,
+                    const struct row_key *key)
 {
     struct store *store = apply->store;
     struct row *row = &store->space.row;
-    uint64_t won[ROW_WORDS_MAX];
-    struct row_change change = {.won = won};
-    bool was_alive;
     int rc = rows_find(store, table, key, apply->error);
 
+    if (rc == GV_OK)
+        rc = parked_find(store, table);
     if (rc == GV_OK)
         rc = row_space_reserve(&store->space,
                                row->record_count +
@@ -505,7 +500,6 @@ static int merge_row(struct apply *apply, struct store_table *table,
                                table->words);
     if (rc != GV_OK)
         return rc;
-    was_alive = row->causal_length % 2 == 1;
     store->reason[0] = '\0';
     /* Room for all records of both, in masks of one width. */
     GV_ASSERT(row->record_count + store->fragment.row.record_count <=
@@ -517,30 +511,64 @@ static int merge_row(struct apply *apply, struct store_table *table,
     rc = history_note(store, table, key, apply->interval, apply->claim);
     if (rc != GV_OK)
         return rc;
+    if (!table->shown) {
+        rows_held(row, table->words, store->old_held);
+        memcpy(store->old_digests, row->digests,
+               table->words * 64 * sizeof *row->digests);
+    }
+    return GV_OK;
+}
+
+/* The row was written past the triggers. */
+static void keep_past(struct store *store, struct store_table *table,
+                      const struct row_key *key)
+{
+    GV_ASSERT(table->shown && key->bytes != NULL);
+    store->past_table = table;
+    buffer_clear(&store->past_key);
+    buffer_append(&store->past_key, key->bytes, key->size);
+}
+
+/* Merge the fragment in store->fragment, store->values and store->hollow. */
+static int merge_row(struct apply *apply, struct store_table *table,
+                     const struct row_key *key)
+{
+    struct store *store = apply->store;
+    struct row *row = &store->space.row;
+    uint64_t won[ROW_WORDS_MAX];
+    struct row_change change = {.won = won};
+    bool was_alive, filled;
+    int rc = find_row(apply, table, key);
+
+    if (rc != GV_OK)
+        return rc;
+    was_alive = row->causal_length % 2 == 1;
     row_merge(row, &store->fragment.row, table->words, store->sites, &change);
     GV_ASSERT(row_check(row, table->words));
     GV_ASSERT(row->causal_length >= store->fragment.row.causal_length);
     GV_ASSERT(change.any || row->record_count == store->space.before_count);
-    if (!change.any)
+    filled = fill_hollow(store, table, won);
+    /* All cells of a new life are the fragment's anyway. */
+    GV_ASSERT(!filled || !change.reset);
+    if (!change.any && !filled)
         return GV_OK;
-    rc = write_user_row(apply, table, key, was_alive, &change);
-    if (rc == GV_OK)
+    rc = write_user_row(apply, table, key, was_alive, change.reset, won);
+    if (rc == GV_OK && change.any)
         rc = rows_save(store, table, key);
-    if (rc == GV_EDIFFERS) {
-        store->past_table = table;
-        buffer_clear(&store->past_key);
-        buffer_append(&store->past_key, key->bytes, key->size);
-    }
+    if (rc == GV_OK)
+        rc = parked_save(store, table);
+    if (rc == GV_EDIFFERS)
+        keep_past(store, table, key);
     hook_kill("apply-row");
     return explain(apply, table, key, rc);
 }
 
 /* stream_decode() has seen that the key is one. */
-static int other_key(struct apply *apply, const struct stream_table *from)
+static int other_key(struct apply *apply, const struct stream_table *from,
+                     const char *how)
 {
     error_set(apply->error, GV_ESCHEMA,
-              "A peer's table '%s' has another number of key columns.",
-              from->name);
+              "A peer's table '%s' has another key: it %s.", from->name, how);
     error_meaning(apply->error, "Nothing of what came with its rows was"
                                 " applied; the peer keeps it.");
     error_remedy(apply->error, "Compare the two CREATE TABLE statements and"
@@ -560,20 +588,14 @@ static int apply_row(struct apply *apply, struct stream_item *item)
     from = &apply->tables[item->as.row.table];
     if (from->table == NULL)
         return no_table(apply, from);
-    if (from->table->fault != NULL) {
-        error_set(apply->error, GV_ESCHEMA, "Table %s is not synced now: %s.",
-                  from->table->local, from->table->fault);
-        error_remedy(apply->error, "Bring the table back with the columns it"
-                                   " had when it was tracked.");
-        return GV_ESCHEMA;
-    }
     rc = row_key_decode(&key, item->as.row.key, item->as.row.key_size,
                         from->table->key_count);
     if (rc != GV_OK)
-        return other_key(apply, from);
+        return other_key(apply, from, "has another number of columns");
     if (from->table->integer_key && key.values[0].class != VALUE_INTEGER)
-        return cannot_keep(apply, from->table, &key,
-                           from->table->keys[0].local);
+        return other_key(apply, from,
+                         "is a rowid here and of another type"
+                         " there");
     rc = load_groups(apply, from, item, held);
     if (rc != GV_OK)
         return rc;

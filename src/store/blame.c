@@ -273,9 +273,12 @@ static int fill(struct store *store, struct store_table *table,
                 const struct row_key *key, struct store_blame *blame)
 {
     const struct row *row = &store->space.row;
-    bool present = false;
-    int rc = GV_OK;
+    bool present = false, absent;
+    int rc = parked_find(store, table);
 
+    if (rc != GV_OK)
+        return rc;
+    absent = mask_get(store->parked.listed, ROW_EXISTENCE);
     GV_ASSERT(table->fault == NULL);
     GV_ASSERT(store->space.stored || row->record_count == 0);
     blame->alive = row->causal_length % 2 == 1;
@@ -285,8 +288,9 @@ static int fill(struct store *store, struct store_table *table,
         rc = user_read(store, table, key, store->values, &present);
         if (rc != GV_OK)
             return rc;
-        blame->unsealed = present != blame->alive;
-        blame->alive = present;
+        /* A row that the table refused is alive all the same. */
+        blame->unsealed = present != (blame->alive && !absent);
+        blame->alive = present || absent;
     }
     blame->cells = calloc(table->column_count + 1, sizeof *blame->cells);
     rc = blame->cells == NULL ? GV_ENOMEM : GV_OK;

@@ -42,7 +42,8 @@ struct extract {
     size_t table_at; /* the table being joined */
     struct row_place *places;
     size_t place_count, place_capacity, place_at;
-    sqlite3_stmt *read; /* of the table at hand */
+    sqlite3_stmt *read;   /* of the table at hand */
+    sqlite3_stmt *parked; /* its entries, once a table that has some is read */
     int64_t read_table;
 
     uint64_t scan_steps, vm_steps;
@@ -321,59 +322,74 @@ int extract_begin(struct store *store, struct vv_view vv,
 /* Read */
 
 /* Columns of the statement: rid, causal length, state, the user's first key
- * column (NULL: no such row), the key, the values. */
+ * column (NULL: no such row, or the table is not shown), the key, the values
+ * of the columns that are shown. */
 #define READ_KEY 4
+
+/* "r.k1,…", by which the log's rows stand in order. */
+static char *log_keys(const struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    GV_ASSERT(table->key_count > 0);
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(text, table->integer_key ? "%sr.rid" : "%sr.k%d",
+                            i == 0 ? "" : ",", (int)i + 1);
+    return sqlite3_str_finish(text);
+}
+
+/* Join the user's row to ours. */
+static char *user_join(const struct store_table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    GV_ASSERT(table->shown);
+    sqlite3_str_appendf(text, " LEFT JOIN main.\"%w\" AS t ON ", table->local);
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(
+            text, table->integer_key ? "%st.\"%w\"=r.rid" : "%st.\"%w\"=r.k%d",
+            i == 0 ? "" : " AND ", table->keys[i].local, (int)i + 1);
+    return sqlite3_str_finish(text);
+}
+
+/* The user's first key column, then @keys, then the values. */
+static char *read_columns(const struct store_table *table, const char *keys)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    if (table->shown)
+        sqlite3_str_appendf(text, "t.\"%w\",%s", table->keys[0].local, keys);
+    else
+        sqlite3_str_appendf(text, "NULL,%s", keys);
+    for (size_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].shown)
+            sqlite3_str_appendf(text, ",t.\"%w\"", table->columns[i].local);
+    return sqlite3_str_finish(text);
+}
 
 static int prepare_read(struct extract *extract,
                         const struct store_table *table)
 {
-    sqlite3_str *keys = sqlite3_str_new(NULL), *on = sqlite3_str_new(NULL);
-    sqlite3_str *order = sqlite3_str_new(NULL);
-    sqlite3_str *columns = sqlite3_str_new(NULL);
-    char *key_text, *on_text, *order_text, *column_text;
+    char *keys = log_keys(table);
+    char *columns = keys == NULL ? NULL : read_columns(table, keys);
+    char *join = table->shown ? user_join(table) : sqlite3_mprintf("");
     int rc = GV_ENOMEM;
 
     GV_ASSERT(extract->read == NULL);
-    GV_ASSERT(table->fault == NULL);
     GV_ASSERT(!table->integer_key || table->key_count == 1);
-    for (size_t i = 0; i < table->key_count; i++) {
-        char name[24] = "rid";
-
-        if (!table->integer_key)
-            snprintf(name, sizeof name, "k%zu", i + 1);
-        sqlite3_str_appendf(keys, ",r.%s", name);
-        sqlite3_str_appendf(on, "%st.\"%w\"=r.%s", i == 0 ? "" : " AND ",
-                            table->keys[i].local, name);
-        sqlite3_str_appendf(order, "%sr.%s", i == 0 ? "" : ",", name);
-    }
-    for (size_t i = 0; i < table->column_count; i++)
-        sqlite3_str_appendf(columns, ",t.\"%w\"", table->columns[i].local);
-    key_text = sqlite3_str_finish(keys);
-    on_text = sqlite3_str_finish(on);
-    order_text = sqlite3_str_finish(order);
-    column_text = table->column_count == 0 ? sqlite3_mprintf("")
-                                           : sqlite3_str_finish(columns);
-    if (table->column_count == 0)
-        sqlite3_free(sqlite3_str_finish(columns));
-    if (key_text != NULL && on_text != NULL && order_text != NULL &&
-        column_text != NULL)
+    if (columns != NULL && join != NULL)
         rc = sql_prepare(extract->store->reader, &extract->read,
-                         "SELECT r.rid,r.cl,r.state,t.\"%w\"%s%s"
-                         " FROM gv_row_%lld AS r"
-                         " LEFT JOIN main.\"%w\" AS t ON %s"
-                         "%s%s",
-                         table->keys[0].local, key_text, column_text,
-                         (long long)table->id, table->local, on_text,
+                         "SELECT r.rid,r.cl,r.state,%s FROM gv_row_%lld AS r"
+                         "%s%s%s",
+                         columns, (long long)table->id, join,
                          extract->whole ? " ORDER BY " : " WHERE r.rid=?1",
-                         extract->whole ? order_text : "");
-    sqlite3_free(key_text);
-    sqlite3_free(on_text);
-    sqlite3_free(order_text);
-    sqlite3_free(column_text);
+                         extract->whole ? keys : "");
+    sqlite3_free(keys);
+    sqlite3_free(columns);
+    sqlite3_free(join);
     extract->read_table = table->id;
-    GV_ASSERT(rc != GV_OK ||
-              (size_t)sqlite3_column_count(extract->read) ==
-                  READ_KEY + table->key_count + table->column_count);
+    GV_ASSERT(rc != GV_OK || (size_t)sqlite3_column_count(extract->read) >=
+                                 READ_KEY + table->key_count);
     return rc;
 }
 
@@ -382,7 +398,8 @@ static void end_read(struct extract *extract)
     if (extract->read != NULL)
         add_effort(extract, extract->read);
     sqlite3_finalize(extract->read);
-    extract->read = NULL;
+    sqlite3_finalize(extract->parked);
+    extract->read = extract->parked = NULL;
 }
 
 /* Which records the asker lacks, moved to the front of @records; if it lacks
@@ -444,66 +461,119 @@ static int differs(struct extract *extract, const struct store_table *table,
     return GV_EDIFFERS;
 }
 
-/* Whether the user's row, as read, is what the log says of it. */
-static bool row_holds(struct extract *extract, const struct store_table *table,
-                      const struct row *row, const struct record *records,
-                      size_t record_count, bool present)
+/* The value of a cell into store->values, if it is here.  GV_EDIFFERS: the
+ * table was written past the triggers; GV_ECORRUPT: what is parked is not what
+ * the log says. */
+static int find_value(struct store *store, const struct store_table *table,
+                      const struct row *row, size_t bit, bool present)
 {
-    struct store *store = extract->store;
+    const struct parked *parked = &store->parked;
+    struct value *value = &store->values[bit - 1];
+
+    GV_ASSERT(bit > ROW_EXISTENCE && bit <= table->column_count);
+    if (mask_get(parked->listed, bit)) {
+        *value = parked->values[bit];
+        if (parked->kinds[bit] != PARKED_VALUE)
+            mask_set(store->hollow, bit);
+        else if (value_digest(value) != row->digests[bit])
+            return GV_ECORRUPT;
+    } else if (!present || !table->columns[bit - 1].shown) {
+        mask_set(store->hollow, bit);
+    } else if (value_digest(value) != row->digests[bit]) {
+        return GV_EDIFFERS;
+    }
+    return GV_OK;
+}
+
+/* The values of the records' cells, each checked against its digest.
+ * @present: the user's table has the row. */
+static int find_values(struct store *store, struct store_table *table,
+                       const struct row_key *key, const struct record *records,
+                       size_t record_count, bool present)
+{
+    const struct row *row = &store->space.row;
+    bool expected = row->causal_length % 2 == 1 &&
+                    !mask_get(store->parked.listed, ROW_EXISTENCE);
+    int rc = user_present(store, table, key, expected, &present);
 
     GV_ASSERT(record_count > 0 && record_count <= row->record_count);
-    if (present != (row->causal_length % 2 == 1))
-        return false;
-    for (size_t i = 0; i < record_count; i++) {
+    memset(store->hollow, 0, table->words * sizeof *store->hollow);
+    if (rc == GV_OK && table->shown && present != expected)
+        return GV_EDIFFERS;
+    for (size_t i = 0; i < record_count && rc == GV_OK; i++) {
         for (size_t word = 0; word < table->words; word++) {
             uint64_t bits = column_bits(records[i].mask, word);
 
-            for (; bits != 0; bits &= bits - 1) {
-                size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
-
-                GV_ASSERT(bit <= table->column_count);
-                if (value_digest(&store->values[bit - 1]) != row->digests[bit])
-                    return false;
-            }
+            for (; bits != 0 && rc == GV_OK; bits &= bits - 1)
+                rc = find_value(store, table, row,
+                                word * 64 + (size_t)__builtin_ctzll(bits),
+                                present);
         }
     }
-    return true;
+    return rc;
 }
 
-static int read_row(struct extract *extract, const struct store_table *table,
-                    struct gv_error *error)
+/* The entries of the row that is read; none if the table has none. */
+static int read_parked(struct extract *extract,
+                       const struct store_table *table)
+{
+    struct store *store = extract->store;
+    int rc = GV_OK;
+
+    parked_clear(store, table);
+    if (!table->parks)
+        return GV_OK;
+    if (extract->parked == NULL)
+        rc = parked_prepare(store->reader, &extract->parked);
+    return rc == GV_OK ? parked_load(store, table,
+                                     sqlite3_column_int64(extract->read, 0),
+                                     extract->parked)
+                       : rc;
+}
+
+/* The key of the row that is read, and its state into store->space. */
+static int read_state(struct extract *extract, const struct store_table *table,
+                      struct row_key *key, uint32_t *check,
+                      struct gv_error *error)
 {
     struct store *store = extract->store;
     struct row *row = &store->space.row;
     sqlite3_stmt *read = extract->read;
-    const int first_value = READ_KEY + (int)table->key_count;
-    struct record *chosen;
-    struct row_key key;
-    uint32_t check;
-    size_t count;
     bool null;
     int rc;
 
-    GV_ASSERT((size_t)sqlite3_data_count(read) ==
-              (size_t)first_value + table->column_count);
     buffer_clear(&store->key);
     rc = row_key_read(read, READ_KEY, table->key_count, &store->key, &null);
     if (rc != GV_OK || null ||
-        row_key_decode(&key, store->key.data, store->key.size,
+        row_key_decode(key, store->key.data, store->key.size,
                        table->key_count) != GV_OK)
         return rc != GV_OK ? rc : GV_ECORRUPT;
     row->causal_length = (uint64_t)sqlite3_column_int64(read, 1);
     rc = state_decode(sqlite3_column_blob(read, 2),
                       (size_t)sqlite3_column_bytes(read, 2),
-                      table->column_count, &store->space, &check);
+                      table->column_count, &store->space, check);
     for (size_t i = 0; rc == GV_OK && i < row->record_count; i++)
         if (row->records[i].site >= extract->asker_count)
             rc = GV_ECORRUPT;
-    if (rc == GV_ECORRUPT)
-        return damaged(table, &key, error);
+    GV_ASSERT(rc != GV_OK || row->record_count <= store->space.capacity);
+    return rc == GV_ECORRUPT ? damaged(table, key, error) : rc;
+}
+
+static int read_row(struct extract *extract, struct store_table *table,
+                    struct gv_error *error)
+{
+    struct store *store = extract->store;
+    struct row *row = &store->space.row;
+    sqlite3_stmt *read = extract->read;
+    int at = READ_KEY + (int)table->key_count;
+    struct record *chosen = NULL;
+    struct row_key key;
+    uint32_t check;
+    size_t count;
+    int rc = read_state(extract, table, &key, &check, error);
+
     if (rc != GV_OK)
         return rc;
-    GV_ASSERT(row->record_count <= store->space.capacity);
     chosen = store->space.before;
     count = choose_records(extract, row, chosen);
     if (count == 0)
@@ -513,12 +583,20 @@ static int read_row(struct extract *extract, const struct store_table *table,
         check)
         return damaged(table, &key, error);
     for (size_t i = 0; i < table->column_count; i++)
-        sql_column_value(read, first_value + (int)i, &store->values[i]);
-    if (!row_holds(extract, table, row, chosen, count,
-                   sqlite3_column_type(read, 3) != SQLITE_NULL))
+        if (table->columns[i].shown)
+            sql_column_value(read, at++, &store->values[i]);
+    GV_ASSERT(sqlite3_data_count(read) == at);
+    rc = read_parked(extract, table);
+    if (rc == GV_OK)
+        rc = find_values(store, table, &key, chosen, count,
+                         sqlite3_column_type(read, 3) != SQLITE_NULL);
+    if (rc == GV_ECORRUPT)
+        return damaged(table, &key, error);
+    if (rc == GV_EDIFFERS)
         return differs(extract, table, &key, error);
-    return fragments_add(&extract->fragments, store, table, &key,
-                         row->causal_length, chosen, count, store->values);
+    return rc == GV_OK ? fragments_add(&extract->fragments, store, table, &key,
+                                       chosen, count)
+                       : rc;
 }
 
 static int flush_chunk(struct extract *extract, size_t above)
@@ -535,14 +613,10 @@ static int flush_chunk(struct extract *extract, size_t above)
 }
 
 /* The table to read, its statement prepared. */
-static int use_table(struct extract *extract, struct store_table *table,
-                     struct gv_error *error)
+static int use_table(struct extract *extract, const struct store_table *table)
 {
     if (table == NULL)
         return GV_ECORRUPT;
-    if (table->fault != NULL)
-        return error_set(error, GV_ESCHEMA, "Table %s is not synced now: %s.",
-                         table->local, table->fault);
     if (extract->read != NULL && extract->read_table == table->id)
         return GV_OK;
     end_read(extract);
@@ -567,7 +641,7 @@ static int step_place(struct extract *extract, bool *done,
     /* Ascending, so that a table's statement serves all of its rows. */
     GV_ASSERT(extract->place_at == 1 || compare_places(place - 1, place) < 0);
     table = schema_by_id(extract->store, place->table);
-    rc = use_table(extract, table, error);
+    rc = use_table(extract, table);
     if (rc != GV_OK)
         return rc;
     sqlite3_bind_int64(extract->read, 1, place->rid);
@@ -597,7 +671,7 @@ static int step_join(struct extract *extract, bool *done,
         return GV_OK;
     }
     table = store->tables[extract->table_at];
-    rc = use_table(extract, table, error);
+    rc = use_table(extract, table);
     if (rc != GV_OK)
         return rc;
     rc = sql_step(extract->read);

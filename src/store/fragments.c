@@ -71,18 +71,46 @@ static int define_table(struct fragments *fragments,
     return rc;
 }
 
+/* The values of the bits of @held, ascending.  One too large to travel, or for
+ * which an item has no room left, goes as its digest. */
+static void write_values(struct stream_row_writer *writer,
+                         const struct store *store, const uint64_t *held,
+                         size_t words, size_t room)
+{
+    for (size_t word = 0; word < words; word++) {
+        for (uint64_t bits = held[word]; bits != 0; bits &= bits - 1) {
+            size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+            const struct value *value = &store->values[bit - 1];
+
+            if (mask_get(store->hollow, bit) || value->size > VALUE_SIZE_MAX ||
+                value->size > room) {
+                stream_write_hollow(writer, store->space.row.digests[bit]);
+            } else {
+                room -= value->size;
+                stream_write_value(writer, value);
+            }
+        }
+    }
+}
+
+/* Of an item, for what is not values: groups, digests, heads. */
+#define HEAD_SIZE_MAX (4u * 1024 * 1024)
+
+_Static_assert((STREAM_COLUMNS_MAX + 1) * (STREAM_MASK_SIZE_MAX + 64) <
+                   HEAD_SIZE_MAX,
+               "a group for each column fits");
+
 int fragments_add(struct fragments *fragments, const struct store *store,
                   const struct store_table *table, const struct row_key *key,
-                  uint64_t causal_length, const struct record *records,
-                  size_t record_count, const struct value *values)
+                  const struct record *records, size_t record_count)
 {
     struct stream_row_writer writer;
     uint64_t held[ROW_WORDS_MAX] = {0};
     size_t value_count, index = (size_t)table->id;
+    size_t taken = HEAD_SIZE_MAX + key->size;
     int rc = define_table(fragments, table, index);
 
     GV_ASSERT(record_count > 0); /* a fragment of nothing says nothing */
-    GV_ASSERT(table->fault == NULL);
     for (size_t i = 0; i < record_count && rc == GV_OK; i++) {
         rc = define_site(fragments, store, records[i].site);
         for (size_t word = 0; word < table->words; word++)
@@ -97,17 +125,15 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     GV_ASSERT(fragments->tables[index] > 0 &&
               fragments->tables[index] <= fragments->table_count);
     stream_begin_row(&writer, fragments->out, fragments->tables[index] - 1,
-                     key->bytes, key->size, causal_length, record_count,
-                     value_count);
+                     key->bytes, key->size, store->space.row.causal_length,
+                     record_count, value_count);
     for (size_t i = 0; i < record_count; i++) {
         GV_ASSERT(fragments->sites[records[i].site] > 0);
         stream_write_group(&writer, fragments->sites[records[i].site] - 1,
                            records[i].version, records[i].mask, table->words);
     }
-    for (size_t word = 0; word < table->words; word++)
-        for (uint64_t bits = held[word]; bits != 0; bits &= bits - 1)
-            stream_write_value(
-                &writer,
-                &values[word * 64 + (size_t)__builtin_ctzll(bits) - 1]);
+    write_values(&writer, store, held, table->words,
+                 taken < STREAM_ITEM_SIZE_MAX ? STREAM_ITEM_SIZE_MAX - taken
+                                              : 0);
     return stream_end_row(&writer);
 }

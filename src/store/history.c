@@ -96,11 +96,7 @@ static int prepare(struct store *store)
     if (rc == GV_OK && store->history_prune == NULL)
         rc = sql_prepare(store->db, &store->history_prune,
                          "DELETE FROM gv_history WHERE id<=?1");
-    if (rc == GV_OK && store->parked_find == NULL)
-        rc = sql_prepare(store->db, &store->parked_find,
-                         "SELECT value FROM gv_parked WHERE tbl=?1 AND rid=?2"
-                         " AND bit=?3 AND held<>0");
-    GV_ASSERT(rc != GV_OK || store->parked_find != NULL);
+    GV_ASSERT(rc != GV_OK || store->history_prune != NULL);
     return rc;
 }
 
@@ -150,7 +146,7 @@ static int record(struct conflict *conflict, size_t bit,
 }
 
 /* A value held here: parked, or in the user's table.  *@found when it is the
- * one that the log means; borrowed until the parked row is let go. */
+ * one that the log means; borrowed until the user's row is let go. */
 static int held_value(struct conflict *conflict, size_t bit,
                       struct value *value, bool *found)
 {
@@ -160,14 +156,10 @@ static int held_value(struct conflict *conflict, size_t bit,
 
     GV_ASSERT(bit > ROW_EXISTENCE && bit <= table->column_count);
     *value = (struct value){.class = VALUE_NULL};
-    sqlite3_bind_int64(store->parked_find, 1, table->id);
-    sqlite3_bind_int64(store->parked_find, 2, store->space.rid);
-    sqlite3_bind_int64(store->parked_find, 3, (sqlite3_int64)bit);
-    *found = (rc = sql_step(store->parked_find)) == 1;
-    if (rc < 0)
-        return rc;
-    if (*found) {
-        sql_column_value(store->parked_find, 0, value);
+    *found = false;
+    if (mask_get(store->parked.listed, bit)) {
+        *found = store->parked.kinds[bit] == PARKED_VALUE;
+        *value = store->parked.values[bit];
     } else if (table->shown && table->columns[bit - 1].shown) {
         rc = conflict->read ? GV_OK
                             : user_read(store, table, conflict->key,
@@ -178,7 +170,7 @@ static int held_value(struct conflict *conflict, size_t bit,
             *value = store->read_back[bit - 1];
     }
     *found = *found && value_digest(value) == store->space.digests[bit];
-    return rc < 0 ? rc : GV_OK;
+    return rc;
 }
 
 /* The bits of @bits (word @word) of a held record lose to an arriving one. */
@@ -196,7 +188,6 @@ static int lose_held(struct conflict *conflict, size_t word, uint64_t bits,
         rc = held_value(conflict, bit, &value, &found);
         if (rc == GV_OK && found)
             rc = record(conflict, bit, &value, loser, winner);
-        sqlite3_reset(store->parked_find);
     }
     return rc;
 }
@@ -214,7 +205,8 @@ static int lose_arriving(struct conflict *conflict, size_t word, uint64_t bits,
 
         GV_ASSERT(bit > ROW_EXISTENCE);
         GV_ASSERT(bit <= conflict->table->column_count);
-        rc = record(conflict, bit, &store->values[bit - 1], loser, winner);
+        if (!mask_get(store->hollow, bit))
+            rc = record(conflict, bit, &store->values[bit - 1], loser, winner);
     }
     return rc;
 }
@@ -296,16 +288,6 @@ static const struct record *existence(const struct row *row)
     return NULL;
 }
 
-/* The bits that a row's records hold. */
-static void held_bits(const struct row *row, size_t words, uint64_t *bits)
-{
-    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
-    memset(bits, 0, words * sizeof *bits);
-    for (size_t i = 0; i < row->record_count; i++)
-        for (size_t w = 0; w < words; w++)
-            bits[w] |= row->records[i].mask[w];
-}
-
 /* All that the shorter of two lives holds loses to the other's beginning or
  * end. */
 static int other_life(struct conflict *conflict, bool arriving_loses)
@@ -321,7 +303,7 @@ static int other_life(struct conflict *conflict, bool arriving_loses)
     GV_ASSERT(losing->causal_length < winning->causal_length);
     if (winner == NULL)
         return GV_OK; /* malformed, as the merge will find */
-    held_bits(winning, conflict->table->words, won);
+    rows_held(winning, conflict->table->words, won);
     for (size_t i = 0; i < losing->record_count; i++) {
         const struct record *loser = &losing->records[i];
 

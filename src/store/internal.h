@@ -34,7 +34,9 @@ struct store_column {
     char *type; /* as declared; "" if it was not */
     uint64_t wire_hash;
     enum affinity affinity;
-    bool shown; /* the table here has this column; `local` is its name */
+    bool shown;    /* the table here has this column; `local` is its name */
+    bool returned; /* shown since the tables were read: parked_show() has not
+                      looked yet */
     struct value initial; /* its default when it was registered; owned */
     uint64_t initial_digest;
 };
@@ -66,6 +68,8 @@ struct store_table {
     bool has_triggers; /* of the application's own */
     bool raises;       /* one of them may refuse a row or skip it */
     bool fires;        /* they fire on apply: they write untracked tables */
+    bool parks;        /* gv_parked may have cells of it */
+    bool refused;      /* SQLite refused a row of it, and the log says so */
 
     /* Prepared when first needed. */
     sqlite3_stmt *row_find, *row_insert, *row_update;
@@ -94,6 +98,24 @@ struct row_space {
     struct record *before; /* masks not kept */
     size_t before_count;
     struct hash128 before_sum;
+};
+
+/* What gv_parked says of a cell: `held` in the file. */
+enum parked_kind {
+    PARKED_HOLLOW,  /* a record holds it, and its value is not here */
+    PARKED_VALUE,   /* a record holds it, and this is its value */
+    PARKED_DEFAULT, /* no record holds it; also the entry of existence */
+};
+
+/* The entries of the row at hand, by bit; see parked.c. */
+struct parked {
+    uint64_t listed[ROW_WORDS_MAX];  /* bits with an entry */
+    uint64_t seen[ROW_WORDS_MAX];    /* those whose entry has `shown` */
+    uint64_t changed[ROW_WORDS_MAX]; /* to be written, or deleted */
+    enum parked_kind kinds[ROW_BITS_MAX];
+    uint64_t shown[ROW_BITS_MAX];
+    struct value values[ROW_BITS_MAX];
+    struct buffer bytes; /* of values that were loaded */
 };
 
 /* A key's canonical bytes and what they decode to. */
@@ -148,6 +170,7 @@ struct store {
     struct vv vv;     /* as of the open transaction; see transaction.c */
 
     int64_t schema_version;     /* that tables[] was read at; -1: read again */
+    uint64_t resumed_schema;    /* at which parked cells were last tried */
     uint64_t schema_generation; /* new each time tables[] is read */
     struct store_table **tables;
     size_t table_count;
@@ -156,7 +179,8 @@ struct store {
         *meta_write, *journal_read, *journal_clear, *ver_insert, *ver_delete,
         *site_raise, *site_find, *interval_insert, *interval_find, *untold,
         *told_write, *data_version_read;
-    sqlite3_stmt *history_insert, *history_prune, *parked_find; /* history.c */
+    sqlite3_stmt *history_insert, *history_prune;             /* history.c */
+    sqlite3_stmt *parked_find, *parked_write, *parked_delete; /* parked.c */
 
     struct row_space space;    /* the row at hand */
     struct row_space fragment; /* what is merged into it */
@@ -165,7 +189,12 @@ struct store {
     struct buffer key;         /* a key being encoded */
 
     struct value values[ROW_BITS_MAX]; /* of the row at hand, by column */
+    uint64_t hollow[ROW_WORDS_MAX];    /* bits whose value is not here */
     struct value read_back[ROW_BITS_MAX];
+    struct parked parked;
+    /* What the log said of the row at hand before a fragment came. */
+    uint64_t old_held[ROW_WORDS_MAX];
+    uint64_t old_digests[ROW_BITS_MAX];
     /* A row found to differ from the log while applying. */
     struct store_table *past_table;
     char reason[200]; /* why SQLite refused the user's row at hand */
@@ -304,8 +333,8 @@ int rows_find(struct store *store, struct store_table *table,
 /* Write store->space back, with gv_ver and the fingerprint. */
 int rows_save(struct store *store, struct store_table *table,
               const struct row_key *key);
-/* Read the user's row: *@present, and its values by column index, borrowed
- * until user_read_done(). */
+/* Read the user's row: *@present, and the values of the columns that are
+ * shown, by column index, borrowed until user_read_done(). */
 int user_read(struct store *store, struct store_table *table,
               const struct row_key *key, struct value *values, bool *present);
 void user_read_done(struct store_table *table);
@@ -321,6 +350,14 @@ int user_delete(struct store *store, struct store_table *table,
 /* Whether the row is stored under exactly this key. */
 int user_key_kept(struct store *store, struct store_table *table,
                   const struct row_key *key, bool *kept);
+/* Whether the key columns surely keep this key as it is. */
+bool user_key_sure(const struct store_table *table, const struct row_key *key);
+/* SQLite finds a row under 7 when asked for '7': *@present, where user_read()
+ * found one that is not @expected, becomes whether it has this very key. */
+int user_present(struct store *store, struct store_table *table,
+                 const struct row_key *key, bool expected, bool *present);
+/* The bits that records hold. */
+void rows_held(const struct row *row, size_t words, uint64_t *held);
 /* Whether a column of this affinity surely keeps @value as it is. */
 bool affinity_keeps(enum affinity affinity, const struct value *value);
 /* Mark one row as changed, now. */
@@ -329,6 +366,62 @@ int journal_row(struct store *store, const struct store_table *table,
 /* "contacts 'ann'" for people. */
 void row_name(const struct store_table *table, const struct row_key *key,
               char *text, size_t size);
+
+/* parked.c: cells whose value does not stand in the user's table */
+
+/* No entry; those of a new row. */
+void parked_clear(struct store *store, const struct store_table *table);
+/* Read the entries of row @rid into store->parked.  @find: the statement of
+ * parked_prepare() on the connection that reads. */
+int parked_load(struct store *store, const struct store_table *table,
+                int64_t rid, sqlite3_stmt *find);
+int parked_prepare(sqlite3 *db, sqlite3_stmt **find);
+/* The same on the connection that writes, for the row in store->space. */
+int parked_find(struct store *store, const struct store_table *table);
+/* Make the entry of @bit, or drop it.  @value is borrowed until
+ * parked_save(); @shown may be NULL. */
+void parked_put(struct parked *parked, size_t bit, enum parked_kind kind,
+                const struct value *value, const uint64_t *shown);
+void parked_drop(struct parked *parked, size_t bit);
+void parked_drop_all(struct store *store, const struct store_table *table);
+/* Write what changed for the row in store->space, which is stored. */
+int parked_save(struct store *store, struct store_table *table);
+/* What the table should hold in a column: the record's digest, or that of the
+ * default. */
+uint64_t parked_expected(const struct store_table *table,
+                         const struct row *row, const uint64_t *held,
+                         size_t column);
+/* Whether a cell of @digest, read from the table, is no local write. */
+bool parked_agrees(const struct parked *parked, size_t bit, uint64_t digest,
+                   uint64_t expected);
+/* Columns are shown that were not (bits of @columns), or the table is (NULL):
+ * what is parked moves into the table where the table takes it.  The table
+ * was read anew and @shown is set; inside a write transaction, before the
+ * journal is looked at. */
+int parked_show(struct store *store, struct store_table *table,
+                const uint64_t *columns, struct gv_error *error);
+/* A table that was not to be read or written for a while is again: only what
+ * came meanwhile moves into it.  Whatever else it holds or lacks was written
+ * meanwhile, and is for the next look. */
+int parked_resume(struct store *store, struct store_table *table,
+                  struct gv_error *error);
+
+/* show.c: the row at hand into the user's table */
+
+/* Cells of a row that is in the table get store->values, hollow ones their
+ * column's default; what the table does not keep is parked, as is what it
+ * does not show.  GV_EDIFFERS as user_update(). */
+int show_update(struct store *store, struct store_table *table,
+                const struct row_key *key, const uint64_t *cells);
+/* The whole row, which is not in the table: @cells as above, the others from
+ * store->parked, else their defaults.  A row that the table does not take is
+ * parked whole.  GV_EDIFFERS as user_insert(). */
+int show_insert(struct store *store, struct store_table *table,
+                const struct row_key *key, const uint64_t *cells);
+/* Cells of a row of a table that is not shown are parked.  The entry of
+ * existence is as it was before; @in_table: the table had the row. */
+void show_nothing(struct store *store, const struct store_table *table,
+                  const uint64_t *cells, bool reset, bool in_table);
 
 /* fragments.c: fragments into a stream */
 
@@ -342,11 +435,12 @@ struct fragments {
 
 void fragments_init(struct fragments *fragments, struct buffer *out);
 void fragments_close(struct fragments *fragments);
-/* @values by column index. */
+/* The first @record_count of @records, with the values of store->values; the
+ * cells of store->hollow, and values too large to travel, as digests of
+ * store->space. */
 int fragments_add(struct fragments *fragments, const struct store *store,
                   const struct store_table *table, const struct row_key *key,
-                  uint64_t causal_length, const struct record *records,
-                  size_t record_count, const struct value *values);
+                  const struct record *records, size_t record_count);
 
 /* transaction.c: sync the write-ahead log's own file handle */
 int log_sync(struct store *store);

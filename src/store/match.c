@@ -10,9 +10,35 @@ static struct store_column *column_named(const struct store_table *table,
                                          const char *local)
 {
     for (size_t i = 0; i < table->column_count; i++)
-        if (sqlite3_stricmp(table->columns[i].local, local) == 0)
+        if (table->columns[i].local != NULL &&
+            sqlite3_stricmp(table->columns[i].local, local) == 0)
             return &table->columns[i];
     return NULL;
+}
+
+/* A registered column that the table did not have has come: under the name
+ * that it has on the wire. */
+static int take_up_column(struct store *store, struct store_table *table,
+                          const struct store_column *now, bool *taken)
+{
+    GV_ASSERT(now->local != NULL);
+    *taken = false;
+    for (size_t i = 0; i < table->column_count && !*taken; i++) {
+        struct store_column *column = &table->columns[i];
+
+        if (column->local != NULL || strcmp(column->wire, now->local) != 0)
+            continue;
+        column->local = strdup(now->local);
+        if (column->local == NULL)
+            return GV_ENOMEM;
+        column->affinity = now->affinity;
+        column->returned = *taken = true;
+        return sql_run(store->db,
+                       "UPDATE gv_col SET local=%Q WHERE tbl=%lld AND"
+                       " bit=%lld",
+                       column->local, (long long)table->id, (long long)i + 1);
+    }
+    return GV_OK;
 }
 
 /* A column that is there and not registered: its default is the baseline of
@@ -20,6 +46,7 @@ static struct store_column *column_named(const struct store_table *table,
 static int adopt_columns(struct store *store, struct store_table *table,
                          struct store_table *now)
 {
+    bool taken;
     int rc = GV_OK;
 
     GV_ASSERT(table->fault == NULL);
@@ -28,6 +55,9 @@ static int adopt_columns(struct store *store, struct store_table *table,
         struct store_column *column = &now->columns[i], *grown;
 
         if (column_named(table, column->local) != NULL)
+            continue;
+        rc = take_up_column(store, table, column, &taken);
+        if (rc != GV_OK || taken)
             continue;
         grown =
             realloc(table->columns, (table->column_count + 1) * sizeof *grown);
@@ -63,7 +93,6 @@ int schema_match(struct store *store, struct store_table *table,
     bool same_key = table->key_count == now->key_count;
 
     GV_ASSERT(table->fault == NULL);
-    table->integer_key = now->integer_key;
     for (size_t i = 0; same_key && i < table->key_count; i++)
         same_key =
             sqlite3_stricmp(table->keys[i].local, now->keys[i].local) == 0;
@@ -75,9 +104,11 @@ int schema_match(struct store *store, struct store_table *table,
     for (size_t i = 0; i < table->key_count; i++)
         table->keys[i].affinity = now->keys[i].affinity;
     for (size_t i = 0; i < table->column_count; i++) {
-        struct store_column *column =
-            column_named(now, table->columns[i].local);
+        struct store_column *column;
 
+        if (table->columns[i].local == NULL)
+            continue;
+        column = column_named(now, table->columns[i].local);
         if (column == NULL)
             return schema_set_fault(table, "its column '%s' is gone",
                                     table->columns[i].local);

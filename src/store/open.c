@@ -155,6 +155,8 @@ static void finalize_all(struct store *store)
         store->history_insert,
         store->history_prune,
         store->parked_find,
+        store->parked_write,
+        store->parked_delete,
     };
 
     for (size_t i = 0; i < LIST_COUNT(list); i++)
@@ -391,6 +393,7 @@ int store_open(const char *path, const struct store_options *options,
     buffer_init(&store->past_key, SIZE_MAX);
     buffer_init(&store->stream, MESSAGE_NEWS_SIZE_MAX);
     buffer_init(&store->interval, MESSAGE_NEWS_SIZE_MAX);
+    buffer_init(&store->parked.bytes, SIZE_MAX);
     if (options->vfs != NULL)
         store->vfs = strdup(options->vfs);
     rc = find_file(store, path, error);
@@ -443,6 +446,7 @@ void store_close(struct store *store)
     buffer_close(&store->past_key);
     buffer_close(&store->stream);
     buffer_close(&store->interval);
+    buffer_close(&store->parked.bytes);
     vv_close(&store->vv);
     free(store->sites);
     free(store->vfs);

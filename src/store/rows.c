@@ -163,7 +163,6 @@ int rows_find(struct store *store, struct store_table *table,
     uint32_t check = 0;
     int rc = GV_OK;
 
-    GV_ASSERT(table->fault == NULL);
     GV_ASSERT(key->count == table->key_count);
     if (table->row_find == NULL)
         rc = prepare_row_find(store, table);
@@ -297,11 +296,10 @@ static int prepare_user_read(struct store *store, struct store_table *table)
     int rc = GV_ENOMEM;
 
     GV_ASSERT(table->user_read == NULL);
+    sqlite3_str_appendf(text, "1"); /* there may be no columns */
     for (size_t i = 0; i < table->column_count; i++)
-        sqlite3_str_appendf(text, "%s\"%w\"", i == 0 ? "" : ",",
-                            table->columns[i].local);
-    if (table->column_count == 0)
-        sqlite3_str_appendf(text, "1");
+        if (table->columns[i].shown)
+            sqlite3_str_appendf(text, ",\"%w\"", table->columns[i].local);
     names = sqlite3_str_finish(text);
     if (names != NULL && where != NULL)
         rc = sql_prepare(store->db, &table->user_read,
@@ -315,10 +313,10 @@ static int prepare_user_read(struct store *store, struct store_table *table)
 int user_read(struct store *store, struct store_table *table,
               const struct row_key *key, struct value *values, bool *present)
 {
-    int rc =
-        table->user_read == NULL ? prepare_user_read(store, table) : GV_OK;
+    int at = 1, rc = table->user_read == NULL ? prepare_user_read(store, table)
+                                              : GV_OK;
 
-    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(table->shown);
     GV_ASSERT(key->count == table->key_count);
     if (rc != GV_OK)
         return rc;
@@ -327,10 +325,10 @@ int user_read(struct store *store, struct store_table *table,
     if (rc < 0)
         return rc;
     *present = rc == 1;
-    GV_ASSERT(!*present || (size_t)sqlite3_data_count(table->user_read) >=
-                               table->column_count);
     for (size_t i = 0; *present && i < table->column_count; i++)
-        sql_column_value(table->user_read, (int)i, &values[i]);
+        if (table->columns[i].shown)
+            sql_column_value(table->user_read, at++, &values[i]);
+    GV_ASSERT(!*present || sqlite3_data_count(table->user_read) == at);
     return GV_OK;
 }
 
@@ -341,28 +339,39 @@ void user_read_done(struct store_table *table)
     sqlite3_clear_bindings(table->user_read);
 }
 
+/* A table's own ON CONFLICT clauses could roll everything back, or make room
+ * by taking another row away.  Triggers that fire would get this clause too,
+ * in place of those in them. */
+static const char *or_abort(const struct store_table *table)
+{
+    GV_ASSERT(table->shown);
+    return table->fires ? "" : "OR ABORT ";
+}
+
 static int prepare_user_insert(struct store *store, struct store_table *table)
 {
     sqlite3_str *names = sqlite3_str_new(NULL);
     sqlite3_str *marks = sqlite3_str_new(NULL);
     char *name_text, *mark_text;
-    int rc = GV_ENOMEM;
+    int parameter = 0, rc = GV_ENOMEM;
 
     GV_ASSERT(table->user_insert == NULL);
-    for (size_t i = 0; i < table->key_count + table->column_count; i++) {
-        const char *name = i < table->key_count
-                               ? table->keys[i].local
-                               : table->columns[i - table->key_count].local;
-
-        sqlite3_str_appendf(names, "%s\"%w\"", i == 0 ? "" : ",", name);
-        sqlite3_str_appendf(marks, "%s?%d", i == 0 ? "" : ",", (int)i + 1);
+    for (size_t i = 0; i < table->key_count; i++) {
+        sqlite3_str_appendf(names, "%s\"%w\"", i == 0 ? "" : ",",
+                            table->keys[i].local);
+        sqlite3_str_appendf(marks, "%s?%d", i == 0 ? "" : ",", ++parameter);
     }
+    for (size_t i = 0; i < table->column_count; i++)
+        if (table->columns[i].shown) {
+            sqlite3_str_appendf(names, ",\"%w\"", table->columns[i].local);
+            sqlite3_str_appendf(marks, ",?%d", ++parameter);
+        }
     name_text = sqlite3_str_finish(names);
     mark_text = sqlite3_str_finish(marks);
     if (name_text != NULL && mark_text != NULL)
         rc = sql_prepare(store->db, &table->user_insert,
-                         "INSERT INTO main.\"%w\"(%s) VALUES(%s)",
-                         table->local, name_text, mark_text);
+                         "INSERT %sINTO main.\"%w\"(%s) VALUES(%s)",
+                         or_abort(table), table->local, name_text, mark_text);
     sqlite3_free(name_text);
     sqlite3_free(mark_text);
     return rc;
@@ -371,21 +380,20 @@ static int prepare_user_insert(struct store *store, struct store_table *table)
 int user_insert(struct store *store, struct store_table *table,
                 const struct row_key *key, const struct value *values)
 {
+    int parameter = (int)key->count, rc;
     bool there;
-    int rc;
 
-    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(table->shown);
     if (table->user_insert == NULL) {
         rc = prepare_user_insert(store, table);
         if (rc != GV_OK)
             return rc;
     }
     bind_key(table->user_insert, key);
-    GV_ASSERT((size_t)sqlite3_bind_parameter_count(table->user_insert) ==
-              key->count + table->column_count);
     for (size_t i = 0; i < table->column_count; i++)
-        sql_bind_value(table->user_insert, (int)(key->count + i) + 1,
-                       &values[i]);
+        if (table->columns[i].shown)
+            sql_bind_value(table->user_insert, ++parameter, &values[i]);
+    GV_ASSERT(sqlite3_bind_parameter_count(table->user_insert) == parameter);
     if (hook_reached("spoil-apply"))
         sqlite3_bind_text(table->user_insert, (int)key->count + 1, "spoiled",
                           -1, SQLITE_STATIC);
@@ -421,8 +429,8 @@ static int prepare_user_update(struct store *store, struct store_table *table,
     GV_ASSERT(parameter > (int)table->key_count); /* it sets something */
     if (sets != NULL && where != NULL)
         rc = sql_prepare(store->db, statement,
-                         "UPDATE main.\"%w\" SET %s WHERE %s", table->local,
-                         sets, where);
+                         "UPDATE %smain.\"%w\" SET %s WHERE %s",
+                         or_abort(table), table->local, sets, where);
     sqlite3_free(sets);
     sqlite3_free(where);
     return rc;
@@ -463,7 +471,7 @@ int user_update(struct store *store, struct store_table *table,
     sqlite3_stmt *statement;
     int rc;
 
-    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(table->shown);
     GV_ASSERT(table->words > 0 && table->words <= ROW_WORDS_MAX);
     memcpy(columns, mask, table->words * sizeof *mask);
     columns[0] &= ~(uint64_t)1;
@@ -492,7 +500,7 @@ int user_delete(struct store *store, struct store_table *table,
     char *where;
     int rc;
 
-    GV_ASSERT(table->fault == NULL);
+    GV_ASSERT(table->shown);
     GV_ASSERT(key->count == table->key_count);
     if (table->user_delete == NULL) {
         where = where_text(table);
@@ -536,7 +544,7 @@ int user_key_kept(struct store *store, struct store_table *table,
     int rc =
         table->user_keys == NULL ? prepare_user_keys(store, table) : GV_OK;
 
-    GV_ASSERT(key->bytes != store->key.data); /* which this reads into */
+    GV_ASSERT(key->bytes != store->hashed.data); /* which this reads into */
     if (rc != GV_OK)
         return rc;
     bind_key(table->user_keys, key);
@@ -545,13 +553,42 @@ int user_key_kept(struct store *store, struct store_table *table,
         return rc;
     *kept = false;
     if (rc == 1) {
-        buffer_clear(&store->key);
-        rc = row_key_read(table->user_keys, 0, key->count, &store->key, &null);
-        *kept = rc == GV_OK && store->key.size == key->size &&
-                memcmp(store->key.data, key->bytes, key->size) == 0;
+        buffer_clear(&store->hashed);
+        rc = row_key_read(table->user_keys, 0, key->count, &store->hashed,
+                          &null);
+        *kept = rc == GV_OK && store->hashed.size == key->size &&
+                memcmp(store->hashed.data, key->bytes, key->size) == 0;
         sql_finish(table->user_keys);
     }
     return rc;
+}
+
+bool user_key_sure(const struct store_table *table, const struct row_key *key)
+{
+    bool sure = true;
+
+    GV_ASSERT(key->count == table->key_count);
+    for (size_t i = 0; i < key->count && sure; i++)
+        sure = affinity_keeps(table->keys[i].affinity, &key->values[i]);
+    return sure;
+}
+
+int user_present(struct store *store, struct store_table *table,
+                 const struct row_key *key, bool expected, bool *present)
+{
+    if (!*present || expected || user_key_sure(table, key))
+        return GV_OK;
+    GV_ASSERT(table->shown);
+    return user_key_kept(store, table, key, present);
+}
+
+void rows_held(const struct row *row, size_t words, uint64_t *held)
+{
+    GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
+    memset(held, 0, words * sizeof *held);
+    for (size_t i = 0; i < row->record_count; i++)
+        for (size_t word = 0; word < words; word++)
+            held[word] |= row->records[i].mask[word];
 }
 
 bool affinity_keeps(enum affinity affinity, const struct value *value)

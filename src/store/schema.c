@@ -147,10 +147,14 @@ static int load_column(struct store_column **columns, size_t *count,
     column = &grown[(*count)++];
     memset(column, 0, sizeof *column);
     column->wire = sql_text_dup(list, 1);
-    column->local = sql_text_dup(list, 2);
+    if (sqlite3_column_type(list, 2) != SQLITE_NULL) {
+        column->local = sql_text_dup(list, 2);
+        if (column->local == NULL)
+            return GV_ENOMEM;
+    }
     column->type = sql_text_dup(list, 4);
     sql_column_value(list, 3, &initial);
-    if (column->wire == NULL || column->local == NULL || column->type == NULL)
+    if (column->wire == NULL || column->type == NULL)
         return GV_ENOMEM;
     return value_keep(&column->initial, &initial);
 }
@@ -171,8 +175,29 @@ static int load_columns(struct store *store, struct store_table *table)
     return rc;
 }
 
+/* What the table's rows in the log are keyed by, and whether gv_parked has any
+ * of them. */
+static int load_row_table(struct store *store, struct store_table *table)
+{
+    int64_t keys = 0, parks = 0;
+    int rc = sql_number(store->db, &keys,
+                        "SELECT count(*) FROM"
+                        " pragma_table_info('gv_row_%lld') WHERE name='k1'",
+                        (long long)table->id);
+
+    if (rc == GV_OK)
+        rc = sql_number(store->db, &parks,
+                        "SELECT EXISTS(SELECT 1 FROM gv_parked WHERE"
+                        " tbl=%lld)",
+                        (long long)table->id);
+    GV_ASSERT(keys == 0 || keys == 1);
+    table->integer_key = keys == 0;
+    table->parks = parks != 0;
+    return rc;
+}
+
 static int load_table(struct store *store, int64_t id, const char *wire,
-                      const char *local, bool may_write,
+                      const char *local, bool tracked, bool may_write,
                       struct store_table **loaded)
 {
     struct store_table *table = calloc(1, sizeof *table), *now = NULL;
@@ -181,14 +206,16 @@ static int load_table(struct store *store, int64_t id, const char *wire,
     if (rc == GV_OK) {
         *loaded = table;
         table->id = id;
-        table->tracked = true;
+        table->tracked = tracked;
         table->wire = strdup(wire);
         table->local = strdup(local);
         rc = table->wire == NULL || table->local == NULL
                  ? GV_ENOMEM
                  : load_columns(store, table);
     }
-    if (rc == GV_OK) {
+    if (rc == GV_OK)
+        rc = load_row_table(store, table);
+    if (rc == GV_OK && tracked) {
         rc = schema_describe(store, local, &now, NULL);
         if (rc == GV_OK)
             rc = schema_match(store, table, now, may_write);
@@ -204,9 +231,10 @@ static int load_table(struct store *store, int64_t id, const char *wire,
         rc = table_finish(table);
     GV_ASSERT(rc != GV_OK || table->order != NULL);
     if (rc == GV_OK)
-        table->shown = table->fault == NULL;
+        table->shown = tracked && table->fault == NULL;
     for (size_t i = 0; rc == GV_OK && i < table->column_count; i++)
-        table->columns[i].shown = table->shown;
+        table->columns[i].shown =
+            table->shown && table->columns[i].local != NULL;
     if (rc == GV_OK && may_write && table->shown)
         rc = triggers_mend(store, table);
     return rc;
@@ -225,20 +253,84 @@ static int load_tables(struct store *store, bool may_write)
     if (store->tables == NULL)
         return GV_ENOMEM;
     rc = sql_prepare(store->db, &list,
-                     "SELECT id,wire,local FROM gv_table ORDER BY id");
+                     "SELECT id,wire,local,tracked FROM gv_table ORDER BY id");
     while (rc == GV_OK && (rc = sql_step(list)) > 0) {
         const char *wire = (const char *)sqlite3_column_text(list, 1);
         const char *local = (const char *)sqlite3_column_text(list, 2);
 
-        rc =
-            wire == NULL || local == NULL ||
-                    store->table_count == (size_t)count
-                ? GV_ECORRUPT
-                : load_table(store, sqlite3_column_int64(list, 0), wire, local,
-                             may_write, &store->tables[store->table_count]);
+        rc = wire == NULL || local == NULL ||
+                     store->table_count == (size_t)count
+                 ? GV_ECORRUPT
+                 : load_table(store, sqlite3_column_int64(list, 0), wire,
+                              local, sqlite3_column_int(list, 3) != 0,
+                              may_write, &store->tables[store->table_count]);
         store->table_count += store->tables[store->table_count] != NULL;
     }
     sqlite3_finalize(list);
+    return rc;
+}
+
+/* Of the definitions of the tables that have something parked, their indexes
+ * and triggers; never 0. */
+static int parking_digest(struct store *store, uint64_t *digest)
+{
+    sqlite3_stmt *list;
+    int rc = sql_prepare(store->db, &list,
+                         "SELECT sql FROM sqlite_schema WHERE tbl_name=?1"
+                         " COLLATE NOCASE AND sql IS NOT NULL ORDER BY name");
+
+    *digest = 1;
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
+        const struct store_table *table = store->tables[i];
+
+        if (!table->shown || !table->parks)
+            continue;
+        sqlite3_bind_text(list, 1, table->local, -1, SQLITE_STATIC);
+        while ((rc = sql_step(list)) > 0)
+            *digest =
+                *digest * 31 + hash64(sqlite3_column_text(list, 0),
+                                      (size_t)sqlite3_column_bytes(list, 0));
+    }
+    sqlite3_finalize(list);
+    *digest |= 1;
+    return rc;
+}
+
+/* Columns that are shown again. */
+static int show_columns(struct store *store, struct store_table *table,
+                        struct gv_error *error)
+{
+    uint64_t returned[ROW_WORDS_MAX] = {0};
+
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (table->columns[i].returned && table->columns[i].shown)
+            mask_set(returned, i + 1);
+        table->columns[i].returned = false;
+    }
+    GV_ASSERT(table->shown || mask_empty(returned, table->words));
+    return mask_empty(returned, table->words)
+               ? GV_OK
+               : parked_show(store, table, returned, error);
+}
+
+/* What is parked moves into tables that can hold it now: a type or a
+ * constraint may be another. */
+static int show_parked(struct store *store, struct gv_error *error)
+{
+    uint64_t digest = 0;
+    int rc = parking_digest(store, &digest);
+
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
+        struct store_table *table = store->tables[i];
+
+        rc = show_columns(store, table, error);
+        if (rc == GV_OK && table->shown && table->parks &&
+            digest != store->resumed_schema)
+            rc = parked_resume(store, table, error);
+    }
+    if (rc == GV_OK)
+        store->resumed_schema = digest;
     return rc;
 }
 
@@ -262,6 +354,8 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
     }
     if (rc == GV_OK)
         rc = triggers_judge(store);
+    if (rc == GV_OK && may_write)
+        rc = show_parked(store, error);
     if (rc == GV_OK)
         rc = sql_number(store->db, &store->schema_version,
                         "PRAGMA main.schema_version");

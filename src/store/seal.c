@@ -138,6 +138,8 @@ static int journal_take(struct store *store, struct journal *journal,
         return GV_OK; /* of a registration that is gone */
     if (table->fault != NULL)
         return fault_of(table, error);
+    if (!table->shown)
+        return GV_OK; /* nobody shares it any more */
     rc = grow(&items, &journal->capacity, journal->count,
               sizeof *journal->rows);
     if (rc != GV_OK)
@@ -227,49 +229,54 @@ static void give_versions(const struct store *store, struct journal *journal)
     }
 }
 
-/* No peer takes a larger value, so it stays here. */
-static bool too_large(struct store *store, const struct store_table *table,
-                      const struct row_key *key, size_t column)
+/* No peer takes a larger value: its digest travels. */
+static void warn_of_size(struct store *store, const struct store_table *table,
+                         const struct row_key *key, size_t column)
 {
     char name[200];
 
     GV_ASSERT(column < table->column_count);
     if (store->values[column].size <= VALUE_SIZE_MAX)
-        return false;
+        return;
     row_name(table, key, name, sizeof name);
     log_line(&store->log, GV_LOG_WARNING,
              "the value of column %s of %s stays in this file: it has %zu"
              " bytes, and a value that is shared may have %u",
              table->columns[column].local, name, store->values[column].size,
              VALUE_SIZE_MAX);
-    return true;
 }
 
-/* Which columns of a live row are unlike what the log holds of them; with
- * @reset, unlike their defaults.  Their digests go into the row. */
+/* Which columns of a live row are unlike what the log says that they show;
+ * with @reset, unlike their defaults.  Their digests go into the row.  What
+ * was written here, or holds again what the log says, has no entry any more.
+ */
 static void compare_values(struct store *store,
                            const struct store_table *table,
                            const struct row_key *key, bool reset,
                            uint64_t *written)
 {
     struct row *row = &store->space.row;
+    struct parked *parked = &store->parked;
     uint64_t held[ROW_WORDS_MAX] = {0};
 
-    GV_ASSERT(table->words <= ROW_WORDS_MAX);
     GV_ASSERT(table->column_count < table->words * 64);
     GV_ASSERT(reset || row->record_count > 0); /* one holds its existence */
-    for (size_t i = 0; i < row->record_count && !reset; i++)
-        for (size_t word = 0; word < table->words; word++)
-            held[word] |= row->records[i].mask[word];
+    if (!reset)
+        rows_held(row, table->words, held);
     for (size_t i = 0; i < table->column_count; i++) {
-        uint64_t digest = value_digest(&store->values[i]);
-        uint64_t known = mask_get(held, i + 1)
-                             ? row->digests[i + 1]
-                             : table->columns[i].initial_digest;
+        uint64_t digest, expected;
 
-        if (digest == known || too_large(store, table, key, i) ||
+        if (!table->columns[i].shown)
+            continue;
+        digest = value_digest(&store->values[i]);
+        expected = parked_expected(table, row, held, i);
+        if (digest == expected)
+            parked_drop(parked, i + 1);
+        if (parked_agrees(parked, i + 1, digest, expected) ||
             (plant("null-is-absent") && store->values[i].class == VALUE_NULL))
             continue;
+        warn_of_size(store, table, key, i);
+        parked_drop(parked, i + 1);
         mask_set(written, i + 1);
         row->digests[i + 1] = digest;
     }
@@ -277,7 +284,7 @@ static void compare_values(struct store *store,
 
 static int add_own(struct store *store, struct fragments *fragments,
                    const struct store_table *table, const struct row_key *key,
-                   gv_version version, const struct value *values)
+                   gv_version version)
 {
     const struct row *row = &store->space.row;
     size_t i = 0, size = fragments->out->size;
@@ -291,8 +298,8 @@ static int add_own(struct store *store, struct fragments *fragments,
         i++;
         GV_ASSERT(i < row->record_count);
     }
-    rc = fragments_add(fragments, store, table, key, row->causal_length,
-                       &row->records[i], 1, values);
+    memset(store->hollow, 0, table->words * sizeof *store->hollow);
+    rc = fragments_add(fragments, store, table, key, &row->records[i], 1);
     if (plant("news-cut") && rc == GV_ELIMIT) {
         fragments->out->error = GV_OK;
         fragments->out->size = size;
@@ -300,46 +307,84 @@ static int add_own(struct store *store, struct fragments *fragments,
     return rc == GV_ELIMIT ? GV_OK : rc;
 }
 
+/* Put what was written here into the log. */
+static int publish_row(struct store *store, struct fragments *fragments,
+                       struct store_table *table, const struct row_key *key,
+                       gv_version version, const uint64_t *written, bool death)
+{
+    struct row *row = &store->space.row;
+    bool reset = mask_get(written, ROW_EXISTENCE);
+    int rc =
+        row_space_reserve(&store->space, row->record_count + 1, table->words);
+
+    GV_ASSERT(!mask_empty(written, table->words));
+    GV_ASSERT(!death || mask_count(written, table->words) == 1);
+    if (rc == GV_OK) {
+        GV_ASSERT(row->record_count < store->space.capacity);
+        row_write(row, store->own, version, written, table->words, reset);
+        row->causal_length += reset && !(death && plant("delete-keeps-life"));
+        /* A life begins and ends with one record, this one. */
+        GV_ASSERT(!reset || row->record_count == 1);
+        rc = rows_save(store, table, key);
+    }
+    if (rc == GV_OK)
+        rc = add_own(store, fragments, table, key, version);
+    return rc;
+}
+
+/* Read the row in the log, its entries, and the user's row. */
+static int look(struct store *store, struct store_table *table,
+                const struct row_key *key, bool *present,
+                struct gv_error *error)
+{
+    bool expected;
+    int rc = rows_find(store, table, key, error);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = parked_find(store, table);
+    if (rc == GV_OK)
+        rc = user_read(store, table, key, store->values, present);
+    expected = store->space.row.causal_length % 2 == 1 &&
+               !mask_get(store->parked.listed, ROW_EXISTENCE);
+    if (rc == GV_OK)
+        rc = user_present(store, table, key, expected, present);
+    return rc == GV_OK ? rc
+                       : sql_fail(store->db, rc, error, "cannot read a row");
+}
+
 /* One look.  *@changed when it published something. */
 static int seal_row(struct store *store, struct fragments *fragments,
                     struct store_table *table, const struct row_key *key,
                     gv_version version, bool *changed, struct gv_error *error)
 {
-    struct row *row = &store->space.row;
     uint64_t written[ROW_WORDS_MAX] = {0};
-    bool present, alive, reset;
-    int rc = rows_find(store, table, key, error);
+    bool present, alive, absent;
+    int rc = look(store, table, key, &present, error);
 
     if (rc != GV_OK)
         return rc;
-    rc = user_read(store, table, key, store->values, &present);
-    if (rc != GV_OK)
-        return sql_fail(store->db, rc, error, "cannot read a row");
-    alive = row->causal_length % 2 == 1;
-    reset = present != alive;
+    alive = store->space.row.causal_length % 2 == 1;
+    absent = mask_get(store->parked.listed, ROW_EXISTENCE);
+    GV_ASSERT(!absent || alive); /* that the table never had this life */
     if (present)
-        compare_values(store, table, key, reset, written);
-    if (reset)
+        compare_values(store, table, key, !alive, written);
+    if (present)
+        parked_drop(&store->parked, ROW_EXISTENCE);
+    if (present != alive && !absent) {
         mask_set(written, ROW_EXISTENCE);
-    *changed = !mask_empty(written, table->words);
-    if (*changed) {
-        rc = row_space_reserve(&store->space, row->record_count + 1,
-                               table->words);
-        if (rc == GV_OK) {
-            GV_ASSERT(row->record_count < store->space.capacity);
-            row_write(row, store->own, version, written, table->words, reset);
-            row->causal_length +=
-                reset && (present || !plant("delete-keeps-life"));
-            /* A life begins and ends with one record, this one. */
-            GV_ASSERT(!reset || row->record_count == 1);
-            rc = rows_save(store, table, key);
-        }
-        if (rc == GV_OK)
-            rc = add_own(store, fragments, table, key, version, store->values);
-        if (rc != GV_OK)
-            sql_fail(store->db, rc, error, "cannot write a row's state");
-        hook_kill("seal");
+        parked_drop_all(store, table);
     }
+    *changed = !mask_empty(written, table->words);
+    if (*changed)
+        rc = publish_row(store, fragments, table, key, version, written,
+                         !present);
+    if (rc == GV_OK)
+        rc = parked_save(store, table);
+    if (rc != GV_OK)
+        sql_fail(store->db, rc, error, "cannot write a row's state");
+    if (*changed)
+        hook_kill("seal");
     user_read_done(table);
     return rc;
 }

@@ -13,7 +13,7 @@ static int count_null_keys(struct store *store,
     char *where;
     int rc;
 
-    GV_ASSERT(table->fault == NULL); /* its keys may be gone */
+    GV_ASSERT(table->shown); /* else its keys may be gone */
     *count = 0;
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%s\"%w\" IS NULL", i == 0 ? "" : " OR ",
@@ -39,7 +39,7 @@ static int table_status(struct store *store, const struct store_table *table,
         rc = sql_number(store->db, &dead,
                         "SELECT count(*) FROM gv_row_%lld WHERE cl%%2=0",
                         (long long)table->id);
-    if (rc == GV_OK && table->fault == NULL)
+    if (rc == GV_OK && table->shown)
         rc = count_null_keys(store, table, &status->null_keys);
     status->name = table->local;
     status->wire = table->wire;
@@ -67,6 +67,93 @@ static int mesh_name(struct store *store, struct store_status *status)
     return rc;
 }
 
+/* What frees the parked values of a column; without a column, rows that the
+ * table does not take. */
+static char *parked_note(const struct store_table *table,
+                         const struct store_column *column, int64_t count)
+{
+    const char *plural = count == 1 ? "" : "s";
+
+    GV_ASSERT(count > 0);
+    GV_ASSERT(column == NULL || column->wire != NULL);
+    if (column == NULL)
+        return sqlite3_mprintf("%s: %lld row%s that the table here refuses:"
+                               " give it the constraints and types that the"
+                               " peers have",
+                               table->local, (long long)count, plural);
+    if (!table->shown)
+        return sqlite3_mprintf("%s.%s: %lld value%s parked: make the table and"
+                               " run 'grapevine track DB %s'",
+                               table->wire, column->wire, (long long)count,
+                               plural, table->wire);
+    if (!column->shown)
+        return sqlite3_mprintf("%s.%s: %lld value%s parked: ALTER TABLE %s ADD"
+                               " COLUMN %s",
+                               table->local, column->wire, (long long)count,
+                               plural, table->local, column->wire);
+    return sqlite3_mprintf("%s.%s: %lld value%s parked that the column would"
+                           " change or refuses: give it the type that the"
+                           " peers have",
+                           table->local, column->local, (long long)count,
+                           plural);
+}
+
+static int add_parked_note(struct store_status *status, char *note)
+{
+    char **grown;
+
+    GV_ASSERT(status->tracked);
+    if (note == NULL)
+        return GV_ENOMEM;
+    grown = realloc(status->parked_notes,
+                    (status->parked_note_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        sqlite3_free(note);
+        return GV_ENOMEM;
+    }
+    status->parked_notes = grown;
+    grown[status->parked_note_count++] = note;
+    return GV_OK;
+}
+
+/* Count the entries of one table, bit and kind. */
+static int take_parked(const struct store *store, struct store_status *status,
+                       sqlite3_stmt *list)
+{
+    const struct store_table *table =
+        schema_by_id(store, sqlite3_column_int64(list, 0));
+    int64_t bit = sqlite3_column_int64(list, 1);
+    int64_t kind = sqlite3_column_int64(list, 2);
+    int64_t count = sqlite3_column_int64(list, 3);
+
+    if (table == NULL || bit < 0 || bit > (int64_t)table->column_count)
+        return GV_OK; /* damage, which verify names */
+    if (bit == ROW_EXISTENCE)
+        return table->shown
+                   ? add_parked_note(status, parked_note(table, NULL, count))
+                   : GV_OK;
+    status->hollow += kind == PARKED_HOLLOW ? count : 0;
+    if (kind != PARKED_VALUE)
+        return GV_OK;
+    status->parked += count;
+    return add_parked_note(
+        status, parked_note(table, &table->columns[bit - 1], count));
+}
+
+static int parked_status(struct store *store, struct store_status *status)
+{
+    sqlite3_stmt *list;
+    int rc = sql_prepare(store->db, &list,
+                         "SELECT tbl,bit,held,count(*) FROM gv_parked"
+                         " GROUP BY tbl,bit,held ORDER BY tbl,bit,held");
+
+    while (rc == GV_OK && (rc = sql_step(list)) > 0)
+        rc = take_parked(store, status, list);
+    sqlite3_finalize(list);
+    GV_ASSERT(status->parked_notes != NULL || status->parked_note_count == 0);
+    return rc;
+}
+
 int store_status(struct store *store, struct store_status *status,
                  struct gv_error *error)
 {
@@ -84,6 +171,8 @@ int store_status(struct store *store, struct store_status *status,
     if (rc == GV_OK)
         rc = sql_number(store->db, &status->journal,
                         "SELECT count(*) FROM gv_journal");
+    if (rc == GV_OK)
+        rc = parked_status(store, status);
     for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
         rc = table_status(store, store->tables[i], &status->tables[i]);
         status->table_count = i + 1;
@@ -98,6 +187,11 @@ int store_status(struct store *store, struct store_status *status,
 
 void store_status_close(struct store_status *status)
 {
+    for (size_t i = 0; i < status->parked_note_count; i++)
+        sqlite3_free(status->parked_notes[i]);
+    free(status->parked_notes);
     free(status->tables);
+    status->parked_notes = NULL;
+    status->parked_note_count = 0;
     status->tables = NULL;
 }

@@ -82,7 +82,8 @@ int store_begin(struct store *store, struct gv_error *error);
  * transaction goes on as if it had not been tried.
  *
  * Errors: GV_EGAP (comes early or lacks a dependency), GV_EDUPLICATE,
- * GV_EFORK, GV_EPROTO, GV_ECLOCK, GV_ESCHEMA, GV_EDIFFERS (a row was changed
+ * GV_EFORK, GV_EPROTO, GV_ECLOCK, GV_ESCHEMA (an unknown table or column, or
+ * another key), GV_EDIFFERS (a row was changed
  * past the triggers; as for a delta); @error names what and where. */
 int store_apply_interval(struct store *store, const struct interval *interval,
                          struct gv_error *error);
@@ -153,9 +154,8 @@ int extract_begin(struct store *store, struct vv_view vv,
  *
  * Errors, after which the extract is only good for extract_free():
  * GV_EDIFFERS (a value unlike its digest: its row stands in the journal now;
- * seal and begin again), GV_EBUSY (the schema moved: begin again), GV_ESCHEMA
- * (a table is not as it was tracked), GV_ECORRUPT (damage in our tables, named
- * in @error), GV_EFULL, GV_EIO. */
+ * seal and begin again), GV_EBUSY (the schema moved: begin again), GV_ECORRUPT
+ * (damage in our tables, named in @error), GV_EFULL, GV_EIO. */
 int extract_step(struct extract *extract, size_t rows, bool *done,
                  struct gv_error *error);
 
@@ -186,7 +186,11 @@ struct store_status {
     struct site site;
     char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
     int64_t journal; /* rows written and not sealed */
-    int64_t parked;
+    int64_t parked;  /* values that no table shows */
+    int64_t hollow;  /* cells noted as without a value here */
+    /* Sentences that say what of a table is parked, and what frees it. */
+    char **parked_notes;
+    size_t parked_note_count;
     size_t table_count;
     struct store_table_status *tables;
 };

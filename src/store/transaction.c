@@ -21,6 +21,7 @@ void store_rollback(struct store *store)
     GV_ASSERT(!store->firing); /* triggers fire inside an apply alone */
     store->numbers = store->committed;
     store->schema_version = -1;
+    store->resumed_schema = 0; /* what moved into tables is back */
     store->stale = sites_load(store) != GV_OK;
 }
 

@@ -230,14 +230,19 @@ static int prepare_only(struct store *store, const char *format,
 static int prepare_update(struct store *store, const struct store_table *table)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
+    const char *comma = "";
     char *sets;
     int rc;
 
-    for (size_t i = 0; i < table->column_count; i++)
-        sqlite3_str_appendf(text, "%s\"%w\"=NULL", i == 0 ? "" : ",",
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (!table->columns[i].shown)
+            continue;
+        sqlite3_str_appendf(text, "%s\"%w\"=NULL", comma,
                             table->columns[i].local);
+        comma = ",";
+    }
     sets = sqlite3_str_finish(text);
-    if (table->column_count == 0)
+    if (comma[0] == '\0')
         return GV_OK;
     if (sets == NULL)
         return GV_ENOMEM;
@@ -260,7 +265,7 @@ int triggers_judge(struct store *store)
 
         GV_ASSERT(!store->firing);
         GV_ASSERT(!table->fires); /* until it is judged here */
-        if (!table->has_triggers || table->fault != NULL)
+        if (!table->has_triggers || !table->shown)
             continue;
         triggers_fire(store, true);
         sqlite3_set_authorizer(store->db, authorize, &judge);

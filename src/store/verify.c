@@ -12,7 +12,7 @@ struct verify {
     void *context;
     struct store_verified *verified;
     struct hash128 sum;
-    uint64_t table_records;
+    uint64_t table_records, table_parked;
     bool damaged; /* a state could not be read: sums say nothing then */
     sqlite3_stmt *ver_find;
 };
@@ -37,7 +37,9 @@ static void report_column(struct verify *verify,
                           const struct row_key *key, size_t column,
                           const char *format)
 {
-    char *text = sqlite3_mprintf(format, table->columns[column].local);
+    const struct store_column *shown = &table->columns[column];
+    char *text = sqlite3_mprintf(format, shown->local != NULL ? shown->local
+                                                              : shown->wire);
 
     GV_ASSERT(column < table->column_count);
     report(verify, table, key, text == NULL ? format : text);
@@ -72,25 +74,51 @@ static int is_journalled(struct verify *verify,
     return rc;
 }
 
-/* The first column whose value is unlike what the log says, or -1. */
+/* The first column whose value is unlike what the log says it shows, or -1. */
 static int64_t column_unlike(struct verify *verify,
                              const struct store_table *table,
                              const struct row *row)
 {
-    uint64_t held[ROW_WORDS_MAX] = {0};
+    const struct store *store = verify->store;
+    uint64_t held[ROW_WORDS_MAX];
 
     GV_ASSERT(row->causal_length % 2 == 1); /* a dead row has no values */
     GV_ASSERT(table->column_count < table->words * 64);
-    for (size_t i = 0; i < row->record_count; i++)
-        for (size_t word = 0; word < table->words; word++)
-            held[word] |= row->records[i].mask[word];
+    rows_held(row, table->words, held);
     for (size_t i = 0; i < table->column_count; i++)
-        if (verify->store->values[i].size <= VALUE_SIZE_MAX &&
-            value_digest(&verify->store->values[i]) !=
-                (mask_get(held, i + 1) ? row->digests[i + 1]
-                                       : table->columns[i].initial_digest))
+        if (table->columns[i].shown &&
+            !parked_agrees(&store->parked, i + 1,
+                           value_digest(&store->values[i]),
+                           parked_expected(table, row, held, i)))
             return (int64_t)i;
     return -1;
+}
+
+/* What is parked would be sent, and so is looked at like the rest. */
+static void check_parked(struct verify *verify,
+                         const struct store_table *table,
+                         const struct row_key *key)
+{
+    const struct parked *parked = &verify->store->parked;
+    const struct row *row = &verify->store->space.row;
+    uint64_t held[ROW_WORDS_MAX];
+
+    rows_held(row, table->words, held);
+    for (size_t bit = 0; bit <= table->column_count; bit++) {
+        if (!mask_get(parked->listed, bit))
+            continue;
+        verify->table_parked++;
+        if (bit != ROW_EXISTENCE &&
+            mask_get(held, bit) != (parked->kinds[bit] != PARKED_DEFAULT))
+            report(verify, table, key,
+                   "gv_parked has a cell that no record"
+                   " of the row holds");
+        else if (parked->kinds[bit] == PARKED_VALUE &&
+                 value_digest(&parked->values[bit]) != row->digests[bit])
+            report_column(verify, table, key, bit - 1,
+                          "the parked value of column '%s' is not the one its"
+                          " digest was made of");
+    }
 }
 
 static int check_values(struct verify *verify, struct store_table *table,
@@ -98,10 +126,13 @@ static int check_values(struct verify *verify, struct store_table *table,
 {
     struct store *store = verify->store;
     struct row *row = &store->space.row;
-    bool present, alive = row->causal_length % 2 == 1;
+    bool absent = mask_get(store->parked.listed, ROW_EXISTENCE);
+    bool present, alive = row->causal_length % 2 == 1 && !absent;
     int64_t unlike = -1;
     int rc = user_read(store, table, key, store->values, &present);
 
+    if (rc == GV_OK)
+        rc = user_present(store, table, key, alive, &present);
     if (rc != GV_OK)
         return rc;
     if (present && alive)
@@ -177,7 +208,12 @@ static int check_row(struct verify *verify, struct store_table *table,
         return rc;
     verify->sum = hash128_add(verify->sum, store->space.before_sum);
     rc = check_records(verify, table, key);
-    return rc == GV_OK ? check_values(verify, table, key) : rc;
+    if (rc == GV_OK)
+        rc = parked_find(store, table);
+    if (rc != GV_OK)
+        return rc;
+    check_parked(verify, table, key);
+    return table->shown ? check_values(verify, table, key) : GV_OK;
 }
 
 /* Run @statement, whose columns are a key, and do @each with it. */
@@ -239,6 +275,8 @@ static int prepare_walks(struct store *store, const struct store_table *table,
         if (!table->integer_key)
             sqlite3_snprintf(sizeof name, name, "k%d", (int)i + 1);
         sqlite3_str_appendf(names, "%sr.%s", i == 0 ? "" : ",", name);
+        if (!table->shown)
+            continue;
         sqlite3_str_appendf(theirs, "%st.\"%w\"", i == 0 ? "" : ",",
                             table->keys[i].local);
         sqlite3_str_appendf(same, "%sr.%s=+t.\"%w\"", i == 0 ? "" : " AND ",
@@ -248,16 +286,19 @@ static int prepare_walks(struct store *store, const struct store_table *table,
     their_text = sqlite3_str_finish(theirs);
     same_text = sqlite3_str_finish(same);
     *ours = *unknown = NULL;
-    if (name_text != NULL && their_text != NULL && same_text != NULL)
+    if (name_text != NULL)
         rc = sql_prepare(store->db, ours,
                          "SELECT %s FROM gv_row_%lld AS r ORDER BY %s",
                          name_text, (long long)table->id, name_text);
-    if (rc == GV_OK)
-        rc = sql_prepare(store->db, unknown,
-                         "SELECT %s FROM main.\"%w\" AS t WHERE NOT EXISTS"
-                         "(SELECT 1 FROM gv_row_%lld AS r WHERE %s)",
-                         their_text, table->local, (long long)table->id,
-                         same_text);
+    if (rc == GV_OK && table->shown)
+        rc = their_text == NULL || same_text == NULL
+                 ? GV_ENOMEM
+                 : sql_prepare(
+                       store->db, unknown,
+                       "SELECT %s FROM main.\"%w\" AS t WHERE NOT EXISTS"
+                       "(SELECT 1 FROM gv_row_%lld AS r WHERE %s)",
+                       their_text, table->local, (long long)table->id,
+                       same_text);
     sqlite3_free(name_text);
     sqlite3_free(their_text);
     sqlite3_free(same_text);
@@ -270,15 +311,13 @@ static int verify_table(struct verify *verify, struct store_table *table)
     int64_t listed = 0;
     int rc;
 
-    if (table->fault != NULL) {
+    if (table->fault != NULL)
         report(verify, table, NULL, table->fault);
-        return GV_OK;
-    }
-    verify->table_records = 0;
+    verify->table_records = verify->table_parked = 0;
     rc = prepare_walks(verify->store, table, &ours, &unknown);
     if (rc == GV_OK)
         rc = for_each_key(verify, table, ours, check_row);
-    if (rc == GV_OK)
+    if (rc == GV_OK && table->shown)
         rc = for_each_key(verify, table, unknown, report_unknown);
     sqlite3_finalize(ours);
     sqlite3_finalize(unknown);
@@ -289,6 +328,13 @@ static int verify_table(struct verify *verify, struct store_table *table)
     if (rc == GV_OK && !verify->damaged &&
         (uint64_t)listed > verify->table_records)
         report(verify, table, NULL, "gv_ver lists records that no row has");
+    if (rc == GV_OK)
+        rc = sql_number(verify->store->db, &listed,
+                        "SELECT count(*) FROM gv_parked WHERE tbl=%lld",
+                        (long long)table->id);
+    if (rc == GV_OK && !verify->damaged &&
+        (uint64_t)listed > verify->table_parked)
+        report(verify, table, NULL, "gv_parked has cells that no row has");
     return rc;
 }
 

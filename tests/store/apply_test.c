@@ -252,68 +252,6 @@ TEST(an_unknown_column_is_refused_whole_and_comes_after_alter)
     end_pair(&a, &b);
 }
 
-TEST(a_value_that_the_column_would_change_is_refused_and_named)
-{
-    static const struct {
-        const char *ours, *theirs, *value;
-        int code;
-    } cases[] = {
-        {"REAL", "TEXT", "0.1", GV_ESCHEMA},
-        {"INTEGER", "REAL", "9007199254740993", GV_ESCHEMA},
-        {"", "REAL", "-0.0", GV_ESCHEMA},
-        {"TEXT", "INTEGER", "'12'", GV_ESCHEMA},
-        {"TEXT", "INTEGER", "'twelve'", GV_OK},
-        {"REAL", "INTEGER", "1.5", GV_OK},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct copy a, b;
-        char text[200], name[32];
-        struct gv_error error = {0};
-
-        snprintf(name, sizeof name, "type%zu-a", i);
-        snprintf(text, sizeof text,
-                 "CREATE TABLE t(id TEXT PRIMARY KEY, v %s)", cases[i].ours);
-        copy_make(&a, name, text);
-        snprintf(name, sizeof name, "type%zu-b", i);
-        snprintf(text, sizeof text,
-                 "CREATE TABLE t(id TEXT PRIMARY KEY, v %s)", cases[i].theirs);
-        copy_make(&b, name, text);
-        track(&a, "t");
-        track(&b, "t");
-        snprintf(text, sizeof text, "INSERT INTO t VALUES('ann', %s)",
-                 cases[i].value);
-        sql(&a, text);
-        CHECK_INT(pull(&b, &a, &error), ==, cases[i].code);
-        if (cases[i].code != GV_OK) {
-            CHECK(strstr(error.what, "'ann'") != NULL);
-            CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "0");
-        }
-        copy_close(&a);
-        copy_close(&b);
-    }
-}
-
-TEST(a_wrong_type_for_strict_is_refused)
-{
-    struct copy a, b;
-    struct gv_error error = {0};
-
-    copy_make(&a, "strict-a", "CREATE TABLE t(id TEXT PRIMARY KEY, v)");
-    copy_make(&b, "strict-b",
-              "CREATE TABLE t(id TEXT PRIMARY KEY, v INTEGER) STRICT");
-    track(&a, "t");
-    track(&b, "t");
-    sql(&a, "INSERT INTO t VALUES('ann', 'text')");
-    CHECK_INT(pull(&b, &a, &error), ==, GV_ESCHEMA);
-    CHECK(strstr(error.what, "'ann'") != NULL);
-    sql(&a, "UPDATE t SET v = 5");
-    must_pull(&b, &a);
-    check_equal(&a, &b);
-    copy_close(&a);
-    copy_close(&b);
-}
-
 TEST(an_interval_out_of_its_turn_is_not_applied)
 {
     struct copy a, b;

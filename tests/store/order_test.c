@@ -256,6 +256,7 @@ static void travel(const struct value *value, struct value *arrived,
     uint64_t mask = 1 << ROW_EXISTENCE | 1 << 1;
     struct stream_row_writer writer;
     struct stream_item item;
+    uint64_t digest;
 
     buffer_clear(out);
     stream_begin_row(&writer, out, 0, key, sizeof key, 1, 1, 1);
@@ -265,7 +266,7 @@ static void travel(const struct value *value, struct value *arrived,
     CHECK_INT(stream_decode(out->data + STREAM_HEADER_SIZE,
                             out->size - STREAM_HEADER_SIZE, &item),
               ==, GV_OK);
-    stream_next_value(&item.as.row.values, arrived);
+    stream_next_value(&item.as.row.values, arrived, &digest);
 }
 
 static sqlite3_stmt *prepared(sqlite3 *db, const char *text)
