@@ -340,7 +340,7 @@ TEST(a_row_that_the_table_refuses_is_kept_beside_it)
     struct copy a, b, c;
 
     make(&a, T);
-    make(&b, T);
+    make(&b, "CREATE TABLE t(id TEXT PRIMARY KEY, a NOT NULL, b)");
     make(&c, T);
     sql(&b, "CREATE UNIQUE INDEX one_b ON t(b)");
     sql(&a, "INSERT INTO t VALUES('x', 1, 5), ('y', 2, 5)");
@@ -609,7 +609,7 @@ TEST(rows_lost_with_their_table_are_no_deletes)
     CHECK_INT(parked_show(b.store, table, NULL, &error), ==, GV_OK);
     CHECK_INT(store_commit(b.store, &sealed, &error), ==, GV_OK);
     CHECK(!sealed.any);
-    CHECK_TEXT(ask(&b, "SELECT group_concat(id||a||b) FROM t"), "z33");
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||'-') FROM t"), "z-");
     CHECK_INT(verify_findings(&b, NULL), ==, 0);
     check_equal(&a, &b);
     pull_whole(&b, &a);
