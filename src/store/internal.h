@@ -127,14 +127,15 @@ struct store {
     bool wal;
     bool joined; /* our tables are there */
     bool in_transaction;
-    int lost;        /* why the open transaction cannot be committed, if so */
-    bool stale;      /* the sites could not be read again after a rollback */
-    bool moved;      /* the file went back in time: nothing more is written */
-    bool published;  /* something was sealed since the file was opened */
-    bool journalled; /* a row found changed waits for the next seal */
-    bool firing;     /* triggers are on, see triggers.c */
-    int64_t changes; /* rows written by this connection when it began */
-    uint64_t mark;   /* the commit mark of our last transaction */
+    int lost;   /* why the open transaction cannot be committed, if so */
+    bool stale; /* the sites could not be read again after a rollback */
+    bool moved; /* the file went back in time, or another one bears its
+                   name: nothing more is written */
+    int64_t written_ns; /* the file's, at the last look; see store_look() */
+    bool journalled;    /* a row found changed waits for the next seal */
+    bool firing;        /* triggers are on, see triggers.c */
+    int64_t changes;    /* rows written by this connection when it began */
+    uint64_t mark;      /* the commit mark of our last transaction */
     uint64_t next_mark;
     struct store_numbers numbers;
     struct store_numbers committed;
@@ -364,6 +365,10 @@ int log_mend(struct store *store);
 int history_note(struct store *store, struct store_table *table,
                  const struct row_key *key, const struct interval *interval,
                  const struct vv *claim);
+
+/* Whether another file bears the name of the one that is open: then the log
+ * beside it is not the other's. */
+bool log_is_orphan(struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

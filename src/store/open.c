@@ -423,6 +423,33 @@ static void connection_close(sqlite3 *db)
     GV_ASSERT(rc == SQLITE_OK);
 }
 
+/* How long the writers of a file that was moved away may keep its log. */
+#define ORPHAN_PATIENCE_MS 1000
+
+/* SQLite finds a log by its name alone: it would play what stands in that of
+ * the file that was moved away into the one that took its place, and damage
+ * it.  So the log is moved into the file it belongs to, and emptied. */
+static void orphan_empty(struct store *store)
+{
+    int rc;
+
+    if (store->db == NULL || store->mode != STORE_WRITE || !store->wal ||
+        !log_is_orphan(store))
+        return;
+    GV_ASSERT(store->reader == NULL); /* it could hold the log */
+    sqlite3_busy_timeout(store->db, ORPHAN_PATIENCE_MS);
+    if (!sqlite3_get_autocommit(store->db))
+        sql_finish(store->rollback);
+    rc = sqlite3_wal_checkpoint_v2(store->db, "main",
+                                   SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc != SQLITE_OK)
+        log_line(&store->log, GV_LOG_WARNING,
+                 "%s was replaced while other programs used it: its old"
+                 " write-ahead log may be taken for the new file's; end"
+                 " those programs",
+                 store->path);
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL)
@@ -430,8 +457,10 @@ void store_close(struct store *store)
     store_stage_drop(store, store->stage_token);
     extracts_close(store);
     schema_close(store);
-    finalize_all(store);
     connection_close(store->reader);
+    store->reader = NULL;
+    orphan_empty(store);
+    finalize_all(store);
     connection_close(store->db);
     if (store->lock != NULL)
         store->host->unlock(store->host->context, store->lock);
