@@ -179,6 +179,16 @@ void extract_effort(const struct extract *extract, uint64_t *scan_steps,
 /* Also deletes the spool file.  NULL is harmless. */
 void extract_free(struct extract *extract);
 
+/* Copy the database at @path into the empty file @to: all of it as of one
+ * moment, rows that wait for a seal too, but without identity, so that it
+ * takes a new site id when it is first opened.  Takes no lock; works beside a
+ * node. On the disk when it returns, but for its directory.
+ *
+ * Errors: GV_ECORRUPT (the copy is not sound), GV_EBUSY, GV_EIO, GV_EFULL, …
+ * @to is good for nothing then. */
+int store_backup(const char *path, const char *to, const char *vfs,
+                 struct gv_error *error);
+
 /* For status. */
 struct store_table_status {
     const char *name;  /* local */
