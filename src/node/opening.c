@@ -4,6 +4,7 @@
 #include "node/loop.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -162,6 +163,24 @@ static void let_go(struct gv_node *node)
     node->poll_due = loop_now();
 }
 
+/* Who removes the directory beside the file removes the socket in it. */
+static int keep_control(struct gv_node *node, struct gv_error *error)
+{
+    char *path;
+    bool there;
+
+    if (asprintf(&path, "%s-gv/control", node->path) < 0)
+        return error_set(error, GV_ENOMEM, "There is no memory left.");
+    there = access(path, F_OK) == 0;
+    free(path);
+    if (there)
+        return GV_OK;
+    control_free(node->control);
+    node->control = NULL;
+    return control_open(node->path, requests_answer, node, &node->control,
+                        error);
+}
+
 /* One try.  A file that is not ours (yet) is not made ours: it may be one that
  * is being copied, whose first pages are to come. */
 static int open_once(struct gv_node *node, struct gv_error *error)
@@ -267,6 +286,8 @@ void opening_again(struct gv_node *node)
     if (node->opened_count > 1 && pause_stopped(node, OPENING_PAUSE_MAX_MS))
         return;
     rc = open_patiently(node, &error);
+    if (rc == GV_OK)
+        rc = keep_control(node, &error);
     if (rc == GV_OK)
         rc = opening_watch(node, &error);
     if (rc == GV_OK)

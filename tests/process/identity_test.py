@@ -140,6 +140,34 @@ class Restored(Case):
         self.assertIn("There is no file", self.a.log())
         self.assertIn("next:", self.a.log())
 
+    def test_everything_removed_and_copied_back(self):
+        self.write_later()
+        for end in ("-wal", "-shm"):
+            os.unlink(self.a.path + end)
+        shutil.rmtree(self.a.path + "-gv")
+        os.unlink(self.a.path)
+        shutil.copy(self.backup, self.a.path)
+        wait_until(lambda: os.path.exists(self.a.path + "-gv/control"),
+                   "the control socket")
+        self.renewed()
+        self.assertTrue(status(self.a.path)["running"])
+        self.whole("later")
+
+    def test_a_file_that_is_replaced_again_and_again_ends_the_node(self):
+        ended = lambda: self.a.process.poll() is not None
+        for times in range(1, 10):
+            offline_copy(self.a.path, self.backup)
+            execute(self.backup, "UPDATE gv_meta SET mark = ?", (times,))
+            shell(self.a.path, ".restore '%s'\n" % self.backup)
+            wait_until(lambda: self.lines("again and go on") == times
+                       or ended(), "the node's answer")
+            if ended():
+                break
+        self.assertEqual(self.a.process.wait(60), 1)
+        self.assertEqual(times, 6)
+        self.assertIn("replaced or restored", self.a.log())
+        self.assertIn("next:", self.a.log())
+
     def test_vacuum_and_copies_elsewhere_change_nothing(self):
         offline_copy(self.a.path, self.backup)
         execute(self.a.path, "VACUUM")
