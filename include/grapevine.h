@@ -327,7 +327,8 @@ GV_API int gv_node_new(struct gv_db *db, const struct gv_node_options *options,
                        struct gv_node **node, struct gv_error *error);
 
 /* Run until gv_node_stop().  Blocks its caller.  GV_OK after a clean stop;
- * GV_EMOVED when the file was replaced underneath; GV_EIO, GV_EFULL. */
+ * GV_EMOVED, GV_ENOTFOUND, GV_ECORRUPT, GV_EMESH when the file was replaced
+ * underneath and what is there now cannot be used; GV_EIO, GV_EFULL. */
 GV_API int gv_node_run(struct gv_node *node, struct gv_error *error);
 
 /* Make gv_node_run() return soon.  Any thread; async-signal-safe. */
