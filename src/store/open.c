@@ -426,6 +426,23 @@ static void connection_close(sqlite3 *db)
 /* How long the writers of a file that was moved away may keep its log. */
 #define ORPHAN_PATIENCE_MS 1000
 
+static void log_goes(struct store *store)
+{
+    int rc;
+
+    GV_ASSERT(store->overwritten);
+    sqlite3_busy_timeout(store->db, ORPHAN_PATIENCE_MS);
+    rc = footprint_drop_log(store);
+    log_line(&store->log, GV_LOG_WARNING,
+             rc == GV_OK
+                 ? "%s was copied over while it was in use; its old"
+                   " write-ahead log was dropped"
+                 : "%s was copied over while it was in use, and its old"
+                   " write-ahead log could not be dropped: end all programs"
+                   " that use it, and copy it again",
+             store->path);
+}
+
 /* SQLite finds a log by its name alone: it would play what stands in that of
  * the file that was moved away into the one that took its place, and damage
  * it.  So the log is moved into the file it belongs to, and emptied. */
@@ -459,7 +476,10 @@ void store_close(struct store *store)
     schema_close(store);
     connection_close(store->reader);
     store->reader = NULL;
-    orphan_empty(store);
+    if (store->overwritten)
+        log_goes(store);
+    else
+        orphan_empty(store);
     finalize_all(store);
     connection_close(store->db);
     if (store->lock != NULL)

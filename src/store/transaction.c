@@ -36,8 +36,19 @@ static int read_again(struct store *store, struct gv_error *error)
     return GV_OK;
 }
 
+bool log_is_orphan(struct store *store)
+{
+    int moved = 0;
+
+    GV_ASSERT(store->db != NULL);
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved != 0;
+}
+
 static int has_moved(struct store *store, struct gv_error *error)
 {
+    if (!log_is_orphan(store) && footprint_changed(store))
+        store->overwritten = true;
     store->moved = true;
     error_set(error, GV_EMOVED,
               "The file %s was replaced or restored while it was open.",
@@ -47,15 +58,6 @@ static int has_moved(struct store *store, struct gv_error *error)
     error_remedy(error, "Open it again: it is then looked at anew, and what is"
                         " missing comes from its peers.");
     return GV_EMOVED;
-}
-
-bool log_is_orphan(struct store *store)
-{
-    int moved = 0;
-
-    GV_ASSERT(store->db != NULL);
-    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    return moved != 0;
 }
 
 /* Compare the commit mark in the file with memory: *@same. */
@@ -96,8 +98,11 @@ int store_look(struct store *store, struct gv_error *error)
     GV_ASSERT(!store->in_transaction);
     if (store->moved || log_is_orphan(store))
         return has_moved(store, error);
-    /* A copy over the file passes by SQLite, which goes on with the pages it
-     * has in memory. */
+    if (footprint_changed(store)) {
+        store->overwritten = true;
+        return has_moved(store, error);
+    }
+    /* SQLite goes on with the pages that it has in memory. */
     if (store->host->marks(store->host->context, store->path, &marks) ==
             GV_OK &&
         marks.written_ns != store->written_ns) {
@@ -153,8 +158,7 @@ int store_begin(struct store *store, struct gv_error *error)
     return rc;
 }
 
-/* The write-ahead log's own file handle, or NULL. */
-static sqlite3_file *log_file(struct store *store)
+sqlite3_file *log_file(struct store *store)
 {
     sqlite3_file *file = NULL;
     int rc = sqlite3_file_control(store->db, "main",
@@ -334,6 +338,7 @@ int store_poll(struct store *store, struct store_news *news)
     int64_t version;
     int rc = pragma_number(store->data_version_read, &version);
 
+    footprint_follow(store);
     *news = (struct store_news){false, false};
     if (rc != GV_OK || version == store->data_version)
         return rc;

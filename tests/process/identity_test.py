@@ -114,6 +114,35 @@ class Restored(Case):
         self.renewed()
         self.whole("later")
 
+    def test_an_old_copy_copied_over_it_with_pages_in_the_log(self):
+        """Read together the old file and the log were no state at all."""
+        many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 " \
+               "FROM n WHERE i < 400) INSERT INTO notes SELECT " \
+               "printf('%s%%04d', i), hex(randomblob(100)), '' FROM n"
+        execute(self.a.path, many % "p")
+        self.wait_equal([self.a, self.b])
+        offline_copy(self.a.path, self.backup)
+        execute(self.a.path, many % "q")
+        self.wait_equal([self.a, self.b])
+        execute(self.a.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        # An application that stays, with pages in its memory.
+        application = sqlite3.connect(self.a.path, timeout=30)
+        self.addCleanup(application.close)
+        count = "SELECT count(*) FROM notes"
+        self.assertEqual(application.execute(count).fetchone(), (801,))
+        application.execute("INSERT INTO notes VALUES('in the log', '', '')")
+        application.commit()
+        self.wait_equal([self.a, self.b])
+        shutil.copy(self.backup, self.a.path)
+        self.renewed()
+        self.assertIn("log was dropped", self.a.log())
+        wait_until(lambda: application.execute(count).fetchone() == (802,),
+                   "what the application sees")
+        self.whole("in the log", *("%s%04d" % (letter, i) for letter in "pq"
+                                   for i in range(1, 401)))
+        self.assertEqual(application.execute(
+            "PRAGMA integrity_check").fetchall(), [("ok",)])
+
     def test_another_file_of_the_mesh_moved_over_it(self):
         """What was sealed before is with the peer; what the other file holds
         is shared as well."""
@@ -139,6 +168,19 @@ class Restored(Case):
         self.assertEqual(self.a.process.wait(60), 1)
         self.assertIn("There is no file", self.a.log())
         self.assertIn("next:", self.a.log())
+
+    def test_moved_away_and_back_it_keeps_its_id(self):
+        away = self.file("away")
+        os.rename(self.a.path, away)
+        # The log is moved into it when the node lets go of it.
+        wait_until(lambda: not os.path.exists(self.a.path + "-wal")
+                   or os.path.getsize(self.a.path + "-wal") == 0,
+                   "the empty log")
+        os.rename(away, self.a.path)
+        wait_until(lambda: self.lines("again and go on as site %s, as before"
+                                      % self.site[:8]), "the line")
+        self.whole()
+        self.assertEqual(status(self.a.path)["site"], self.site)
 
     def test_everything_removed_and_copied_back(self):
         self.write_later()

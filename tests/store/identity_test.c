@@ -217,6 +217,72 @@ TEST(a_copy_over_an_open_file_is_noticed_without_a_write)
     copy_close(&a);
 }
 
+/* Else a log that is needed would be dropped. */
+TEST(nothing_that_sqlite_does_is_taken_for_a_copy_over_the_file)
+{
+    static const char *const deeds[] = {
+        "INSERT INTO t VALUES(hex(randomblob(9)), randomblob(300))",
+        "UPDATE t SET a = randomblob(200) WHERE rowid % 3 = 0",
+        "DELETE FROM t WHERE rowid % 5 = 0",
+        "VACUUM",
+        "CREATE TABLE IF NOT EXISTS u(x)",
+        "DROP TABLE IF EXISTS u",
+        "PRAGMA wal_checkpoint(PASSIVE)",
+        "PRAGMA wal_checkpoint(RESTART)",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "PRAGMA wal_autocheckpoint=7",
+        "PRAGMA wal_autocheckpoint=1000",
+    };
+    struct copy a;
+    struct gv_error error = {0};
+    struct store_news news;
+    uint32_t random = 1;
+
+    make(&a, "alone");
+    for (int i = 0; i < 600; i++) {
+        random = random * 1664525 + 1013904223;
+        sql(&a, deeds[(random >> 16) % (sizeof deeds / sizeof *deeds)]);
+        if ((random >> 8) % 3 == 0)
+            seal(&a);
+        if ((random >> 9) % 4 == 0)
+            CHECK_INT(store_checkpoint(a.store), ==, GV_OK);
+        if ((random >> 10) % 4 == 0)
+            CHECK_INT(store_poll(a.store, &news), ==, GV_OK);
+        if ((random >> 11) % 5 == 0)
+            shell("touch '%s'", a.path);
+        CHECK_INT(store_look(a.store, &error), ==, GV_OK);
+    }
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    copy_close(&a);
+}
+
+TEST(a_copy_over_an_open_file_whose_log_hides_it_drops_the_log)
+{
+    struct copy a;
+    struct gv_error error = {0};
+
+    make(&a, "hidden");
+    sql(&a, "PRAGMA wal_checkpoint(TRUNCATE)");
+    shell("cp '%s' '%s.old'", a.path, a.path);
+    sql(&a, "INSERT INTO t VALUES('later', 2)");
+    seal(&a);
+    sql(&a, "PRAGMA wal_checkpoint(TRUNCATE)");
+    CHECK_INT(store_look(a.store, &error), ==, GV_OK);
+    sql(&a, "INSERT INTO t VALUES('in the log', 3)");
+    seal(&a);
+    CHECK_INT(store_look(a.store, &error), ==, GV_OK);
+    shell("cp '%s.old' '%s'", a.path, a.path);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM t"), "3");
+    CHECK_INT(store_look(a.store, &error), ==, GV_EMOVED);
+    copy_reopen(&a, STORE_WRITE);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(id) FROM t"), "x");
+    CHECK_TEXT(ask(&a, "PRAGMA integrity_check"), "ok");
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    sql(&a, "INSERT INTO t VALUES('new', 4)");
+    CHECK(seal(&a).any);
+    copy_close(&a);
+}
+
 TEST(a_file_restored_while_it_is_open_stops_the_store)
 {
     struct copy a;
