@@ -9,6 +9,8 @@
 
 #include "base/assert.h"
 
+#include <string.h>
+
 static int open_plain(const char *path, int flags, const char *vfs,
                       sqlite3 **db, struct gv_error *error)
 {
@@ -92,6 +94,7 @@ int store_backup(const char *path, const char *to, const char *vfs,
     sqlite3 *from = NULL, *copy = NULL;
     int rc = open_plain(path, SQLITE_OPEN_READWRITE, vfs, &from, error);
 
+    GV_ASSERT(strcmp(path, to) != 0);
     if (rc == GV_OK)
         rc = open_plain(to, SQLITE_OPEN_READWRITE, vfs, &copy, error);
     if (rc == GV_OK) {
@@ -110,6 +113,7 @@ int store_backup(const char *path, const char *to, const char *vfs,
         if (rc != GV_OK)
             sql_fail(copy, rc, error, "cannot write the copy");
     }
+    GV_ASSERT(rc == GV_OK || error == NULL || error->code != GV_OK);
     sqlite3_close(from);
     sqlite3_close(copy);
     return rc;

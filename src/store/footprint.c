@@ -32,6 +32,11 @@
 #define INDEX_TRIED 128
 #define INDEX_REGION 32768
 
+_Static_assert(INDEX_SALTS + 8 <= INDEX_HEADER_SIZE, "the header's parts");
+_Static_assert(2 * INDEX_HEADER_SIZE == INDEX_MOVED, "what follows it");
+_Static_assert(INDEX_TRIED + 4 <= INDEX_REGION, "all of it in one region");
+_Static_assert(8 + 4 + 4 == FOOTPRINT_TRACES, "what checkpoints leave");
+
 static volatile uint8_t *index_of(sqlite3_file *file)
 {
     volatile void *region = NULL;
@@ -117,9 +122,10 @@ static void take(struct store *store)
                    " name='gv_meta'") != GV_OK ||
         sql_number(store->db, &taken.size, "PRAGMA main.page_size") != GV_OK)
         return;
-    GV_ASSERT(root > 0);
+    GV_ASSERT(root > 0); /* a table has a page */
     taken.at = (root - 1) * taken.size;
     take_page(store, &taken);
+    GV_ASSERT(!taken.known || taken.size >= 512);
     if (taken.known)
         store->footprint = taken;
 }
@@ -129,6 +135,7 @@ bool footprint_changed(struct store *store)
     const struct footprint *last = &store->footprint;
     struct footprint now = *last;
 
+    GV_ASSERT(store->wal && !store->overwritten);
     if (last->known) {
         take_page(store, &now);
         if (now.known && same_traces(&now, last))
@@ -174,6 +181,7 @@ int footprint_drop_log(struct store *store)
         file->pMethods->xShmBarrier(file);
     }
     sql_finish(store->rollback);
+    GV_ASSERT(sqlite3_get_autocommit(store->db));
     /* Else closing would move what SQLite remembers of it into the file. */
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return rc;

@@ -47,8 +47,10 @@ bool log_is_orphan(struct store *store)
 
 static int has_moved(struct store *store, struct gv_error *error)
 {
-    if (!log_is_orphan(store) && footprint_changed(store))
+    if (!store->overwritten && !log_is_orphan(store) &&
+        footprint_changed(store))
         store->overwritten = true;
+    GV_ASSERT(!store->overwritten || store->mode == STORE_WRITE);
     store->moved = true;
     error_set(error, GV_EMOVED,
               "The file %s was replaced or restored while it was open.",
