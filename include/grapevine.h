@@ -136,6 +136,16 @@ GV_API int gv_blame(struct gv_db *db, const char *table,
                     const char *const *key, size_t key_count, char **json,
                     struct gv_error *error);
 
+/* Copy @db into the new file @to: all of it as of one moment, with what is
+ * not sealed yet, on the disk when this returns.  The copy has no identity: it
+ * takes a site id of its own when it is first run, so it can be restored, or
+ * run beside the original.  Works with and without a running node and holds up
+ * nobody who uses WAL.
+ *
+ * Errors: GV_EEXIST (@to is there), GV_ECORRUPT (@db is damaged), GV_EBUSY,
+ * GV_EFULL, GV_EIO.  Nothing is left of @to then, if it is new. */
+GV_API int gv_backup(struct gv_db *db, const char *to, struct gv_error *error);
+
 /* Merging without a network
  *
  * Two copies of a file are made equal by carrying bytes from one to the
@@ -317,7 +327,8 @@ GV_API int gv_node_new(struct gv_db *db, const struct gv_node_options *options,
                        struct gv_node **node, struct gv_error *error);
 
 /* Run until gv_node_stop().  Blocks its caller.  GV_OK after a clean stop;
- * GV_EMOVED when the file was replaced underneath; GV_EIO, GV_EFULL. */
+ * GV_EMOVED, GV_ENOTFOUND, GV_ECORRUPT, GV_EMESH when the file was replaced
+ * underneath and what is there now cannot be used; GV_EIO, GV_EFULL. */
 GV_API int gv_node_run(struct gv_node *node, struct gv_error *error);
 
 /* Make gv_node_run() return soon.  Any thread; async-signal-safe. */

@@ -45,7 +45,7 @@ static int host_marks(void *context, const char *path,
         return GV_EIO;
     if (inode == NULL)
         return GV_ENOTFOUND;
-    *marks = (struct file_marks){inode->number, inode->birth_ns, 1};
+    *marks = (struct file_marks){inode->number, inode->birth_ns, 1, 0};
     return GV_OK;
 }
 

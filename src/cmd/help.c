@@ -152,6 +152,32 @@ const char help_blame[] =
     "\n"
     "Exit codes: 0 done, 1 failed (also: no such row), 2 wrong usage.\n";
 
+const char help_backup[] =
+    "usage: grapevine backup DB FILE\n"
+    "\n"
+    "Copy the database file DB into the new file FILE, as of one moment. "
+    "Works\n"
+    "with and without a running node, while programs write. FILE must not be\n"
+    "there yet; it is on the disk when the command ends.\n"
+    "\n"
+    "  grapevine backup app.db app-monday.db\n"
+    "\n"
+    "The copy keeps everything, also what is not published yet, but not the\n"
+    "identity: it takes a site id of its own when it is first run. So it may\n"
+    "run beside DB, or take its place: stop the programs that use DB, remove\n"
+    "DB, DB-wal and DB-shm, and move the copy there, or restore it while "
+    "they\n"
+    "run:\n"
+    "\n"
+    "  sqlite3 app.db \".restore 'app-monday.db'\"\n"
+    "\n"
+    "A node that runs on DB notices and goes on. What the other nodes have "
+    "got\n"
+    "since the backup comes back from them: restoring undoes no change that\n"
+    "was published.\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
+
 const char help_lab[] =
     "usage: grapevine lab up N [--topology full|line|ring|star] [--dir D]\n"
     "       grapevine lab status [--dir D]\n"

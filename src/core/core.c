@@ -52,7 +52,8 @@ int core_new(const struct core_config *config, struct core **out)
     core->schema_digest = config->schema_digest;
     core->fingerprint = config->fingerprint;
     core->own_end = vv_get(&core->vv, &core->site);
-    core->next_link = 2;
+    core->next_link = config->first_link != 0 ? config->first_link : 2;
+    GV_ASSERT(core->next_link % 2 == 0);
     random_seed(&core->random, config->seed);
     GV_ASSERT(core->pending.hash == core->vv.hash);
     *out = core;
@@ -268,6 +269,11 @@ void core_stop(struct core *core, gv_time_ms now, struct effects *effects)
     GV_ASSERT(core->want.link == NULL && core->want.state != WANT_ASKED);
     effects->items = core->effects;
     effects->count = core->effect_count;
+}
+
+gv_link core_next_link(const struct core *core)
+{
+    return core->next_link;
 }
 
 const struct vv *core_vv(const struct core *core)

@@ -178,6 +178,7 @@ struct effect {
             enum gv_log_level level;
             const char *line;
         } log;
+        /* VERSION_MAX: another live node has this site's id and keeps it. */
         struct {
             gv_version version;
         } heard_own;
@@ -193,7 +194,9 @@ struct core_config {
     struct site site;
     const char *mesh;
     const char *name;
-    uint64_t instance;            /* random, new at each start */
+    uint64_t instance;            /* new at each start: the time (s) in the
+                                     upper half, the rest random */
+    gv_link first_link;           /* to dial with (even); 0: 2 */
     uint64_t seed;                /* of the core's own random generator */
     const char *const *endpoints; /* where this node can be dialled */
     size_t endpoint_count;
@@ -262,6 +265,9 @@ gv_time_ms core_deadline(const struct core *core);
 void core_stop(struct core *core, gv_time_ms now, struct effects *effects);
 
 const struct vv *core_vv(const struct core *core);
+/* The number that the next link to dial will have, for another core of the
+ * same run to go on with. */
+gv_link core_next_link(const struct core *core);
 size_t core_link_count(const struct core *core);
 /* @index < core_link_count(). */
 void core_link_info(const struct core *core, size_t index, gv_time_ms now,

@@ -42,6 +42,28 @@ static bool same_text(struct text text, const char *other)
            memcmp(text.bytes, other, text.size) == 0;
 }
 
+/* Two live nodes have one site id.  The instance says in its upper half when
+ * a node started: the later one, and by chance one of two that started at
+ * once, takes another id and comes again. */
+static void same_site(struct core *core, struct link *link,
+                      const struct message_hello *hello)
+{
+    struct effect effect = {.kind = EFFECT_HEARD_OWN, .link = link->number};
+    bool later = core->instance > hello->instance;
+
+    GV_ASSERT(core->instance != hello->instance);
+    refuse(core, link, BYE_SAME_SITE,
+           later ? "it has the same site id as this node: one of the two files"
+                   " is a copy of the other; this node, which started later,"
+                   " takes a new one"
+                 : "it has the same site id as this node: one of the two files"
+                   " is a copy of the other; it started later and takes a new"
+                   " one");
+    effect.as.heard_own.version = VERSION_MAX;
+    if (later)
+        (void)emit(core, &effect);
+}
+
 /* Whether this HELLO is one to refuse; if so, it has been. */
 static bool refused(struct core *core, struct link *link,
                     const struct message_hello *hello)
@@ -77,9 +99,7 @@ static bool refused(struct core *core, struct link *link,
         link_bye(core, link, BYE_SELF, "this is this node itself");
         return true;
     }
-    refuse(core, link, BYE_SAME_SITE,
-           "it has the same site id as this node: one of the two files is a "
-           "copy of the other; stop one of them");
+    same_site(core, link, hello);
     return true;
 }
 

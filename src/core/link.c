@@ -199,7 +199,7 @@ static const char *bye_meaning(enum bye_code code)
         return "this is this node itself";
     case BYE_SAME_SITE:
         return "it has the same site id as this node; one of the two files "
-               "is a copy of the other";
+               "is a copy of the other, and the later one takes a new id";
     case BYE_OTHER_MESH:
         return "it belongs to another mesh";
     case BYE_OTHER_VERSION:

@@ -70,7 +70,6 @@ void peer_settle(struct core *core, struct peer *peer, enum bye_code code,
         peer->refused = true;
         peer->retry_at = NEVER;
         return;
-    case BYE_SAME_SITE:
     case BYE_OTHER_MESH:
     case BYE_OTHER_VERSION:
         peer->refused = true;
@@ -78,6 +77,9 @@ void peer_settle(struct core *core, struct peer *peer, enum bye_code code,
         return;
     case BYE_FULL:
         peer->backoff_ms = CORE_RECONNECT_MAX_MS;
+        break;
+    case BYE_SAME_SITE: /* one of the two takes another site id, soon */
+        peer->refused = true;
         break;
     case BYE_DUPLICATE:
     case BYE_STOPPING:

@@ -145,6 +145,8 @@ static void job_begin(struct gv_node *node, struct delta_job *job)
         job->state = JOB_READING;
     else if (rc == GV_EBUSY)
         job_seal_first(node, job);
+    else if (rc == GV_EMOVED)
+        loop_moved(node, &why);
     else
         job_fail(node, job, rc, &why);
 }

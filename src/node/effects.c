@@ -125,7 +125,7 @@ static void hear_own(struct gv_node *node, gv_version version)
     int rc = store_heard_own(node->store, version, &why);
 
     if (rc == GV_EMOVED)
-        loop_end(node, &why);
+        loop_moved(node, &why);
     else if (rc != GV_OK)
         log_line(&node->log, GV_LOG_WARNING, "%s", why.what);
 }

@@ -3,6 +3,8 @@
  * inotify around it. */
 #include "node/loop.h"
 
+#include "node/opening.h"
+
 #include "wire/frame.h"
 
 #include <stdlib.h>
@@ -31,6 +33,14 @@ void loop_end(struct gv_node *node, const struct gv_error *why)
 {
     if (node->end.code == GV_OK)
         node->end = *why;
+}
+
+void loop_moved(struct gv_node *node, const struct gv_error *why)
+{
+    if (node->moved.code != GV_OK)
+        return;
+    node->moved = *why;
+    node->moved.code = GV_EMOVED;
 }
 
 void loop_finish(struct gv_node *node, const struct event *event)
@@ -188,6 +198,14 @@ static void checkpoint(struct gv_node *node)
         node->checkpoint_wanted = false;
 }
 
+static void look(struct gv_node *node)
+{
+    struct gv_error why = {0};
+
+    if (store_look(node->store, &why) == GV_EMOVED)
+        loop_moved(node, &why);
+}
+
 static void take_commits(struct gv_node *node)
 {
     gv_time_ms now = loop_now();
@@ -201,11 +219,9 @@ static void take_commits(struct gv_node *node)
     }
     if (woken || due)
         loop_poll_store(node, now);
-    /* Beginning a transaction looks whether it is still the same file. */
-    if (node->watch.replaced) {
-        node->watch.replaced = false;
-        node->write_wanted = true;
-    }
+    if (node->watch.replaced || due)
+        look(node);
+    node->watch.replaced = false;
 }
 
 static void write_if_due(struct gv_node *node)
@@ -229,17 +245,25 @@ static void wait(struct gv_node *node)
     control_serve(node->control, fds + 3, count - 3);
 }
 
+static void turn(struct gv_node *node)
+{
+    wait(node);
+    take_commits(node);
+    take_net_events(node);
+    take_time(node);
+    write_if_due(node);
+    deltas_turn(node);
+    outbox_flush(&node->outbox, node->net);
+}
+
 void loop_run(struct gv_node *node)
 {
     node->poll_due = loop_now();
     node->write_wanted = true;
     while (!node->stopping && node->end.code == GV_OK) {
-        wait(node);
-        take_commits(node);
-        take_net_events(node);
-        take_time(node);
-        write_if_due(node);
-        deltas_turn(node);
-        outbox_flush(&node->outbox, node->net);
+        if (node->moved.code != GV_OK)
+            opening_again(node);
+        else
+            turn(node);
     }
 }

@@ -38,6 +38,11 @@ struct gv_node {
     struct outbox outbox;
     struct refusals refusals;
     struct finished finished;
+    char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
+    gv_link next_link;     /* for the next core to dial with; 0: the first */
+    struct gv_error moved; /* why the file must be opened again; code GV_OK */
+    gv_time_ms opened_at;  /* when it last was, and how often in a row */
+    unsigned opened_count;
     int stop_fd; /* an eventfd: readable once node_stop() was called */
     bool stopping;
     bool write_wanted;       /* the journal may hold something */
@@ -65,6 +70,10 @@ void loop_finish(struct gv_node *node, const struct event *event);
 
 /* The node cannot go on: node_run() returns this. */
 void loop_end(struct gv_node *node, const struct gv_error *why);
+
+/* The file is not the one that was opened, or its site id is another's too
+ * (GV_EMOVED): it is opened again before anything else is done. */
+void loop_moved(struct gv_node *node, const struct gv_error *why);
 
 /* Ask the store what others did, and remember what follows from it.  @since:
  * the earliest moment at which a commit found now can have happened. */

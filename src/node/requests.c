@@ -34,13 +34,19 @@ static json_t *ask_track(struct gv_node *node, const json_t *request,
     const char *table = json_string_value(json_object_get(request, "table"));
     struct buffer notes;
     json_t *answer = NULL;
+    int rc;
 
     if (table == NULL) {
         error_set(error, GV_EINVAL, "The request names no table.");
         return NULL;
     }
     buffer_init(&notes, CONTROL_LINE_MAX);
-    if (store_track(node->store, table, &notes, error) == GV_OK) {
+    rc = store_track(node->store, table, &notes, error);
+    if (rc == GV_EMOVED) {
+        loop_moved(node, error);
+        error_remedy(error, "Try again: the node is opening it anew.");
+    }
+    if (rc == GV_OK) {
         answer = json_pack("{s:s%}", "notes",
                            notes.size > 0 ? (const char *)notes.data : "",
                            notes.size);

@@ -53,7 +53,11 @@ static void begin_failed(struct gv_node *node, int code, struct gv_error *why)
     if (why->what[0] == '\0')
         error_set(why, code, "The file cannot be written: %s.",
                   gv_strerror(code));
-    if (code == GV_EBUSY)
+    /* A file that was copied over reads as damaged. */
+    if (code == GV_EMOVED ||
+        (code == GV_ECORRUPT && store_look(node->store, why) == GV_EMOVED))
+        loop_moved(node, why);
+    else if (code == GV_EBUSY)
         pace_wait(&node->pace, loop_now(), PACE_BUSY_MS);
     else if (may_pass(node, code))
         trouble(node, why);
@@ -174,6 +178,17 @@ static bool sealed_untold(const struct gv_node *node)
            vv_get(core_vv(node->core), site);
 }
 
+/* What an apply learnt from a peer made the commit fail. */
+static const struct gv_error *cause_of(const struct applies *batch,
+                                       const struct gv_error *why)
+{
+    for (const struct apply *apply = batch->first; apply != NULL;
+         apply = apply->next)
+        if (apply->code == GV_EFORK && apply->why.what[0] != '\0')
+            return &apply->why;
+    return why;
+}
+
 /* A failed commit leaves the file as it was, unless it was the sync after it
  * that failed: then what was sealed may not be sent, ever, by this run. */
 static void commit_failed(struct gv_node *node, struct applies *batch,
@@ -183,6 +198,10 @@ static void commit_failed(struct gv_node *node, struct applies *batch,
     if (why->what[0] == '\0')
         error_set(why, code, "The file could not be committed: %s.",
                   gv_strerror(code));
+    if (code == GV_EMOVED) {
+        loop_moved(node, cause_of(batch, why));
+        return;
+    }
     if (!sealed_untold(node) &&
         (code == GV_EFULL || code == GV_ENOMEM || code == GV_EBUSY))
         trouble(node, why);

@@ -283,12 +283,16 @@ int extract_begin(struct store *store, struct vv_view vv,
     if (rc != GV_OK)
         return rc;
     GV_ASSERT(sqlite3_get_autocommit(store->reader));
-    rc = store->moved ? GV_EFORK : identity_heard_view(store, vv, error);
-    if (rc == GV_EFORK)
+    /* A reader that was opened just now may read another file. */
+    if (store->moved || log_is_orphan(store))
         return error_set(error, GV_EMOVED,
-                         "The file went back to an earlier state.");
+                         "The file was replaced or restored while it was"
+                         " open.");
+    rc = identity_heard_view(store, vv, error);
+    if (rc == GV_EFORK && error != NULL)
+        error->code = GV_EMOVED;
     if (rc != GV_OK)
-        return rc;
+        return rc == GV_EFORK ? GV_EMOVED : rc;
     /* After a transaction that failed, the next one reads anew what the file
      * holds. */
     if (store->stale || store->schema_version == -1)

@@ -57,12 +57,15 @@ static int system_marks(void *context, const char *path,
     struct statx found;
 
     (void)context;
-    if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME | STATX_NLINK,
+    if (statx(AT_FDCWD, path, 0,
+              STATX_INO | STATX_BTIME | STATX_NLINK | STATX_MTIME,
               &found) != 0)
         return errno == ENOENT ? GV_ENOTFOUND : GV_EIO;
     marks->inode = found.stx_ino;
     marks->links = found.stx_nlink;
     marks->birth_ns = 0;
+    marks->written_ns =
+        (int64_t)found.stx_mtime.tv_sec * 1000000000 + found.stx_mtime.tv_nsec;
     if (found.stx_mask & STATX_BTIME)
         marks->birth_ns = (int64_t)found.stx_btime.tv_sec * 1000000000 +
                           found.stx_btime.tv_nsec;

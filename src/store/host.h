@@ -10,8 +10,9 @@
 /* What tells one file from its copy. */
 struct file_marks {
     uint64_t inode;
-    int64_t birth_ns; /* since 1970; 0 where the file system keeps none */
-    uint64_t links;   /* names of this file */
+    int64_t birth_ns;   /* since 1970; 0 where the file system keeps none */
+    uint64_t links;     /* names of this file */
+    int64_t written_ns; /* when its bytes last changed; 0 if unknown */
 };
 
 struct host {

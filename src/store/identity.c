@@ -19,8 +19,9 @@
  *
  * The state file: "GVST", format (4 bytes), site (16), last own version (8),
  * and hash64 of all that (8), big-endian.  It is never synced: being behind
- * is harmless, and a torn one counts as missing.  STATE_FORKED in place of the
- * version: it went back unnoticed and published on. */
+ * is harmless, and a torn one counts as missing.  In place of the version
+ * STATE_FORKED: it went back unnoticed and may have published on; STATE_TWIN:
+ * so did another file that is in use under the same id. */
 #include "store/internal.h"
 
 #include "base/assert.h"
@@ -33,6 +34,7 @@
 #define STATE_FORMAT 1
 #define STATE_MAGIC 0x47565354u /* "GVST" */
 #define STATE_FORKED UINT64_MAX
+#define STATE_TWIN (UINT64_MAX - 1)
 
 _Static_assert(sizeof(struct site) == 16, "the state file and gv_site");
 _Static_assert(4 + 4 + sizeof(struct site) + 8 + 8 == STATE_SIZE,
@@ -290,7 +292,7 @@ static bool forked(struct store *store)
 
     return state_read(store, &site, &version) &&
            site_equal(&site, &store->sites[store->own]) &&
-           version == STATE_FORKED;
+           (version == STATE_FORKED || version == STATE_TWIN);
 }
 
 /* Why this file is not the one that got the id, or NULL. */
@@ -314,6 +316,8 @@ static const char *stranger(struct store *store,
         return "it is a copy of the file that had the old one";
     if (!state_read(store, &site, &version))
         return NULL;
+    if (site_equal(&site, own) && version == STATE_TWIN)
+        return "another live node has the old one";
     if (!site_equal(&site, own) || version > vv_get(&store->vv, own))
         return "it went back to an earlier state";
     return NULL;
@@ -500,16 +504,20 @@ static int end_known(struct store *store, gv_version version, bool *known)
 static int went_back(struct store *store, gv_version version,
                      struct gv_error *error)
 {
-    bool published = store->published || version <= own_before(store);
+    bool twin = version == VERSION_MAX;
 
-    error_set(error, GV_EFORK,
-              "A peer holds changes of this very file that"
-              " the file does not have.");
+    GV_ASSERT(version > 0 && version <= VERSION_MAX);
+    error_set(error, GV_EFORK, "%s",
+              twin ? "Another live node has this file's site id."
+                   : "A peer holds changes of this very file that"
+                     " the file does not have.");
     error_meaning(error, "The file went back to an earlier state, or a copy"
                          " of it runs elsewhere under the same site id.");
-    error_remedy(error, "Start the node again: the file then takes a new site"
-                        " id and fetches what it lacks.");
-    identity_note(store, published ? STATE_FORKED : version);
+    error_remedy(error, "Open it again: it then takes a new site id and"
+                        " fetches what it lacks.");
+    /* What it published after it went back, perhaps in an earlier run, stands
+     * in no other file under a dot of its own. */
+    identity_note(store, twin ? STATE_TWIN : STATE_FORKED);
     store->moved = true;
     if (store->in_transaction)
         store->lost = GV_EMOVED;

@@ -132,6 +132,16 @@ struct store_numbers {
     struct hash128 fingerprint;
 };
 
+/* What the file looked like under its log; see footprint.c. */
+#define FOOTPRINT_TRACES 16
+struct footprint {
+    bool known;
+    int64_t at; /* where the page of gv_meta lay, and its size */
+    int64_t size;
+    uint64_t hash;                    /* of it, as the file has it */
+    uint8_t traces[FOOTPRINT_TRACES]; /* of checkpoints */
+};
+
 struct store {
     char path[STORE_PATH_SIZE];      /* resolved */
     char directory[STORE_PATH_SIZE]; /* path + "-gv" */
@@ -149,14 +159,17 @@ struct store {
     bool wal;
     bool joined; /* our tables are there */
     bool in_transaction;
-    int lost;        /* why the open transaction cannot be committed, if so */
-    bool stale;      /* the sites could not be read again after a rollback */
-    bool moved;      /* the file went back in time: nothing more is written */
-    bool published;  /* something was sealed since the file was opened */
-    bool journalled; /* a row found changed waits for the next seal */
-    bool firing;     /* triggers are on, see triggers.c */
-    int64_t changes; /* rows written by this connection when it began */
-    uint64_t mark;   /* the commit mark of our last transaction */
+    int lost;         /* why the open transaction cannot be committed, if so */
+    bool stale;       /* the sites could not be read again after a rollback */
+    bool moved;       /* the file went back in time, or another one bears its
+                         name: nothing more is written */
+    bool overwritten; /* its bytes were, while it was in use */
+    struct footprint footprint;
+    int64_t written_ns; /* the file's, at the last look; see store_look() */
+    bool journalled;    /* a row found changed waits for the next seal */
+    bool firing;        /* triggers are on, see triggers.c */
+    int64_t changes;    /* rows written by this connection when it began */
+    uint64_t mark;      /* the commit mark of our last transaction */
     uint64_t next_mark;
     struct store_numbers numbers;
     struct store_numbers committed;
@@ -451,6 +464,20 @@ int log_sync(struct store *store);
  * may take the mark, but then it took the pages too. */
 int log_mend(struct store *store);
 
+/* Its own file handle, or NULL. */
+sqlite3_file *log_file(struct store *store);
+
+/* footprint.c */
+
+/* Whether the file was written over since the last call, while it was in
+ * use. */
+bool footprint_changed(struct store *store);
+/* After a checkpoint of any program: what the file looks like now. */
+void footprint_follow(struct store *store);
+/* Drop the log that belongs to what was written over.  Then the store is only
+ * good for closing. */
+int footprint_drop_log(struct store *store);
+
 /* history.c: keep what loses to a concurrent write when the row in
  * store->fragment and store->values is merged into the one in store->space;
  * before the merge.  It came in @interval, or in a delta that claims @claim;
@@ -458,6 +485,10 @@ int log_mend(struct store *store);
 int history_note(struct store *store, struct store_table *table,
                  const struct row_key *key, const struct interval *interval,
                  const struct vv *claim);
+
+/* Whether another file bears the name of the one that is open: then the log
+ * beside it is not the other's. */
+bool log_is_orphan(struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

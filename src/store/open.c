@@ -426,6 +426,50 @@ static void connection_close(sqlite3 *db)
     GV_ASSERT(rc == SQLITE_OK);
 }
 
+/* How long the writers of a file that was moved away may keep its log. */
+#define ORPHAN_PATIENCE_MS 1000
+
+static void log_goes(struct store *store)
+{
+    int rc;
+
+    GV_ASSERT(store->overwritten);
+    sqlite3_busy_timeout(store->db, ORPHAN_PATIENCE_MS);
+    rc = footprint_drop_log(store);
+    log_line(&store->log, GV_LOG_WARNING,
+             rc == GV_OK
+                 ? "%s was copied over while it was in use; its old"
+                   " write-ahead log was dropped"
+                 : "%s was copied over while it was in use, and its old"
+                   " write-ahead log could not be dropped: end all programs"
+                   " that use it, and copy it again",
+             store->path);
+}
+
+/* SQLite finds a log by its name alone: it would play what stands in that of
+ * the file that was moved away into the one that took its place, and damage
+ * it.  So the log is moved into the file it belongs to, and emptied. */
+static void orphan_empty(struct store *store)
+{
+    int rc;
+
+    if (store->db == NULL || store->mode != STORE_WRITE || !store->wal ||
+        !log_is_orphan(store))
+        return;
+    GV_ASSERT(store->reader == NULL); /* it could hold the log */
+    sqlite3_busy_timeout(store->db, ORPHAN_PATIENCE_MS);
+    if (!sqlite3_get_autocommit(store->db))
+        sql_finish(store->rollback);
+    rc = sqlite3_wal_checkpoint_v2(store->db, "main",
+                                   SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc != SQLITE_OK)
+        log_line(&store->log, GV_LOG_WARNING,
+                 "%s was replaced while other programs used it: its old"
+                 " write-ahead log may be taken for the new file's; end"
+                 " those programs",
+                 store->path);
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL)
@@ -433,8 +477,13 @@ void store_close(struct store *store)
     store_stage_drop(store, store->stage_token);
     extracts_close(store);
     schema_close(store);
-    finalize_all(store);
     connection_close(store->reader);
+    store->reader = NULL;
+    if (store->overwritten)
+        log_goes(store);
+    else
+        orphan_empty(store);
+    finalize_all(store);
     connection_close(store->db);
     if (store->lock != NULL)
         store->host->unlock(store->host->context, store->lock);

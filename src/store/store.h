@@ -68,6 +68,12 @@ struct store_news {
 };
 int store_poll(struct store *store, struct store_news *news);
 
+/* Look whether this is still the file that was opened, as store_begin() does,
+ * without a lock: to be called now and then, and when the file's name came or
+ * went.  Errors: GV_EMOVED (it was replaced or restored; close it and open it
+ * again). */
+int store_look(struct store *store, struct gv_error *error);
+
 /* One write transaction.  store_begin() seals what the journal holds before
  * anything else; then any number of applies; store_commit() commits and, if
  * anything was sealed, syncs the write-ahead log and writes the state file,
@@ -101,6 +107,7 @@ int store_apply_delta(struct store *store, uint64_t token,
 /* A peer holds this very site up to @version.  That is the end of one of our
  * intervals, or another life of this file published it: the file went back in
  * time.  apply and extract look at what they are given in the same way.
+ * VERSION_MAX: another live node has this site's id, and keeps it.
  *
  * Errors: GV_EMOVED (it went back: nothing is sealed, applied or extracted any
  * more, and the next open renews), GV_EIO, … */
@@ -171,6 +178,16 @@ void extract_effort(const struct extract *extract, uint64_t *scan_steps,
                     uint64_t *vm_steps);
 /* Also deletes the spool file.  NULL is harmless. */
 void extract_free(struct extract *extract);
+
+/* Copy the database at @path into the empty file @to: all of it as of one
+ * moment, rows that wait for a seal too, but without identity, so that it
+ * takes a new site id when it is first opened.  Takes no lock; works beside a
+ * node. On the disk when it returns, but for its directory.
+ *
+ * Errors: GV_ECORRUPT (the copy is not sound), GV_EBUSY, GV_EIO, GV_EFULL, …
+ * @to is good for nothing then. */
+int store_backup(const char *path, const char *to, const char *vfs,
+                 struct gv_error *error);
 
 /* For status. */
 struct store_table_status {

@@ -37,33 +37,85 @@ static int read_again(struct store *store, struct gv_error *error)
     return GV_OK;
 }
 
-/* A file restored or replaced while it is open gives no error by itself. */
-static int check_same_file(struct store *store, struct gv_error *error)
+bool log_is_orphan(struct store *store)
 {
     int moved = 0;
-    uint64_t mark;
-    int rc;
 
-    GV_ASSERT(store->in_transaction);
-    GV_ASSERT(!sqlite3_stmt_busy(store->mark_read));
+    GV_ASSERT(store->db != NULL);
     sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    rc = moved || store->moved ? 0 : sql_step(store->mark_read);
-    if (rc == 1) {
-        mark = (uint64_t)sqlite3_column_int64(store->mark_read, 0);
-        rc = sql_finish(store->mark_read);
-        if (rc == GV_OK && mark == store->mark)
-            return GV_OK;
-    }
-    if (rc < 0 && rc != GV_ESCHEMA)
-        return sql_fail(store->db, rc, error, "cannot read gv_meta");
+    return moved != 0;
+}
+
+static int has_moved(struct store *store, struct gv_error *error)
+{
+    if (!store->overwritten && !log_is_orphan(store) &&
+        footprint_changed(store))
+        store->overwritten = true;
+    GV_ASSERT(!store->overwritten || store->mode == STORE_WRITE);
+    store->moved = true;
     error_set(error, GV_EMOVED,
               "The file %s was replaced or restored while it was open.",
               store->path);
     error_meaning(error, "What is there now is another state of the data, or"
                          " another file; going on could fork its identity.");
-    error_remedy(error, "Start the node again: it looks at the file anew and"
-                        " fetches what is missing from its peers.");
+    error_remedy(error, "Open it again: it is then looked at anew, and what is"
+                        " missing comes from its peers.");
     return GV_EMOVED;
+}
+
+/* Compare the commit mark in the file with memory: *@same. */
+static int compare_mark(struct store *store, bool *same)
+{
+    int rc;
+
+    GV_ASSERT(!sqlite3_stmt_busy(store->mark_read));
+    *same = false;
+    rc = sql_step(store->mark_read);
+    if (rc != 1)
+        return rc;
+    *same = (uint64_t)sqlite3_column_int64(store->mark_read, 0) == store->mark;
+    return sql_finish(store->mark_read);
+}
+
+/* A file restored or replaced while it is open gives no error by itself. */
+static int check_same_file(struct store *store, struct gv_error *error)
+{
+    bool same = false;
+    int rc = GV_OK;
+
+    GV_ASSERT(store->in_transaction);
+    if (!store->moved && !log_is_orphan(store))
+        rc = compare_mark(store, &same);
+    if (rc < 0 && rc != GV_ESCHEMA)
+        return sql_fail(store->db, rc, error, "cannot read gv_meta");
+    return same ? GV_OK : has_moved(store, error);
+}
+
+int store_look(struct store *store, struct gv_error *error)
+{
+    struct file_marks marks = {0};
+    bool same;
+    int rc;
+
+    GV_ASSERT(store->mode == STORE_WRITE && store->joined);
+    GV_ASSERT(!store->in_transaction);
+    if (store->moved || log_is_orphan(store))
+        return has_moved(store, error);
+    if (footprint_changed(store)) {
+        store->overwritten = true;
+        return has_moved(store, error);
+    }
+    /* SQLite goes on with the pages that it has in memory. */
+    if (store->host->marks(store->host->context, store->path, &marks) ==
+            GV_OK &&
+        marks.written_ns != store->written_ns) {
+        store->written_ns = marks.written_ns;
+        sqlite3_db_release_memory(store->db);
+    }
+    rc = compare_mark(store, &same);
+    if (same || rc == GV_EBUSY || rc == GV_ENOMEM)
+        return GV_OK;
+    return has_moved(store, error);
 }
 
 int store_begin(struct store *store, struct gv_error *error)
@@ -109,8 +161,7 @@ int store_begin(struct store *store, struct gv_error *error)
     return rc;
 }
 
-/* The write-ahead log's own file handle, or NULL. */
-static sqlite3_file *log_file(struct store *store)
+sqlite3_file *log_file(struct store *store)
 {
     sqlite3_file *file = NULL;
     int rc = sqlite3_file_control(store->db, "main",
@@ -254,7 +305,6 @@ int store_commit(struct store *store, struct store_sealed *sealed,
         GV_ASSERT(vv_get(&store->vv, &store->sealed.interval.site) ==
                   store->sealed.interval.to);
         GV_ASSERT(store->sealed.interval.to <= store->committed.clock);
-        store->published = true;
         hook_kill("before-sync");
         rc = plant("told-unsynced") ? GV_OK : log_sync(store);
         if (plant("sync-fails-once"))
@@ -291,6 +341,7 @@ int store_poll(struct store *store, struct store_news *news)
     int64_t version;
     int rc = pragma_number(store->data_version_read, &version);
 
+    footprint_follow(store);
     *news = (struct store_news){false, false};
     if (rc != GV_OK || version == store->data_version)
         return rc;

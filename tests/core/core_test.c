@@ -568,10 +568,50 @@ TEST(a_live_copy_of_this_file_is_refused_loudly)
     message_in(&lone, 2, &hello);
     CHECK(said_bye(&lone, 2, BYE_SAME_SITE));
     CHECK(logged(&lone, "copy of the other"));
+    CHECK(effect(&lone, EFFECT_HEARD_OWN) == NULL); /* it started later */
     CHECK_INT(info_of(&lone, 0).state, ==, LINK_REFUSED);
-    tick(&lone, CORE_REFUSED_RETRY_MS);
+    tick(&lone, 2 * CORE_RECONNECT_MIN_MS);
     CHECK(effect(&lone, EFFECT_CONNECT) != NULL);
     lone_close(&lone);
+}
+
+TEST(of_two_live_copies_the_later_one_gives_up_its_site_id)
+{
+    struct lone lone;
+    struct message hello = hello_of(own, OWN_INSTANCE - 1);
+    const struct effect *heard;
+
+    lone_init(&lone);
+    up(&lone, 1);
+    message_in(&lone, 1, &hello);
+    CHECK(said_bye(&lone, 1, BYE_SAME_SITE));
+    heard = effect(&lone, EFFECT_HEARD_OWN);
+    CHECK(heard != NULL && heard->as.heard_own.version == VERSION_MAX);
+    lone_close(&lone);
+}
+
+TEST(a_core_that_follows_another_goes_on_with_its_link_numbers)
+{
+    struct vv vv;
+    struct core_config config = {.site = own,
+                                 .mesh = "m",
+                                 .name = "n",
+                                 .instance = OWN_INSTANCE,
+                                 .first_link = 8,
+                                 .vv = &vv};
+    struct event event = {.kind = EVENT_TICK, .now = 1, .wall = 1};
+    struct effects effects;
+    struct core *core;
+
+    vv_init(&vv);
+    CHECK_INT(core_new(&config, &core), ==, GV_OK);
+    CHECK_INT(core_add_peer(core, "tcp://x:1"), ==, GV_OK);
+    CHECK_INT(core_step(core, &event, &effects), ==, GV_OK);
+    CHECK_INT(effects.count, ==, 1);
+    CHECK_INT(effects.items[0].kind, ==, EFFECT_CONNECT);
+    CHECK_INT(effects.items[0].link, ==, 8);
+    CHECK_INT(core_next_link(core), ==, 10);
+    core_free(core);
 }
 
 /* Link 2 is dialled by this node (site 5…), link 1 by the other. */

@@ -51,7 +51,7 @@ class Golden(Case):
 
     def test_help(self):
         self.command("help")
-        for name in ("track", "run", "status", "verify", "blame", "lab",
+        for name in ("track", "run", "status", "verify", "blame", "backup", "lab",
                      "help"):
             self.command("help", name)
             self.assertEqual(run("help", name), run(name, "--help"))
@@ -72,7 +72,8 @@ class Golden(Case):
                 ("run", "a.db", "--http", "x"), ("status",),
                 ("status", "--xml", "a.db"), ("verify",),
                 ("verify", "a.db", "b.db"), ("blame",), ("blame", "a.db", "t"),
-                ("blame", "--who", "a.db", "t", "k"), ("lab",), ("lab", "dance"),
+                ("blame", "--who", "a.db", "t", "k"), ("backup", "a.db"),
+                ("backup", "a.db", "b.db", "c.db"), ("lab",), ("lab", "dance"),
                 ("lab", "up"), ("lab", "up", "none"), ("lab", "up", "0"),
                 ("lab", "up", "65"), ("lab", "up", "2", "--topology", "x"),
                 ("lab", "up", "2", "--dir"), ("lab", "down", "now"),

@@ -1,7 +1,6 @@
 """Real nodes: writing on one is seen on the others, offline work is kept,
 stopping is clean."""
 import os
-import shutil
 import signal
 import subprocess
 import unittest
@@ -131,59 +130,6 @@ class Stop(Case):
         a = self.node(a.path, "--listen", endpoint).ready()
         wait_until(lambda: links_up(a.path) == 1, "the link")
         self.wait_equal([a, b])
-
-    def ended(self, node):
-        self.assertEqual(node.process.wait(30), 1)
-        self.assertIn("replaced", node.log())
-        self.assertIn("next:", node.log())
-
-    def test_another_file_renamed_over_it_ends_a_node(self):
-        node = self.node(self.database("a.db")).ready()
-        os.rename(self.database("b.db"), node.path)
-        self.ended(node)
-
-    def test_a_machine_that_goes_back_as_a_whole_and_writes_on(self):
-        a, b = self.mesh(2)
-        execute(a.path, "INSERT INTO notes VALUES('x', 'both', '')")
-        self.wait_equal([a, b])
-        endpoint = status(b.path)["endpoint"]
-        self.assertEqual(a.stop(), 0)
-        kept = [a.path, a.path + "-gv/state"]
-        for path in kept:
-            shutil.copy(path, self.file(os.path.basename(path) + ".kept"))
-        a = self.node(a.path, "--peer", endpoint).ready()
-        execute(a.path, "INSERT INTO notes VALUES('old', 'life', '')")
-        self.wait_equal([a, b])
-        self.assertEqual(a.stop(), 0)
-        for path in kept:
-            with open(path, "r+b") as file:
-                with open(self.file(os.path.basename(path) + ".kept"),
-                          "rb") as copy:
-                    file.write(copy.read())
-                    file.truncate()
-        alone = self.node(a.path).ready()
-        execute(a.path, "INSERT INTO notes VALUES('new', 'life', '')")
-        wait_until(lambda: status(a.path)["journal"] == 0, "the seal")
-        self.assertEqual(alone.stop(), 0)
-        a = self.node(a.path, "--peer", endpoint)
-        self.assertNotEqual(a.process.wait(60), 0)
-        self.assertIn("went back to an earlier state", a.log())
-        a = self.node(a.path, "--peer", endpoint).ready()
-        self.assertIn("takes the new site id", a.log())
-        self.wait_equal([a, b])
-        for node in (a, b):
-            self.assertEqual([row[0] for row in notes(node.path)],
-                             ["new", "old", "x"])
-            self.verify(node.path)
-
-    def test_a_backup_copied_back_ends_a_node(self):
-        path = self.database("a.db")
-        backup = self.file("backup")
-        shutil.copy(path, backup)
-        node = self.node(path).ready()
-        os.unlink(path)
-        shutil.copy(backup, path)
-        self.ended(node)
 
     def test_status_says_whether_a_node_runs(self):
         path = self.database("a.db")

@@ -608,6 +608,61 @@ TEST(a_track_that_fails_can_be_tried_again)
     everywhere(TRACK);
 }
 
+/* A file of format 1, as it was left. */
+static void take_golden(void)
+{
+    char command[600];
+
+    store_close(to.store);
+    to.store = NULL;
+    snprintf(command, sizeof command,
+             "rm -rf '%s'* && cat '%s/format1.db' > '%s'", to.path, GOLDEN,
+             to.path);
+    CHECK(system(command) == 0);
+}
+
+/* Whatever fails, the file is of the old format, or whole of the new one. */
+static void upgrade_failing(enum fault fault, int call, bool again,
+                            bool *reached)
+{
+    sqlite3 *app;
+    int64_t format = 0;
+    int rc;
+
+    take_golden();
+    arm(fault, call, again);
+    rc = try_open();
+    *reached = disarm();
+    CHECK(rc == GV_OK || *reached);
+    CHECK(sqlite3_open(to.path, &app) == SQLITE_OK);
+    sqlite3_close(to.app);
+    to.app = app;
+    format = atoi(ask(&to, "SELECT format FROM gv_meta"));
+    CHECK(format == 1 || format == 2);
+    CHECK_TEXT(ask(&to, "SELECT count(*) FROM sqlite_schema WHERE name ="
+                        " 'gv_parked'"),
+               format == 1 ? "0" : "1");
+    if (rc != GV_OK)
+        copy_reopen(&to, STORE_WRITE);
+    CHECK_TEXT(ask(&to, "SELECT format FROM gv_meta"), "2");
+    CHECK_INT(verify_findings(&to, NULL), ==, 0);
+    CHECK(seal(&to).any);
+}
+
+TEST(an_upgrade_that_fails_changes_nothing)
+{
+    copy_make(&to, "to", TABLE);
+    for (int fault = 0; fault < FAULT_COUNT; fault++)
+        for (int again = 0; again < 2; again++) {
+            bool reached = true;
+
+            for (int call = 1; reached; call += 1 + call / 20)
+                upgrade_failing((enum fault)fault, call, again, &reached);
+        }
+    copy_close(&to);
+    copies_remove();
+}
+
 int main(int argc, char **argv)
 {
     install();
