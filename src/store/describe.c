@@ -176,23 +176,26 @@ int schema_describe(struct store *store, const char *local,
                     struct store_table **described, struct gv_error *error)
 {
     struct store_table *table = calloc(1, sizeof *table);
-    int64_t strict = 0, pk_indexes = 0;
+    int64_t options = 0, pk_indexes = 0;
     int rc = table == NULL ? GV_ENOMEM : GV_OK;
 
     GV_ASSERT(local != NULL);
     if (rc == GV_OK)
-        rc = sql_number(store->db, &strict,
-                        "SELECT strict FROM pragma_table_list(%Q)"
+        rc = sql_number(store->db, &options,
+                        "SELECT strict*%d+wr*%d FROM pragma_table_list(%Q)"
                         " WHERE schema='main' AND type='table'",
-                        local);
+                        (int)STREAM_TABLE_STRICT,
+                        (int)STREAM_TABLE_WITHOUT_ROWID, local);
     if (rc == GV_OK) {
+        table->options = (unsigned)options;
         table->local = strdup(local);
         table->wire = strdup(local);
         if (table->local == NULL || table->wire == NULL)
             rc = GV_ENOMEM;
     }
     if (rc == GV_OK)
-        rc = describe_columns(store, table, strict != 0);
+        rc = describe_columns(store, table,
+                              (options & STREAM_TABLE_STRICT) != 0);
     if (rc == GV_OK)
         rc = sql_number(store->db, &pk_indexes,
                         "SELECT count(*) FROM pragma_index_list(%Q)"

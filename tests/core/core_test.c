@@ -155,7 +155,7 @@ static struct message hello_of(struct site site, uint64_t instance)
     struct message message = {.kind = MESSAGE_HELLO};
     struct message_hello *hello = &message.as.hello;
 
-    hello->protocol_min = hello->protocol_max = 1;
+    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
     hello->mesh = text("fish");
     hello->site = site;
     hello->instance = instance;
@@ -525,7 +525,7 @@ TEST(another_protocol_version_is_refused)
     struct message hello = hello_of(other, OTHER_INSTANCE);
 
     lone_init(&lone);
-    hello.as.hello.protocol_min = 2;
+    hello.as.hello.protocol_min = PROTOCOL_VERSION_MAX + 1;
     hello.as.hello.protocol_max = 9;
     up(&lone, 1);
     message_in(&lone, 1, &hello);

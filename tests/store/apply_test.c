@@ -502,7 +502,7 @@ TEST(names_given_twice_are_malformed)
         stream_write_site(&stream, &site);
         if (twice == 0)
             stream_write_site(&stream, &site);
-        stream_write_table(&stream, "t", columns, twice == 0 ? 1 : 2);
+        write_table(&stream, "t", columns, twice == 0 ? 1 : 2);
         CHECK_INT(interval_encode(&site, 0, 5, none, stream.data, stream.size,
                                   &bytes),
                   ==, GV_OK);
