@@ -774,6 +774,7 @@ TEST(a_schema_that_moved_is_told_with_a_new_hello)
     greet(&lone, 1, other);
     CHECK(!info_of(&lone, 0).schema_differs);
     event.as.schema.schema_digest = 2;
+    event.as.schema.fingerprint = print_a;
     feed(&lone, event);
     CHECK_INT(sent(&lone, 1, MESSAGE_HELLO)->as.hello.schema_digest, ==, 2);
     CHECK_INT(sent(&lone, 1, MESSAGE_VV)->as.vv.entries.count, ==, 1);
@@ -1354,6 +1355,7 @@ TEST(what_the_schema_refuses_is_asked_for_when_the_schema_moved)
     CHECK_INT(counters(&lone)->deltas_refused, ==, 1);
     CHECK(!wants_within(&lone, 60000));
     event.as.schema.schema_digest = 2;
+    event.as.schema.fingerprint = print_a;
     feed(&lone, event);
     CHECK(!info_of(&lone, 0).refused);
     CHECK(wants_within(&lone, 500));
