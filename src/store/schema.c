@@ -314,9 +314,9 @@ int schema_load(struct store *store, int64_t id, struct store_table **loaded)
     sqlite3_stmt *row = NULL;
     int rc = GV_ENOMEM;
 
-    GV_ASSERT(schema_by_id(store, id) == NULL);
     if (grown != NULL) {
         store->tables = grown;
+        GV_ASSERT(schema_by_id(store, id) == NULL);
         rc = sql_prepare(store->db, &row, LISTED " WHERE id=%lld",
                          (long long)id);
     }
