@@ -175,9 +175,10 @@ static char *table_text(const struct stream_item *item)
 /* Run @sql; what SQLite does not take is not made. */
 static int make(struct store *store, char *sql, bool *made)
 {
-    int rc = sql == NULL ? GV_ENOMEM : sql_run(store->db, "%s", sql);
+    int rc;
 
     GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* it may be taken back */
+    rc = sql == NULL ? GV_ENOMEM : sql_run(store->db, "%s", sql);
     *made = rc == GV_OK;
     if (rc == GV_ESCHEMA || rc == GV_ELIMIT) {
         log_line(&store->log, GV_LOG_WARNING,

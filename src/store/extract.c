@@ -671,7 +671,10 @@ static int step_join(struct extract *extract, bool *done,
         return GV_OK;
     }
     table = store->tables[extract->table_at];
-    rc = use_table(extract, table);
+    /* Who has nothing yet learns of tables without rows too. */
+    rc = fragments_define(&extract->fragments, table);
+    if (rc == GV_OK)
+        rc = use_table(extract, table);
     if (rc != GV_OK)
         return rc;
     rc = sql_step(extract->read);

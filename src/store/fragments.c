@@ -68,9 +68,10 @@ static void define_column(struct stream_column *column,
     };
 }
 
-static int define_table(struct fragments *fragments,
-                        const struct store_table *table, size_t index)
+int fragments_define(struct fragments *fragments,
+                     const struct store_table *table)
 {
+    size_t index = (size_t)table->id;
     struct stream_table head = {
         .wire = stream_text(table->wire),
         .local = stream_text(table->local),
@@ -135,7 +136,7 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     uint64_t held[ROW_WORDS_MAX] = {0};
     size_t value_count, index = (size_t)table->id;
     size_t taken = HEAD_SIZE_MAX + key->size;
-    int rc = define_table(fragments, table, index);
+    int rc = fragments_define(fragments, table);
 
     GV_ASSERT(record_count > 0); /* a fragment of nothing says nothing */
     for (size_t i = 0; i < record_count && rc == GV_OK; i++) {

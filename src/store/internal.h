@@ -493,6 +493,9 @@ struct fragments {
 
 void fragments_init(struct fragments *fragments, struct buffer *out);
 void fragments_close(struct fragments *fragments);
+/* Name the table, if the stream has not yet. */
+int fragments_define(struct fragments *fragments,
+                     const struct store_table *table);
 /* The first @record_count of @records, with the values of store->values; the
  * cells of store->hollow, and values too large to travel, as digests of
  * store->space. */

@@ -77,10 +77,11 @@ static int widen_journal(struct store *store, size_t key_count)
 static int write_registration(struct store *store,
                               const struct store_table *table, int64_t *id)
 {
-    int rc = sql_number(store->db, id,
-                        "SELECT 1+coalesce(max(id),0) FROM gv_table");
+    int rc;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all of it or nothing */
+    rc = sql_number(store->db, id,
+                    "SELECT 1+coalesce(max(id),0) FROM gv_table");
     if (rc == GV_OK)
         rc = sql_run(store->db,
                      "INSERT INTO gv_table(id,wire,local,tracked,options)"

@@ -376,6 +376,25 @@ TEST(a_new_file_makes_the_tables_of_the_mesh)
     copy_close(&c);
 }
 
+TEST(a_table_without_rows_is_made_too)
+{
+    struct copy a, b;
+
+    copy_make(&a, "empty",
+              "CREATE TABLE e(id TEXT PRIMARY KEY, a); CREATE TABLE t(id TEXT"
+              " PRIMARY KEY)");
+    track(&a, "e");
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x')");
+    maker(&b, "emptied");
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(local) FROM gv_table WHERE"
+                       " tracked"),
+               "e,t");
+    copy_close(&a);
+    copy_close(&b);
+}
+
 TEST(a_file_that_makes_tables_adds_later_columns)
 {
     struct copy a, b;
