@@ -671,8 +671,11 @@ static int step_join(struct extract *extract, bool *done,
         return GV_OK;
     }
     table = store->tables[extract->table_at];
-    /* Who has nothing yet learns of tables without rows too. */
-    rc = fragments_define(&extract->fragments, table);
+    /* Who has nothing yet learns of tables without rows too, if there is
+     * anything to learn. */
+    rc = extract->claim.size == 0
+             ? GV_OK
+             : fragments_define(&extract->fragments, table);
     if (rc == GV_OK)
         rc = use_table(extract, table);
     if (rc != GV_OK)
