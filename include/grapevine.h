@@ -317,10 +317,10 @@ struct gv_node_options {
     const char *peers_file; /* one endpoint a line, # comments */
     bool static_peers;      /* never dial anyone but these */
     bool insecure;          /* allow addresses off loopback */
-    bool create_tables; /* make the mesh's tables as peers define them, and
-                           track them, if the file has no tables yet; kept in
-                           the file.  A table that is there is never taken
-                           over. */
+    bool create_tables;     /* make the mesh's tables as peers define them, and
+                               track them, if the file has no tables yet; kept in
+                               the file.  A table that is there is never taken
+                               over. */
     void (*log)(void *context, enum gv_log_level level, const char *line);
     void *log_context;
 };

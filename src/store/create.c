@@ -73,6 +73,7 @@ bool type_is_plain(struct stream_text type)
 {
     size_t at = type.size == 0 ? 0 : type_words(type);
 
+    GV_ASSERT(at <= type.size);
     return at > 0 &&
            (at == type.size || type_sizes(type.bytes + at, type.size - at));
 }
@@ -87,6 +88,8 @@ static void append_real(sqlite3_str *text, double real)
 
 static void append_blob(sqlite3_str *text, const struct value *value)
 {
+    GV_ASSERT(value->class == VALUE_BLOB);
+    GV_ASSERT(value->size <= STREAM_DEFAULT_SIZE_MAX);
     sqlite3_str_appendf(text, " DEFAULT x'");
     for (size_t i = 0; i < value->size; i++)
         sqlite3_str_appendf(text, "%02x", value->bytes[i]);
@@ -97,6 +100,7 @@ static void append_blob(sqlite3_str *text, const struct value *value)
  * seen to differ. */
 static void append_default(sqlite3_str *text, const struct value *value)
 {
+    GV_ASSERT(value->class <= VALUE_BLOB);
     switch (value->class) {
     case VALUE_NULL:
         return;
@@ -143,7 +147,8 @@ static char *table_text(const struct stream_item *item)
     struct stream_column column;
     sqlite3_str *text = sqlite3_str_new(NULL);
 
-    GV_ASSERT(head->key_count > 0);
+    GV_ASSERT(item->kind == STREAM_TABLE);
+    GV_ASSERT(head->key_count > 0 && head->key_count <= KEY_COLUMNS_MAX);
     sqlite3_str_appendf(text, "CREATE TABLE main.");
     append_name(text, head->local);
     for (size_t i = 0; i < head->key_count; i++) {
@@ -223,6 +228,7 @@ int create_column(struct store *store, const struct store_table *table,
     sqlite3_str *text = sqlite3_str_new(NULL);
 
     GV_ASSERT(table->shown);
+    GV_ASSERT(column_by_wire(table, column->wire) == table->column_count);
     sqlite3_str_appendf(text, "ALTER TABLE main.\"%w\" ADD COLUMN ",
                         table->local);
     append_column(text, column);

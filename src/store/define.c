@@ -60,8 +60,7 @@ static bool text_is(const char *text, struct stream_text other)
 }
 
 /* The index of the column, or column_count. */
-static size_t column_by_wire(const struct store_table *table,
-                             struct stream_text wire)
+size_t column_by_wire(const struct store_table *table, struct stream_text wire)
 {
     size_t low = 0, high = table->column_count;
 
@@ -79,7 +78,7 @@ static size_t column_by_wire(const struct store_table *table,
         else
             high = middle;
     }
-    GV_ASSERT(low <= table->column_count);
+    GV_ASSERT(low == high && low <= table->column_count);
     return table->column_count;
 }
 
@@ -89,6 +88,7 @@ static size_t unknown_count(const struct store *store)
 
     for (size_t i = 0; i < store->table_count; i++)
         count += !store->tables[i]->tracked;
+    GV_ASSERT(count <= store->table_count);
     return count;
 }
 
@@ -98,6 +98,7 @@ static int take_table(struct store *store, const struct stream_item *item,
     bool creates, made = false;
     int rc = creates_tables(store, &creates);
 
+    GV_ASSERT(item->kind == STREAM_TABLE);
     store->defined = true;
     if (rc == GV_OK && creates)
         rc = create_table(store, item, &made);
@@ -122,6 +123,7 @@ static int take_new_column(struct store *store, struct store_table *table,
     bool creates = false, made = false;
     int rc = GV_OK;
 
+    GV_ASSERT(column_by_wire(table, column->wire) == table->column_count);
     for (size_t i = 0; i < table->key_count; i++)
         if (text_is(table->keys[i].wire, column->wire))
             return named_twice(error);
@@ -163,6 +165,7 @@ static int take_columns(struct store *store, struct store_table *table,
     struct cursor columns = item->as.table.columns;
     int rc = GV_OK;
 
+    GV_ASSERT(table->order != NULL);
     for (size_t i = 0; i < item->as.table.head.column_count && rc == GV_OK;
          i++) {
         struct stream_column column;
@@ -194,6 +197,7 @@ int definition_take(struct store *store, const struct stream_item *item,
         rc = take_table(store, item, &table, error);
     if (rc == GV_OK)
         rc = take_columns(store, table, item, error);
+    GV_ASSERT(rc != GV_OK || table->column_count <= STREAM_COLUMNS_MAX);
     if (rc == GV_OK)
         *taken = table;
     return rc;

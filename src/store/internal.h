@@ -314,6 +314,9 @@ int register_peer_name(struct store *store, struct store_table *table,
  * is not known), …; then the apply is to be taken back. */
 int definition_take(struct store *store, const struct stream_item *item,
                     struct store_table **taken, struct gv_error *error);
+/* The index of the column, or column_count. */
+size_t column_by_wire(const struct store_table *table,
+                      struct stream_text wire);
 /* The bit of a column of a definition that was taken. */
 uint16_t definition_bit(const struct store_table *table,
                         struct stream_text wire);

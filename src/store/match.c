@@ -23,6 +23,7 @@ static struct store_column *column_of_peers(const struct store_table *table,
 {
     struct store_column *found = NULL;
 
+    GV_ASSERT(column_by_local(table, local) == NULL); /* the first choice */
     for (size_t i = 0; i < table->column_count; i++) {
         struct store_column *column = &table->columns[i];
 
@@ -58,6 +59,7 @@ static int adopt_column(struct store *store, const struct store_table *table,
     int rc;
 
     GV_ASSERT(column->local == NULL);
+    GV_ASSERT(now->local != NULL && now->peer == NULL);
     *column = *now;
     column->wire = known.wire;
     column->peer = known.peer;
@@ -142,6 +144,7 @@ static int follow_column(struct store *store, const struct store_table *table,
 {
     char *type;
 
+    GV_ASSERT(sqlite3_stricmp(column->local, now->local) == 0);
     column->affinity = now->affinity;
     if (strcmp(column->type, now->type) == 0)
         return GV_OK;
@@ -161,6 +164,7 @@ static int follow_column(struct store *store, const struct store_table *table,
 static int follow_options(struct store *store, struct store_table *table,
                           const struct store_table *now, bool may_write)
 {
+    GV_ASSERT(table->tracked);
     if (table->options == now->options)
         return GV_OK;
     table->options = now->options;

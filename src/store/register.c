@@ -19,6 +19,7 @@ int register_column(struct store *store, int64_t id, int64_t bit,
                     bit < 0 ? "key" : "lww", column->type, column->peer);
 
     GV_ASSERT(bit != ROW_EXISTENCE);
+    GV_ASSERT(bit > -KEY_COLUMNS_MAX - 1 && bit < ROW_BITS_MAX);
     if (rc != GV_OK)
         return rc;
     sql_bind_value(statement, 1, &column->initial);
@@ -35,6 +36,8 @@ static int create_row_table(struct store *store,
     char *key_text, *list_text;
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(id > 0);
+    GV_ASSERT(!table->integer_key || table->key_count == 1);
     for (size_t i = 0; i < table->key_count; i++) {
         sqlite3_str_appendf(keys, "k%d,", (int)i + 1);
         sqlite3_str_appendf(list, "%sk%d", i == 0 ? "" : ",", (int)i + 1);
@@ -80,6 +83,7 @@ static int write_registration(struct store *store,
     int rc;
 
     GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all of it or nothing */
+    GV_ASSERT(table->key_count > 0 && table->column_count < ROW_BITS_MAX);
     rc = sql_number(store->db, id,
                     "SELECT 1+coalesce(max(id),0) FROM gv_table");
     if (rc == GV_OK)
@@ -111,6 +115,7 @@ static int adopt_table(struct store *store, const struct store_table *known,
 
     GV_ASSERT(!known->tracked);
     GV_ASSERT(known->key_count == now->key_count);
+    GV_ASSERT(known->id > 0);
     for (size_t i = 0; i < now->key_count && rc == GV_OK; i++)
         rc = sql_run(store->db,
                      "UPDATE gv_col SET local=%Q,type=%Q WHERE tbl=%lld AND"
@@ -221,7 +226,14 @@ int schema_register(struct store *store, const char *local,
 
 static char *text_dup(struct stream_text text)
 {
-    return strndup(text.bytes == NULL ? "" : text.bytes, text.size);
+    char *copy = malloc(text.size + 1);
+
+    if (copy != NULL) {
+        if (text.size > 0)
+            memcpy(copy, text.bytes, text.size);
+        copy[text.size] = '\0';
+    }
+    return copy;
 }
 
 /* @from as a column; @local says whether this file has it. */
@@ -232,6 +244,8 @@ static int column_of(struct store_column *column,
         from->local.size == from->wire.size &&
         memcmp(from->local.bytes, from->wire.bytes, from->wire.size) == 0;
 
+    /* stream_decode() has looked. */
+    GV_ASSERT(stream_name_valid(from->wire) && stream_name_valid(from->local));
     memset(column, 0, sizeof *column);
     column->wire = text_dup(from->wire);
     column->type = text_dup(from->type);
@@ -266,6 +280,7 @@ static int table_of(const struct stream_item *item, struct store_table **made)
         table->key_count = i + 1;
         rc = column_of(&table->keys[i], &key, true);
     }
+    GV_ASSERT(rc != GV_OK || table->key_count == head->key_count);
     if (rc == GV_OK)
         *made = table;
     else
@@ -374,6 +389,7 @@ int register_foreign_column(struct store *store, struct store_table *table,
     }
     table->columns = grown;
     grown[table->column_count++] = column;
+    GV_ASSERT(table->column_count <= STREAM_COLUMNS_MAX);
     store->schema_generation++; /* what is being extracted has other bits */
     return table_finish(table);
 }

@@ -213,6 +213,7 @@ static int load_shape(struct store *store, struct store_table *table)
                         "('gv_row_%lld') WHERE name LIKE 'k%%'",
                         (long long)table->id);
 
+    GV_ASSERT(table->id > 0);
     table->integer_key = rc == GV_OK && columns == 0;
     if (rc == GV_OK && (size_t)columns != table->key_count &&
         !(table->integer_key && table->key_count == 1))
@@ -331,6 +332,7 @@ int schema_load(struct store *store, int64_t id, struct store_table **loaded)
         table_free(table);
         return rc;
     }
+    GV_ASSERT(table->id == id);
     grown[store->table_count++] = table;
     store->schema_generation++;
     *loaded = table;

@@ -21,6 +21,7 @@ static int add_warning(struct store_status *status, char *text)
         return GV_ENOMEM;
     }
     grown[status->warning_count++] = copy;
+    GV_ASSERT(status->warnings != NULL);
     return GV_OK;
 }
 
@@ -54,6 +55,7 @@ static int warn_of_defaults(const struct store_table *table,
 {
     int rc = GV_OK;
 
+    GV_ASSERT(table->tracked);
     for (size_t i = 0; i < table->column_count && rc == GV_OK; i++)
         if (table->columns[i].default_differs)
             rc = add_warning(

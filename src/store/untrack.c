@@ -75,7 +75,7 @@ static int subtract_row(struct store *store, const struct store_table *table,
     for (size_t i = 0; i < row->record_count; i++)
         if (row->records[i].site >= store->site_count)
             return GV_ECORRUPT;
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(row->record_count <= store->space.capacity);
     store->numbers.fingerprint = hash128_subtract(
         store->numbers.fingerprint,
         state_hash(store, table, store->key.data, store->key.size, row));
@@ -89,6 +89,7 @@ static int subtract_rows(struct store *store, const struct store_table *table)
     char *keys;
     int rc = GV_ENOMEM;
 
+    GV_ASSERT(!table->integer_key || table->key_count == 1);
     for (size_t i = 0; i < table->key_count; i++)
         if (table->integer_key)
             sqlite3_str_appendf(text, ",rid");
@@ -132,6 +133,7 @@ static int take_out(struct store *store, const struct store_table *table,
     int rc = table->tracked ? stop_sharing(store, table) : GV_OK;
 
     GV_ASSERT(store->in_transaction);
+    GV_ASSERT(table->tracked || purge);
     if (rc == GV_OK && purge)
         rc = forget(store, table);
     store->schema_version = -1;
@@ -154,6 +156,7 @@ static int untrack_in_transaction(struct store *store, const char *name,
         rc = schema_refresh(store, true, error);
     else if (error != NULL && error->code != rc)
         sql_fail(store->db, rc, error, "cannot untrack the table");
+    GV_ASSERT(store->in_transaction);
     if (rc == GV_OK)
         return store_commit(store, &sealed, error);
     store_rollback(store);
@@ -195,6 +198,7 @@ int store_untrack(struct store *store, const char *table, bool purge,
             sql_fail(store->db, rc, error, "cannot sync what was untracked");
     }
     sqlite3_busy_timeout(store->db, STORE_BUSY_NODE_MS);
+    GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK)
         note_done(notes, table, purge);
     return rc;
