@@ -611,6 +611,84 @@ TEST(a_purge_forgets_all_of_a_table)
     copy_close(&a);
 }
 
+/* A file without the table, and one without a column of it, stand between two
+ * that have both. */
+TEST(what_a_file_cannot_show_goes_through_it)
+{
+    struct copy a, none, part, b;
+
+    make_shapes(&a, "far");
+    member(&none, "none", NULL);
+    copy_make(
+        &part, "part",
+        "CREATE TABLE people(id TEXT PRIMARY KEY, age INTEGER DEFAULT -3)");
+    track(&part, "people");
+    maker(&b, "near");
+    must_pull(&none, &a);
+    must_pull(&part, &none);
+    must_pull(&b, &part);
+    check_equal(&a, &none);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT name||age||size FROM people WHERE id='x'"),
+               "X12.0");
+    for (int i = 0; i < 3; i++)
+        CHECK_TEXT(dump(&b, i == 0   ? "people"
+                            : i == 1 ? "odd \" näme"
+                                     : "n"),
+                   dump(&a, i == 0   ? "people"
+                            : i == 1 ? "odd \" näme"
+                                     : "n"));
+    CHECK_INT(verify_findings(&none, NULL), ==, 0);
+    /* And is shown when the file can. */
+    sql(&none, shapes);
+    track(&none, "people");
+    track(&none, "n");
+    track(&none, "odd \" näme");
+    CHECK_TEXT(ask(&none, "SELECT name||age||size FROM people WHERE id='x'"),
+               "X12.0");
+    CHECK_TEXT(ask(&none, "SELECT group_concat(id) FROM n"), "-9,7");
+    check_equal(&a, &none);
+    CHECK_INT(verify_findings(&none, NULL), ==, 0);
+    copy_close(&a);
+    copy_close(&none);
+    copy_close(&part);
+    copy_close(&b);
+}
+
+TEST(what_comes_for_an_untracked_table_is_shown_when_it_is_tracked)
+{
+    struct copy a, b;
+
+    copy_make(&a, "away", "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)");
+    copy_make(&b, "awayb", "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)");
+    track(&a, "t");
+    track(&b, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 1), ('gone', 1, 1)");
+    sync_both(&a, &b);
+    untrack(&b, "t", false);
+    sql(&a, "UPDATE t SET a=2 WHERE id='x'; INSERT INTO t VALUES('new', 3, 3);"
+            "DELETE FROM t WHERE id='gone'");
+    sql(&b, "UPDATE t SET b=9 WHERE id='x'");
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||a||b) FROM (SELECT * FROM t"
+                       " ORDER BY id)"),
+               "gone11,x19");
+    check_equal(&a, &b);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    track(&b, "t");
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||a||b) FROM (SELECT * FROM t"
+                       " ORDER BY id)"),
+               "new33,x29");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(id||a||b) FROM (SELECT * FROM t"
+                       " ORDER BY id)"),
+               "new33,x29");
+    check_equal(&a, &b);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    copy_close(&a);
+    copy_close(&b);
+}
+
 TEST(a_table_of_peers_with_other_keys_cannot_be_tracked)
 {
     struct gv_error error = {0};
