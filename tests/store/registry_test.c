@@ -204,6 +204,7 @@ TEST(a_column_of_peers_is_adopted_when_it_is_there)
             "ALTER TABLE t ADD COLUMN B INT DEFAULT 6;"
             "ALTER TABLE t ADD COLUMN d");
     CHECK(!seal(&a).any); /* the defaults are no writes */
+    CHECK(warned(&a, "column B of t has another default"));
     CHECK_TEXT(ask(&a, "SELECT group_concat(wire||'='||local||type) FROM"
                        " (SELECT * FROM gv_col WHERE bit>0 ORDER BY bit)"),
                "a=a,b=BINT,c=seaTEXT,d=d");
