@@ -605,7 +605,7 @@ static void take_back(struct store *store, const struct store_numbers *before,
     GV_ASSERT(store->numbers.clock >= before->clock);
     store->numbers = *before;
     store->sealed.schema_moved = schema_moved;
-    if (sqlite3_get_autocommit(store->db) ||
+    if (store->within == STORE_IN_STATEMENT || !transaction_open(store) ||
         sql_run(store->db, "ROLLBACK TO gv_apply; RELEASE gv_apply") !=
             GV_OK ||
         sites_load(store) != GV_OK || forget_defined(store) != GV_OK)
@@ -632,7 +632,7 @@ static void journal_past(struct store *store)
         return;
     if (journal_row(store, table, &key) == GV_OK)
         store->journalled = true;
-    else if (sqlite3_get_autocommit(store->db))
+    else if (!transaction_open(store))
         store->lost = GV_EIO;
 }
 
@@ -642,7 +642,8 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
     struct store *store = apply->store;
     struct store_numbers before = store->numbers;
     bool moved = store->sealed.schema_moved;
-    int rc = sql_run(store->db, "SAVEPOINT gv_apply");
+    bool bare = store->within == STORE_IN_STATEMENT;
+    int rc = bare ? GV_OK : sql_run(store->db, "SAVEPOINT gv_apply");
 
     GV_ASSERT(store->in_transaction && store->lost == GV_OK);
     GV_ASSERT(!store->firing);
@@ -665,7 +666,7 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
         rc = sql_finish(store->journal_clear);
     if (rc == GV_OK)
         rc = claim(apply);
-    if (rc == GV_OK)
+    if (rc == GV_OK && !bare)
         rc = sql_run(store->db, "RELEASE gv_apply");
     if (rc != GV_OK)
         take_back(store, &before, moved, rc);

@@ -182,14 +182,14 @@ static int make(struct store *store, char *sql, bool *made)
 {
     int rc;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* it may be taken back */
+    GV_ASSERT(transaction_open(store)); /* it may be taken back */
     rc = sql == NULL ? GV_ENOMEM : sql_run(store->db, "%s", sql);
     *made = rc == GV_OK;
     if (rc == GV_ESCHEMA || rc == GV_ELIMIT) {
         log_line(&store->log, GV_LOG_WARNING,
                  "cannot make what a peer defines: %s",
                  sqlite3_errmsg(store->db));
-        rc = sqlite3_get_autocommit(store->db) ? GV_EIO : GV_OK;
+        rc = transaction_open(store) ? GV_OK : GV_EIO;
     }
     sqlite3_free(sql);
     return rc;

@@ -192,7 +192,7 @@ int definition_take(struct store *store, const struct stream_item *item,
     int rc = GV_OK;
 
     GV_ASSERT(item->kind == STREAM_TABLE);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (table == NULL)
         rc = take_table(store, item, &table, error);
     if (rc == GV_OK)

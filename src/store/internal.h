@@ -135,6 +135,14 @@ struct store_numbers {
     struct hash128 fingerprint;
 };
 
+/* What an application's connection may have otherwise. */
+struct settings {
+    bool taken;
+    int triggers, foreign_keys, trusted_schema;
+    bool checks_ignored;
+    int64_t last_rowid;
+};
+
 struct store {
     char path[STORE_PATH_SIZE];      /* resolved */
     char directory[STORE_PATH_SIZE]; /* path + "-gv" */
@@ -145,6 +153,9 @@ struct store {
     void *lock;
     sqlite3 *db;     /* writes */
     sqlite3 *reader; /* extracts; opened when first needed */
+    bool borrowed;   /* both are the application's; see borrowed.c */
+    enum store_within within;
+    struct settings settings; /* of the application's, set aside */
     int wal_frames;
     int64_t data_version; /* at the last store_poll() */
     int64_t polled_schema_version;
@@ -212,6 +223,21 @@ struct store {
     struct extract *extracts; /* all that live */
     unsigned extract_tries;   /* in a row that met a journal not empty */
 };
+
+/* borrowed.c: an application's connection */
+
+/* Begin, commit and roll back, where the store stands. */
+const char *borrowed_begin_text(enum store_within within);
+const char *borrowed_commit_text(enum store_within within);
+const char *borrowed_rollback_text(enum store_within within);
+/* Set aside what the application had, and put it back. */
+int borrowed_take(struct store *store);
+void borrowed_give_back(struct store *store);
+/* Whether what the store writes now is in a transaction. */
+bool transaction_open(const struct store *store);
+/* How long to wait for another writer; an application's own connection keeps
+ * the patience it has. */
+void connection_patience(struct store *store, int ms);
 
 /* sites (identity.c) */
 

@@ -95,7 +95,7 @@ static int add_column(struct store *store, struct store_table *table,
     int rc;
 
     GV_ASSERT(table->fault == NULL);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (grown == NULL)
         return GV_ENOMEM;
     table->columns = grown;

@@ -82,7 +82,7 @@ static int write_registration(struct store *store,
 {
     int rc;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all of it or nothing */
+    GV_ASSERT(transaction_open(store)); /* all of it or nothing */
     GV_ASSERT(table->key_count > 0 && table->column_count < ROW_BITS_MAX);
     rc = sql_number(store->db, id,
                     "SELECT 1+coalesce(max(id),0) FROM gv_table");

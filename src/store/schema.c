@@ -10,7 +10,7 @@
 int schema_create(struct store *store)
 {
     GV_ASSERT(!store->joined);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all tables or none */
+    GV_ASSERT(transaction_open(store)); /* all tables or none */
     return sql_run(
         store->db,
         "CREATE TABLE gv_meta(id INTEGER PRIMARY KEY, format INT, site INT,"
@@ -389,7 +389,7 @@ static int show_parked(struct store *store, struct gv_error *error)
     uint64_t digest = 0;
     int rc = parking_digest(store, &digest);
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
         struct store_table *table = store->tables[i];
 
@@ -409,7 +409,7 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
     int rc = sql_step(store->schema_version_read);
 
     /* What is registered stands or falls with the caller's transaction. */
-    GV_ASSERT(!may_write || !sqlite3_get_autocommit(store->db));
+    GV_ASSERT(!may_write || transaction_open(store));
     GV_ASSERT(!may_write || store->mode == STORE_WRITE);
     if (rc == 1) {
         version = sqlite3_column_int64(store->schema_version_read, 0);

@@ -23,11 +23,31 @@ enum store_mode {
     STORE_READ   /* takes the lock; never writes and never renews */
 };
 
+/* Where a store on an application's own connection works: what of the
+ * application's is open there. */
+enum store_within {
+    STORE_ALONE, /* nothing: transactions are the store's own */
+    /* A transaction: the store's are savepoints in it.  What is sealed or
+     * applied there stands or falls with it, and is not synced: nothing of it
+     * may leave the file before the application commits. */
+    STORE_IN_TRANSACTION,
+    /* A statement that writes, where SQLite takes no savepoint: what fails
+     * half-way, only the application's rollback takes back. */
+    STORE_IN_STATEMENT
+};
+
+struct sqlite3;
+
 struct store_options {
     enum store_mode mode;
     const struct host *host; /* borrowed */
     const char *vfs;         /* SQLite's name of it; NULL: the default */
     struct log log;
+    /* A connection to use in place of two of the store's own, or NULL.  Its
+     * main database is the file at the path.  STORE_WRITE only.  Its settings
+     * are the store's until store_close(), which leaves no statement on it. */
+    struct sqlite3 *borrowed;
+    enum store_within within; /* ALONE, if nothing is borrowed */
 };
 
 /* Open the file at @path (which exists) and its directory @path-gv.

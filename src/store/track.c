@@ -406,11 +406,11 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
 
     GV_ASSERT(store->mode == STORE_WRITE);
     GV_ASSERT(!store->in_transaction);
-    sqlite3_busy_timeout(store->db, STORE_BUSY_COMMAND_MS);
+    connection_patience(store, STORE_BUSY_COMMAND_MS);
     rc = check(store, table, &local, &warn, error);
     if (rc == GV_OK) {
         rc = store_adopt(store, error);
-        if (rc == GV_OK && !was_wal)
+        if (rc == GV_OK && !was_wal && store->wal)
             note(notes, "The file is now in WAL mode (two more files, -wal and"
                         " -shm, stand beside it while it is in use).");
     }
@@ -419,7 +419,7 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
     GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK)
         rc = sync_tracked(store, error);
-    sqlite3_busy_timeout(store->db, STORE_BUSY_NODE_MS);
+    connection_patience(store, STORE_BUSY_NODE_MS);
     if (rc == GV_OK) {
         GV_ASSERT(store->joined && local != NULL);
         text = tracked ? sqlite3_mprintf("Table '%s' was tracked already;"

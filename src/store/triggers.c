@@ -134,7 +134,7 @@ static int triggers_make(struct store *store, const struct store_table *table)
 {
     int rc = GV_OK;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all four or none */
+    GV_ASSERT(transaction_open(store)); /* all four or none */
     for (size_t i = 0; i < 4 && rc == GV_OK; i++) {
         char *sql = trigger_sql(table, trigger_kinds[i]);
 
@@ -153,7 +153,7 @@ int triggers_drop(struct store *store, const struct store_table *table)
 {
     int rc = GV_OK;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all four or none */
+    GV_ASSERT(transaction_open(store)); /* all four or none */
     for (size_t i = 0; i < 4 && rc == GV_OK; i++)
         rc = sql_run(store->db, "DROP TRIGGER IF EXISTS \"gv_%lld_%c\"",
                      (long long)table->id, trigger_kinds[i]);

@@ -119,7 +119,7 @@ static int forget(struct store *store, const struct store_table *table)
     };
     int rc;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all or none */
+    GV_ASSERT(transaction_open(store)); /* all or none */
     rc = subtract_rows(store, table);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && rc == GV_OK; i++)
         rc = sql_run(store->db, texts[i], (long long)table->id);

@@ -27,7 +27,7 @@ int upgrade(struct store *store, struct gv_error *error)
 
     _Static_assert(sizeof steps / sizeof *steps == STORE_FORMAT - 1,
                    "a step from each older format");
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all steps or none */
+    GV_ASSERT(transaction_open(store)); /* all steps or none */
     if (rc == GV_OK && (format < 1 || format > STORE_FORMAT))
         rc = GV_ECORRUPT;
     for (int64_t i = format; rc == GV_OK && i < STORE_FORMAT; i++) {
