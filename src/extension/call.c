@@ -51,6 +51,33 @@ static int in_statement(struct gv_error *error)
     return GV_EMISUSE;
 }
 
+/* Another call has the lock for a moment, a node for as long as it runs. */
+#define LOCK_WAIT_MS 1000
+#define LOCK_PAUSE_MS 10
+
+/* How long the application is ready to wait for the lock. */
+static int patience(sqlite3 *db)
+{
+    int64_t ms = 0;
+
+    if (sql_number(db, &ms, "PRAGMA busy_timeout") != GV_OK)
+        return 0;
+    return ms < LOCK_WAIT_MS ? (int)ms : LOCK_WAIT_MS;
+}
+
+static int open_store(const char *path, const struct store_options *options,
+                      struct store **store, struct gv_error *error)
+{
+    int left = patience(options->borrowed);
+    int rc = store_open(path, options, store, error);
+
+    for (; rc == GV_ELOCKED && left > 0; left -= LOCK_PAUSE_MS) {
+        sqlite3_sleep(LOCK_PAUSE_MS);
+        rc = store_open(path, options, store, error);
+    }
+    return rc;
+}
+
 /* Where the store may work, with a savepoint for the call in a transaction. */
 static int find_place(struct call *call, enum call_kind kind,
                       enum store_within *within, struct gv_error *error)
@@ -90,7 +117,7 @@ int call_begin(sqlite3 *db, enum call_kind kind, struct call *call,
         return read_only(error);
     rc = find_place(call, kind, &options.within, error);
     if (rc == GV_OK)
-        rc = store_open(path, &options, &call->store, error);
+        rc = open_store(path, &options, &call->store, error);
     if (rc != GV_OK)
         call_end(call, rc);
     GV_ASSERT((rc == GV_OK) == (call->store != NULL));

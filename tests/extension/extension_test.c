@@ -252,6 +252,13 @@ TEST(what_was_made_for_a_file_that_holds_more_is_refused)
     sqlite3_bind_value(statement, 1, delta);
     CHECK_INT(sqlite3_step(statement), ==, SQLITE_ERROR);
     CHECK(strstr(sqlite3_errmsg(b.db), "does not stand yet") != NULL);
+    sqlite3_reset(statement);
+    /* In a transaction not even what it sealed first stays. */
+    sql(&b, "BEGIN; INSERT INTO t VALUES(2,2,2)");
+    CHECK_INT(sqlite3_step(statement), ==, SQLITE_ERROR);
+    CHECK_TEXT(ask(&b, "SELECT count(*)||length(gv_vv()) FROM gv_journal"),
+               "10");
+    sql(&b, "ROLLBACK");
     sqlite3_finalize(statement);
     sql(&b, "BEGIN");
     CHECK_INT(copy_changes(&b, &a, vv, -1), ==, SQLITE_ERROR);
@@ -634,6 +641,55 @@ TEST(a_copy_of_a_file_takes_an_identity_of_its_own)
     check_equal(&a, &b);
     file_close(&a);
     file_close(&b);
+}
+
+/* Its application closes it, an old state of the file and of what stands
+ * beside it is put back, and it is opened again. */
+static void go_back(struct file *file, void (*between)(struct file *))
+{
+    char command[2000];
+
+    sql(file, "PRAGMA wal_checkpoint(TRUNCATE)");
+    snprintf(command, sizeof command, "cp '%s' '%s-old'; cp -r '%s-gv' '%s-o'",
+             file->path, file->path, file->path, file->path);
+    CHECK(system(command) == 0);
+    between(file);
+    file_close(file);
+    snprintf(command, sizeof command,
+             "cat '%s-old' > '%s'; cat '%s-o/state' > '%s-gv/state'",
+             file->path, file->path, file->path, file->path);
+    CHECK(system(command) == 0);
+    file_open(file);
+}
+
+static struct file partner;
+
+static void publish_and_tell(struct file *file)
+{
+    sql(file, "UPDATE t SET a='told'");
+    pull(&partner, file);
+}
+
+/* All that it forgot comes back, and no version is used for two things. */
+TEST(a_file_that_went_back_is_told_by_a_delta_and_goes_on)
+{
+    struct file a;
+    char site[100];
+
+    pair(&a, &partner, TABLE);
+    sql(&a, "INSERT INTO t VALUES(1,1,1)");
+    exchange(&a, &partner, pull);
+    snprintf(site, sizeof site, "%s", ask(&a, "SELECT hex(gv_site_id())"));
+    go_back(&a, publish_and_tell);
+    CHECK_TEXT(ask(&a, "SELECT a FROM t"), "1");
+    sql(&a, "UPDATE t SET b='after'");
+    pull(&a, &partner);
+    CHECK_TEXT(ask(&a, "SELECT a||b FROM t"), "toldafter");
+    CHECK(strcmp(ask(&a, "SELECT hex(gv_site_id())"), site) != 0);
+    exchange(&a, &partner, pull_rows);
+    check_equal(&a, &partner);
+    file_close(&a);
+    file_close(&partner);
 }
 
 int main(int argc, char **argv)
