@@ -402,16 +402,47 @@ static struct record *record_of(struct row_space *space, size_t *count,
     return record;
 }
 
-/* One row's fragment out of its changes. */
+/* A row's fragment in the making: records in store->fragment, values in
+ * store->values. */
+struct making {
+    const struct store_table *table;
+    uint64_t seen[ROW_WORDS_MAX];
+    size_t records;
+};
+
+static int add_cell(struct store *store, struct making *making,
+                    const struct change *change, struct gv_error *error)
+{
+    int bit = bit_of(making->table, change);
+    uint32_t number;
+    int rc;
+
+    if (bit < 0)
+        return not_known(change, false, error);
+    if (mask_get(making->seen, (size_t)bit))
+        return GV_EPROTO;
+    mask_set(making->seen, (size_t)bit);
+    rc = site_number(store, &change->site, &number);
+    if (rc != GV_OK)
+        return rc;
+    mask_set(record_of(&store->fragment, &making->records,
+                       making->table->words, number, change->version)
+                 ->mask,
+             (size_t)bit);
+    if (bit != ROW_EXISTENCE)
+        store->values[bit - 1] = change->value;
+    return GV_OK;
+}
+
+/* One row's fragment out of its changes, in which no cell stands twice. */
 static int add_row(struct store *store, struct fragments *fragments,
                    const struct change *const *list, size_t count,
                    struct gv_error *error)
 {
     struct store_table *table =
         schema_by_wire(store, list[0]->table.bytes, list[0]->table.size);
-    struct row_space *space = &store->fragment;
+    struct making making = {.table = table};
     struct row_key key;
-    size_t records = 0;
     int rc;
 
     GV_ASSERT(count > 0);
@@ -420,29 +451,17 @@ static int add_row(struct store *store, struct fragments *fragments,
     if (row_key_decode(&key, list[0]->key, list[0]->key_size,
                        table->key_count) != GV_OK)
         return GV_EPROTO;
-    rc = row_space_reserve(space, count, table->words);
-    for (size_t i = 0; i < count && rc == GV_OK; i++) {
-        int bit = bit_of(table, list[i]);
-        uint32_t number;
-
-        if (bit < 0)
-            return not_known(list[i], false, error);
-        if (list[i]->causal_length != list[0]->causal_length)
-            return GV_EPROTO;
-        rc = site_number(store, &list[i]->site, &number);
-        if (rc != GV_OK)
-            break;
-        mask_set(
-            record_of(space, &records, table->words, number, list[i]->version)
-                ->mask,
-            (size_t)bit);
-        if (bit != ROW_EXISTENCE)
-            store->values[bit - 1] = list[i]->value;
-    }
-    return rc != GV_OK ? rc
-                       : fragments_add(fragments, store, table, &key,
-                                       list[0]->causal_length, space->records,
-                                       records, store->values);
+    rc = row_space_reserve(&store->fragment, table->column_count + 1,
+                           table->words);
+    for (size_t i = 0; i < count && rc == GV_OK; i++)
+        rc = list[i]->causal_length == list[0]->causal_length
+                 ? add_cell(store, &making, list[i], error)
+                 : GV_EPROTO;
+    return rc != GV_OK
+               ? rc
+               : fragments_add(fragments, store, table, &key,
+                               list[0]->causal_length, store->fragment.records,
+                               making.records, store->values);
 }
 
 static int add_rows(struct store *store, struct buffer *stream,
