@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "extension/table.h"
 
+#include <string.h>
+
 /* A second try gives a file that went back in time its new site id. */
 #define TRIES 2
 
@@ -124,6 +126,17 @@ static void claim_column(const struct cursor_of_changes *cursor,
         sqlite3_result_int64(context, (sqlite3_int64)cursor->sum.count);
 }
 
+/* Of a hollow cell, the digest of the value that is missing comes behind. */
+static void result_site(sqlite3_context *context, const struct change *change)
+{
+    uint8_t bytes[sizeof change->site.bytes + 8];
+
+    memcpy(bytes, change->site.bytes, sizeof change->site.bytes);
+    store_u64(bytes + sizeof change->site.bytes, change->digest);
+    result_bytes(context, bytes,
+                 change->hollow ? sizeof bytes : sizeof change->site.bytes);
+}
+
 static void change_column(const struct change *change,
                           sqlite3_context *context, enum table_column column)
 {
@@ -138,7 +151,7 @@ static void change_column(const struct change *change,
     else if (column == TABLE_VERSION)
         sqlite3_result_int64(context, (sqlite3_int64)change->version);
     else if (column == TABLE_SITE)
-        result_bytes(context, change->site.bytes, sizeof change->site.bytes);
+        result_site(context, change);
     else if (column == TABLE_CL)
         sqlite3_result_int64(context, (sqlite3_int64)change->causal_length);
 }

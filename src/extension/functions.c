@@ -48,6 +48,15 @@ static void turn_wal(sqlite3 *db, struct buffer *notes)
         buffer_append(notes, stays, sizeof stays - 1);
 }
 
+/* Lines, without the last one's end. */
+static void result_notes(sqlite3_context *context, const struct buffer *notes)
+{
+    size_t size = notes->size > 0 ? notes->size - 1 : 0;
+
+    sqlite3_result_text64(context, size == 0 ? "" : (const char *)notes->data,
+                          size, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
 static void function_track(sqlite3_context *context, int count,
                            sqlite3_value **values)
 {
@@ -69,13 +78,34 @@ static void function_track(sqlite3_context *context, int count,
     }
     if (rc == GV_OK) {
         turn_wal(db, &notes);
-        if (notes.size > 0)
-            notes.size--; /* the last line's end */
-        sqlite3_result_text64(context, (const char *)notes.data, notes.size,
-                              SQLITE_TRANSIENT, SQLITE_UTF8);
+        result_notes(context, &notes);
     } else {
         fail(context, &error);
     }
+    buffer_close(&notes);
+}
+
+static void function_untrack(sqlite3_context *context, int count,
+                             sqlite3_value **values)
+{
+    const char *table = (const char *)sqlite3_value_text(values[0]);
+    bool purge = count > 1 && sqlite3_value_int(values[1]) != 0;
+    struct gv_error error = {0};
+    struct buffer notes;
+    struct call call;
+    int rc = call_begin_tracked(sqlite3_context_db_handle(context),
+                                CALL_WRITES, &call, &error);
+
+    buffer_init(&notes, 65536);
+    if (rc == GV_OK) {
+        rc = store_untrack(call.store, table == NULL ? "" : table, purge,
+                           &notes, &error);
+        call_end(&call, rc);
+    }
+    if (rc == GV_OK)
+        result_notes(context, &notes);
+    else
+        fail(context, &error);
     buffer_close(&notes);
 }
 
@@ -319,6 +349,8 @@ int functions_register(sqlite3 *db)
         void (*function)(sqlite3_context *, int, sqlite3_value **);
     } list[] = {
         {"gv_track", 1, function_track},
+        {"gv_untrack", 1, function_untrack},
+        {"gv_untrack", 2, function_untrack},
         {"gv_site_id", 0, function_site_id},
         {"gv_version", 0, function_version},
         {"gv_vv", 0, function_vv},

@@ -1,5 +1,5 @@
-/* The functions: gv_track(), gv_site_id(), gv_version(), gv_vv(), gv_delta(),
- * gv_apply(). */
+/* The functions: gv_track(), gv_untrack(), gv_site_id(), gv_version(),
+ * gv_vv(), gv_delta(), gv_apply(). */
 #ifndef EXTENSION_FUNCTIONS_H
 #define EXTENSION_FUNCTIONS_H
 

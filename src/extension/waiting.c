@@ -24,6 +24,10 @@ struct waiting_row {
 
 /* Rows */
 
+#define SITE_SIZE 16
+
+_Static_assert(sizeof(struct site) == SITE_SIZE, "a site's bytes");
+
 static int not_a_change(struct gv_error *error, const char *column)
 {
     error_set(error, GV_EINVAL,
@@ -32,6 +36,14 @@ static int not_a_change(struct gv_error *error, const char *column)
               column);
     error_remedy(error, "Insert whole rows as SELECT * gave them.");
     return GV_EINVAL;
+}
+
+/* A cell whose value is missing: its digest stands behind the site. */
+static bool is_hollow(sqlite3_value **values)
+{
+    return sqlite3_value_type(values[TABLE_VALUE]) == SQLITE_NULL &&
+           sqlite3_value_type(values[TABLE_COL]) == SQLITE_TEXT &&
+           sqlite3_value_bytes(values[TABLE_SITE]) == SITE_SIZE + 8;
 }
 
 static int check_columns(sqlite3_value **values, struct gv_error *error)
@@ -52,7 +64,8 @@ static int check_columns(sqlite3_value **values, struct gv_error *error)
             return not_a_change(error, wanted[i].name);
     if (type != SQLITE_TEXT && type != SQLITE_NULL)
         return not_a_change(error, "col");
-    if (sqlite3_value_bytes(values[TABLE_SITE]) != sizeof(struct site))
+    if (sqlite3_value_bytes(values[TABLE_SITE]) != SITE_SIZE &&
+        !is_hollow(values))
         return not_a_change(error, "site");
     if (sqlite3_value_int64(values[TABLE_VERSION]) <= 0 ||
         (uint64_t)sqlite3_value_int64(values[TABLE_VERSION]) > VERSION_MAX)
@@ -137,6 +150,11 @@ static struct waiting_row *row_new(sqlite3_value **values)
     change->version = (gv_version)sqlite3_value_int64(values[TABLE_VERSION]);
     memcpy(change->site.bytes, sqlite3_value_blob(values[TABLE_SITE]),
            sizeof change->site.bytes);
+    change->hollow = is_hollow(values);
+    if (change->hollow)
+        change->digest =
+            load_u64((const uint8_t *)sqlite3_value_blob(values[TABLE_SITE]) +
+                     SITE_SIZE);
     change->causal_length = (uint64_t)sqlite3_value_int64(values[TABLE_CL]);
     GV_ASSERT(row->used == size);
     return row;

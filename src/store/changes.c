@@ -13,10 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Site, version, causal length and four hashes of eight bytes each. */
-#define HASHED_SIZE 64
+/* Site, version, causal length, four hashes of eight bytes each, and whether
+ * the cell is hollow. */
+#define HASHED_SIZE 65
 
-_Static_assert(sizeof(struct site) + 2 * 8 + 4 * 8 == HASHED_SIZE,
+_Static_assert(sizeof(struct site) + 2 * 8 + 4 * 8 + 1 == HASHED_SIZE,
                "the parts that change_hash() hashes");
 
 /* A row's existence has no column: 0 stands for it, which a name hashes to by
@@ -35,7 +36,9 @@ uint64_t change_hash(const struct change *change)
               change->column.bytes == NULL
                   ? 0
                   : hash64(change->column.bytes, change->column.size));
-    store_u64(bytes + 56, value_digest(&change->value));
+    store_u64(bytes + 56,
+              change->hollow ? change->digest : value_digest(&change->value));
+    bytes[64] = change->hollow;
     return hash64(bytes, sizeof bytes);
 }
 
@@ -66,6 +69,8 @@ struct changes {
     struct stream_item row;
     struct changes_cell cells[ROW_BITS_MAX];
     struct value values[ROW_BITS_MAX]; /* by bit */
+    uint64_t digests[ROW_BITS_MAX];    /* of the hollow ones */
+    uint64_t hollow[ROW_WORDS_MAX];
     size_t cell_count, cell_at;
 };
 
@@ -153,7 +158,8 @@ static int add_site(struct changes *changes, const struct site *site)
 
 static int add_table(struct changes *changes, struct stream_item *item)
 {
-    size_t count = item->as.table.column_count;
+    const struct stream_table *head = &item->as.table.head;
+    size_t count = head->column_count;
     struct changes_table *grown, *table;
 
     grown =
@@ -162,15 +168,18 @@ static int add_table(struct changes *changes, struct stream_item *item)
         return GV_ENOMEM;
     changes->tables = grown;
     table = &grown[changes->table_count];
-    table->name = (struct text){item->as.table.name, item->as.table.name_size};
+    table->name = (struct text){head->wire.bytes, head->wire.size};
     table->column_count = count;
     table->columns = calloc(count + 1, sizeof *table->columns);
     if (table->columns == NULL)
         return GV_ENOMEM;
     changes->table_count++;
-    for (size_t i = 0; i < count; i++)
-        stream_next_column(&item->as.table.columns, &table->columns[i].bytes,
-                           &table->columns[i].size);
+    for (size_t i = 0; i < count; i++) {
+        struct stream_column column;
+
+        stream_next_column(&item->as.table.columns, &column);
+        table->columns[i] = (struct text){column.wire.bytes, column.wire.size};
+    }
     return GV_OK;
 }
 
@@ -185,6 +194,24 @@ static void add_cells(struct changes *changes, const uint64_t *mask,
             GV_ASSERT(changes->cell_count < ROW_BITS_MAX);
             changes->cells[changes->cell_count++] =
                 (struct changes_cell){bit, site, version};
+        }
+}
+
+/* The values of the cells in @held. */
+static void read_values(struct changes *changes, const uint64_t *held,
+                        size_t words)
+{
+    memset(changes->hollow, 0, sizeof changes->hollow);
+    changes->values[ROW_EXISTENCE] = (struct value){.class = VALUE_NULL};
+    for (size_t word = 0; word < words; word++)
+        for (uint64_t bits = column_bits(held, word); bits != 0;
+             bits &= bits - 1) {
+            size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+
+            if (!stream_next_value(&changes->row.as.row.values,
+                                   &changes->values[bit],
+                                   &changes->digests[bit]))
+                mask_set(changes->hollow, bit);
         }
 }
 
@@ -213,13 +240,7 @@ static int open_row(struct changes *changes)
         for (size_t word = 0; word < words; word++)
             held[word] |= mask[word];
     }
-    changes->values[ROW_EXISTENCE] = (struct value){.class = VALUE_NULL};
-    for (size_t word = 0; word < words; word++)
-        for (uint64_t bits = column_bits(held, word); bits != 0;
-             bits &= bits - 1)
-            stream_next_value(
-                &row->as.row.values,
-                &changes->values[word * 64 + (size_t)__builtin_ctzll(bits)]);
+    read_values(changes, held, words);
     return GV_OK;
 }
 
@@ -271,6 +292,8 @@ int changes_next(struct changes *changes, struct change *change)
         .key = changes->row.as.row.key,
         .key_size = changes->row.as.row.key_size,
         .value = changes->values[cell->bit],
+        .hollow = mask_get(changes->hollow, cell->bit),
+        .digest = changes->digests[cell->bit],
         .version = cell->version,
         .site = changes->sites[cell->site],
         .causal_length = changes->row.as.row.causal_length,
@@ -402,8 +425,8 @@ static struct record *record_of(struct row_space *space, size_t *count,
     return record;
 }
 
-/* A row's fragment in the making: records in store->fragment, values in
- * store->values. */
+/* A row's fragment in the making: records in store->fragment, values and
+ * digests where fragments_add() looks for them. */
 struct making {
     const struct store_table *table;
     uint64_t seen[ROW_WORDS_MAX];
@@ -431,6 +454,10 @@ static int add_cell(struct store *store, struct making *making,
              (size_t)bit);
     if (bit != ROW_EXISTENCE)
         store->values[bit - 1] = change->value;
+    if (change->hollow && bit != ROW_EXISTENCE) {
+        mask_set(store->hollow, (size_t)bit);
+        store->space.row.digests[bit] = change->digest;
+    }
     return GV_OK;
 }
 
@@ -446,13 +473,17 @@ static int add_row(struct store *store, struct fragments *fragments,
     int rc;
 
     GV_ASSERT(count > 0);
-    if (table == NULL || table->fault != NULL)
+    if (table == NULL)
         return not_known(list[0], true, error);
     if (row_key_decode(&key, list[0]->key, list[0]->key_size,
                        table->key_count) != GV_OK)
         return GV_EPROTO;
+    memset(store->hollow, 0, sizeof store->hollow);
     rc = row_space_reserve(&store->fragment, table->column_count + 1,
                            table->words);
+    if (rc == GV_OK) /* for the causal length and digests */
+        rc = row_space_reserve(&store->space, 1, table->words);
+    store->space.row.causal_length = list[0]->causal_length;
     for (size_t i = 0; i < count && rc == GV_OK; i++)
         rc = list[i]->causal_length == list[0]->causal_length
                  ? add_cell(store, &making, list[i], error)
@@ -460,8 +491,7 @@ static int add_row(struct store *store, struct fragments *fragments,
     return rc != GV_OK
                ? rc
                : fragments_add(fragments, store, table, &key,
-                               list[0]->causal_length, store->fragment.records,
-                               making.records, store->values);
+                               store->fragment.records, making.records);
 }
 
 static int add_rows(struct store *store, struct buffer *stream,

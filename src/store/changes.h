@@ -12,7 +12,9 @@ struct change {
     const uint8_t *key; /* canonical bytes */
     size_t key_size;
     struct text column; /* bytes NULL: the row's existence */
-    struct value value;
+    struct value value; /* NULL, if the cell is hollow */
+    bool hollow;
+    uint64_t digest; /* of the value that a hollow cell lacks */
     gv_version version;
     struct site site;
     uint64_t causal_length; /* of the row */

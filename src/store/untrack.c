@@ -189,7 +189,7 @@ int store_untrack(struct store *store, const char *table, bool purge,
     GV_ASSERT(!store->in_transaction);
     if (!store->joined)
         return not_known(store, table, error);
-    sqlite3_busy_timeout(store->db, STORE_BUSY_COMMAND_MS);
+    connection_patience(store, STORE_BUSY_COMMAND_MS);
     rc = untrack_in_transaction(store, table, purge, error);
     /* A person was told: a power cut must not take it back. */
     if (rc == GV_OK) {
@@ -197,7 +197,7 @@ int store_untrack(struct store *store, const char *table, bool purge,
         if (rc != GV_OK)
             sql_fail(store->db, rc, error, "cannot sync what was untracked");
     }
-    sqlite3_busy_timeout(store->db, STORE_BUSY_NODE_MS);
+    connection_patience(store, STORE_BUSY_NODE_MS);
     GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK)
         note_done(notes, table, purge);

@@ -692,6 +692,54 @@ TEST(a_file_that_went_back_is_told_by_a_delta_and_goes_on)
     file_close(&partner);
 }
 
+/* What a file cannot show */
+
+TEST(what_cannot_be_shown_is_kept_and_passed_on)
+{
+    struct file a, b, c;
+
+    pair(&a, &c, TABLE);
+    file_make(&b, "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+    ask(&b, "SELECT gv_track('t')");
+    sql(&a, "INSERT INTO t VALUES(1,'one',22)");
+    pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT a FROM t"), "one");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_changes WHERE value=22"), "1");
+    pull_rows(&c, &b);
+    CHECK_TEXT(ask(&c, "SELECT a||b FROM t"), "one22");
+    sql(&b, "ALTER TABLE t ADD COLUMN b");
+    exchange(&a, &b, pull_rows);
+    CHECK_TEXT(ask(&b, "SELECT a||b FROM t"), "one22");
+    check_equal(&a, &b);
+    file_close(&a);
+    file_close(&b);
+    file_close(&c);
+}
+
+TEST(a_table_that_is_not_tracked_any_more_stays_as_it_is)
+{
+    struct file a, b;
+
+    pair(&a, &b, TABLE);
+    sql(&a, "INSERT INTO t VALUES(1,1,1)");
+    exchange(&a, &b, pull);
+    CHECK(ask(&b, "SELECT gv_untrack('t')")[0] != '\0');
+    sql(&a, "UPDATE t SET a=2");
+    pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT a FROM t"), "1");
+    ask(&b, "SELECT gv_track('t')");
+    exchange(&a, &b, pull);
+    CHECK_TEXT(ask(&b, "SELECT a FROM t"), "2");
+    check_equal(&a, &b);
+    refused(&b, "SELECT gv_untrack('u')", "u");
+    sql(&b, "BEGIN");
+    ask(&b, "SELECT gv_untrack('t', 1)");
+    sql(&b, "ROLLBACK");
+    check_equal(&a, &b);
+    file_close(&a);
+    file_close(&b);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);

@@ -106,6 +106,33 @@ TEST(a_delta_taken_apart_is_a_delta_when_put_together)
     copy_close(&b);
 }
 
+TEST(a_hollow_cell_goes_as_its_digest)
+{
+    struct copy a, b;
+    struct set set;
+    struct vv_view none = {0};
+    uint64_t digest;
+
+    pair(&a, &b);
+    sql(&a, "INSERT INTO t VALUES('x', 'v', 1)");
+    read_set(&a, none, &set);
+    digest = value_digest(&set.rows[1].value);
+    set.rows[1].hollow = true;
+    set.rows[1].digest = digest;
+    set.rows[1].value = (struct value){.class = VALUE_NULL};
+    add_up(&set);
+    CHECK_INT(apply_set(&b, &set, none), ==, GV_OK);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT quote(a) || b FROM t"), "NULL1");
+    changes_free(set.changes);
+    read_set(&b, none, &set);
+    CHECK(set.rows[1].hollow && !set.rows[2].hollow);
+    CHECK(set.rows[1].digest == digest);
+    changes_free(set.changes);
+    copy_close(&a);
+    copy_close(&b);
+}
+
 /* What a hostile hand may do to a set, with a sum that fits it. */
 
 static void other_table(struct set *set)
