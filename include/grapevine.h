@@ -110,6 +110,20 @@ GV_API void gv_close(struct gv_db *db);
 GV_API int gv_track(struct gv_db *db, const char *table, char **notes,
                     struct gv_error *error);
 
+/* Stop sharing @table: from now on what is written to it stays in this file,
+ * and what peers write to it is kept for other nodes and not shown.  Its rows
+ * stay; gv_track() takes it up again.  With @purge all that is kept of the
+ * table for peers is forgotten, also of one that was never tracked here, which
+ * is named as peers call it: for a table that no node shares any more.  Every
+ * node that knows it must be told so; until then fingerprints differ, and a
+ * node that still has it brings it back.  Goes through the running node, if
+ * any, else takes the file's lock.  @notes as for gv_track().
+ *
+ * Errors: GV_ENOTFOUND (the table is not tracked), GV_ELOCKED, GV_EIO, …  The
+ * file is unchanged. */
+GV_API int gv_untrack(struct gv_db *db, const char *table, bool purge,
+                      char **notes, struct gv_error *error);
+
 /* What `grapevine status --json` prints.  Works with and without a running
  * node, never writes. */
 GV_API int gv_status(struct gv_db *db, char **json, struct gv_error *error);
@@ -313,6 +327,10 @@ struct gv_node_options {
     const char *peers_file; /* one endpoint a line, # comments */
     bool static_peers;      /* never dial anyone but these */
     bool insecure;          /* allow addresses off loopback */
+    bool create_tables;     /* make the mesh's tables as peers define them, and
+                               track them, if the file has no tables yet; kept in
+                               the file.  A table that is there is never taken
+                               over. */
     void (*log)(void *context, enum gv_log_level level, const char *line);
     void *log_context;
 };

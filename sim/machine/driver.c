@@ -496,6 +496,8 @@ static void feed_schema(struct machine *machine)
     machine->schema_moved = false;
     event.as.schema.schema_digest =
         machine->keeper->methods->schema_digest(machine->keeper);
+    event.as.schema.fingerprint =
+        machine->keeper->methods->fingerprint(machine->keeper);
     feed(machine, &event);
 }
 

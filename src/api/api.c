@@ -98,6 +98,7 @@ struct question {
                       struct gv_error *error);
     const char *table;
     const json_t *key; /* an array of texts */
+    bool purge;
 };
 
 static int ask_node(const struct gv_db *db, const struct question *question,
@@ -190,6 +191,23 @@ static int ask_text(const struct gv_db *db, const struct question *question,
     return out_of_memory(error);
 }
 
+/* Ask, and give the notes, if they are wanted. */
+static int ask_notes(const struct gv_db *db, const struct question *question,
+                     char **notes, struct gv_error *error)
+{
+    json_t *json = NULL;
+    int rc = ask(db, question, &json, error);
+
+    json_decref(question->request);
+    if (rc == GV_OK && notes != NULL) {
+        *notes = strdup(json_string_value(json_object_get(json, "notes")));
+        if (*notes == NULL)
+            rc = out_of_memory(error);
+    }
+    json_decref(json);
+    return rc;
+}
+
 static json_t *answer_track(struct store *store,
                             const struct question *question,
                             struct gv_error *error)
@@ -215,17 +233,40 @@ int gv_track(struct gv_db *db, const char *table, char **notes,
         .mode = STORE_WRITE,
         .answer = answer_track,
         .table = table};
-    json_t *json = NULL;
-    int rc = ask(db, &question, &json, error);
 
-    json_decref(question.request);
-    if (rc == GV_OK && notes != NULL) {
-        *notes = strdup(json_string_value(json_object_get(json, "notes")));
-        if (*notes == NULL)
-            rc = out_of_memory(error);
-    }
-    json_decref(json);
-    return rc;
+    return ask_notes(db, &question, notes, error);
+}
+
+static json_t *answer_untrack(struct store *store,
+                              const struct question *question,
+                              struct gv_error *error)
+{
+    struct buffer notes;
+    json_t *answer = NULL;
+
+    buffer_init(&notes, 65536);
+    if (store_untrack(store, question->table, question->purge, &notes,
+                      error) == GV_OK)
+        answer = json_pack("{s:s%}", "notes",
+                           notes.size > 0 ? (const char *)notes.data : "",
+                           notes.size);
+    buffer_close(&notes);
+    return answer;
+}
+
+int gv_untrack(struct gv_db *db, const char *table, bool purge, char **notes,
+               struct gv_error *error)
+{
+    struct question question = {.request = json_pack("{s:s, s:s, s:b}", "op",
+                                                     "untrack", "table", table,
+                                                     "purge", (int)purge),
+                                .patience_ms = CLIENT_VERIFY_PATIENCE_MS,
+                                .mode = STORE_WRITE,
+                                .answer = answer_untrack,
+                                .table = table,
+                                .purge = purge};
+
+    return ask_notes(db, &question, notes, error);
 }
 
 static json_t *answer_status(struct store *store,

@@ -55,6 +55,26 @@ const char help_track[] =
     "should use BEGIN IMMEDIATE and a busy timeout, as for any file that two\n"
     "programs write.\n";
 
+const char help_untrack[] =
+    "usage: grapevine untrack DB TABLE [--purge]\n"
+    "\n"
+    "Stop sharing TABLE of the database file DB. Its rows stay; what is\n"
+    "written to it from now on stays in this file, and what peers write to\n"
+    "it is kept for other nodes and not shown. 'grapevine track' takes it up\n"
+    "again. Works with and without a running node.\n"
+    "\n"
+    "  grapevine untrack app.db contacts\n"
+    "\n"
+    "  --purge   also forget all that is kept of the table for peers. It is\n"
+    "            your word that no node of the mesh shares the table any\n"
+    "            more: run it on every node that knows it. Until then\n"
+    "            fingerprints differ, and a node that still has the table\n"
+    "            brings it back. A table that was never tracked here is "
+    "named\n"
+    "            as 'grapevine status' names it.\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
+
 const char help_run[] =
     "usage: grapevine run DB --mesh NAME [OPTION …]\n"
     "\n"
@@ -74,7 +94,9 @@ const char help_run[] =
     "  --name NODE      what people call this node; default: the host's name\n"
     "  --insecure       allow addresses outside this machine; nothing\n"
     "                   encrypts or authenticates the links yet\n"
-    "  --create         make DB if there is no such file\n"
+    "  --create         make DB if there is no such file, and in a file that\n"
+    "                   has no tables those of the mesh, as peers define "
+    "them\n"
     "\n"
     "A link is used both ways, so it is enough if one of two nodes dials the\n"
     "other, and the nodes need not all be linked with one another.\n"

@@ -5,6 +5,7 @@
 
 const struct command commands[] = {
     {"track", "share a table of a database", help_track, command_track},
+    {"untrack", "stop sharing a table", help_untrack, command_untrack},
     {"run", "keep a database in step with its peers", help_run, command_run},
     {"status", "show what a database holds and who it is linked with",
      help_status, command_status},

@@ -80,6 +80,7 @@ static void take_option(struct run_options *options, int found)
         break;
     case OPTION_CREATE:
         options->open_flags = GV_OPEN_CREATE;
+        options->node.create_tables = true;
         break;
     default:
         break;
@@ -151,8 +152,9 @@ static int run(struct gv_db *db, const struct run_options *options,
     }
     if (made != NULL)
         fprintf(stderr,
-                "grapevine: made the empty database %s; create a table in "
-                "it, then: grapevine track %s TABLE\n",
+                "grapevine: made the empty database %s; the tables of the "
+                "mesh appear in it as peers send them; a table of your own is "
+                "shared with: grapevine track %s TABLE\n",
                 made, made);
     catch_signals();
     mask_signals(SIG_UNBLOCK);

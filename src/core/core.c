@@ -147,6 +147,7 @@ static void schema_changed(struct core *core, const struct event *event)
     bool tell = core->schema_digest != event->as.schema.schema_digest;
 
     core->schema_digest = event->as.schema.schema_digest;
+    core->fingerprint = event->as.schema.fingerprint;
     want_schema_changed(core);
     for (size_t i = 0; tell && i < core->link_count; i++) {
         if (core->links[i]->state != LINK_CONNECTING)

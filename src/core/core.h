@@ -111,6 +111,8 @@ struct event {
         } extracted;
         struct {
             uint64_t schema_digest;
+            /* A table that was forgotten took its records out of it. */
+            struct hash128 fingerprint;
         } schema;
     } as;
 };

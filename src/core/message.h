@@ -9,8 +9,8 @@
 #include "base/hash.h"
 #include "core/vv.h"
 
-#define PROTOCOL_VERSION_MIN 1
-#define PROTOCOL_VERSION_MAX 1
+#define PROTOCOL_VERSION_MIN 2
+#define PROTOCOL_VERSION_MAX 2
 
 /* A frame never exceeds 256 KiB; a DELTA's bytes and claim together stay
  * under 240 KiB, a NEWS under 64 KiB, so that headers always fit. */

@@ -181,6 +181,7 @@ static int fill(struct config *config, const struct gv_node_options *options,
     int rc = GV_OK;
 
     config->insecure = options->insecure;
+    config->create_tables = options->create_tables;
     if (!copy(&config->mesh, options->mesh) ||
         !copy(&config->listen, options->listen) ||
         !copy(&config->advertise, options->advertise))

@@ -12,6 +12,7 @@ struct config {
     char **peers;
     size_t peer_count;
     bool insecure;
+    bool create_tables;
 };
 
 /* Errors: GV_EINVAL (an endpoint, the peers file, a name too long),

@@ -52,6 +52,8 @@ static int open_rooms(struct gv_node *node, struct gv_error *error)
     /* Only now, so that a start that fails leaves the file as it was. */
     if (rc == GV_OK)
         rc = store_join(node->store, node->config.mesh, error);
+    if (rc == GV_OK && node->config.create_tables)
+        rc = store_create_tables(node->store, error);
     if (rc == GV_OK)
         rc = control_open(node->path, requests_answer, node, &node->control,
                           error);

@@ -5,6 +5,7 @@
  *     {"op": "track", "table": "t"}  {"notes": "…"}
  *     {"op": "blame", "table": "t", "key": ["ann"]}
  *                                    what `grapevine blame --json` prints
+ *     {"op": "untrack", "table": "t", "purge": false}  {"notes": "…"}
  *     {"op": "stop"}                 {"stopping": true}
  *
  * An error is {"error": {"code", "what", "meaning", "remedy"}}. */
@@ -90,6 +91,33 @@ static json_t *ask_blame(struct gv_node *node, const json_t *request,
                           name_of, node, error);
 }
 
+static json_t *ask_untrack(struct gv_node *node, const json_t *request,
+                           struct gv_error *error)
+{
+    const char *table = json_string_value(json_object_get(request, "table"));
+    bool purge = json_is_true(json_object_get(request, "purge"));
+    struct buffer notes;
+    json_t *answer = NULL;
+
+    if (table == NULL) {
+        error_set(error, GV_EINVAL, "The request names no table.");
+        return NULL;
+    }
+    buffer_init(&notes, CONTROL_LINE_MAX);
+    if (store_untrack(node->store, table, purge, &notes, error) == GV_OK) {
+        answer = json_pack("{s:s%}", "notes",
+                           notes.size > 0 ? (const char *)notes.data : "",
+                           notes.size);
+        node->write_wanted = true;
+        node->schema_moved = true;
+        writes_tell_sealed(node);
+        log_line(&node->log, GV_LOG_INFO, "%s %s",
+                 purge ? "forgetting" : "no longer tracking", table);
+    }
+    buffer_close(&notes);
+    return answer;
+}
+
 static json_t *ask_stop(struct gv_node *node, const json_t *request,
                         struct gv_error *error)
 {
@@ -104,8 +132,8 @@ static const struct {
     json_t *(*ask)(struct gv_node *node, const json_t *request,
                    struct gv_error *error);
 } operations[] = {
-    {"status", ask_status}, {"verify", ask_verify}, {"track", ask_track},
-    {"blame", ask_blame},   {"stop", ask_stop},
+    {"status", ask_status},   {"verify", ask_verify}, {"track", ask_track},
+    {"untrack", ask_untrack}, {"blame", ask_blame},   {"stop", ask_stop},
 };
 
 static json_t *ask(struct gv_node *node, const json_t *request,
@@ -119,7 +147,7 @@ static json_t *ask(struct gv_node *node, const json_t *request,
     }
     error_set(error, GV_EINVAL, "The request is not one that is known.");
     error_meaning(error, "A request is a line such as {\"op\": \"status\"}; "
-                         "there are status, verify, track, blame and "
+                         "there are status, verify, track, untrack, blame and "
                          "stop.");
     return NULL;
 }

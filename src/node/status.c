@@ -97,6 +97,8 @@ static json_t *warnings_array(const struct store_status *status)
                              table->name, table->null_keys,
                              table->null_keys == 1 ? "" : "s"));
     }
+    for (size_t i = 0; i < status->warning_count; i++)
+        json_array_append_new(array, text(status->warnings[i]));
     return array;
 }
 

@@ -166,6 +166,7 @@ static void feed_schema(struct gv_node *node)
         return;
     node->schema_moved = false;
     event.as.schema.schema_digest = store_schema_digest(node->store);
+    event.as.schema.fingerprint = store_fingerprint(node->store);
     loop_feed(node, &event);
 }
 
@@ -222,6 +223,7 @@ static void committed(struct gv_node *node, const struct applies *batch,
     node->checkpoint_wanted = true;
     trouble_over(node);
     pace_wrote(&node->pace, loop_now(), store_wal_frames(node->store));
+    node->schema_moved |= sealed->schema_moved;
     feed_sealed(node, sealed);
     for (const struct apply *apply = batch->first; apply != NULL;
          apply = apply->next)

@@ -20,12 +20,12 @@ struct stream_site {
 };
 
 /* A table of the stream. */
-struct stream_table {
+struct stream_table_here {
     char *name;
-    struct store_table *table; /* NULL: not here */
+    struct store_table *table;
     size_t column_count;
     char **columns; /* wire names */
-    uint16_t *bits; /* our bit of each bit of the stream; 0: not here */
+    uint16_t *bits; /* our bit of each bit of the stream */
 };
 
 struct apply {
@@ -41,7 +41,7 @@ struct apply {
     struct buffer item;
 
     struct stream_site *sites;
-    struct stream_table *tables;
+    struct stream_table_here *tables;
     size_t site_count, table_count;
     bool fired; /* triggers were on: ours wrote to the journal */
 };
@@ -49,7 +49,7 @@ struct apply {
 static void apply_close(struct apply *apply)
 {
     for (size_t i = 0; i < apply->table_count; i++) {
-        struct stream_table *table = &apply->tables[i];
+        struct stream_table_here *table = &apply->tables[i];
 
         for (size_t j = 0; j < table->column_count; j++)
             free(table->columns[j]);
@@ -160,99 +160,56 @@ static char *name_dup(const char *name, size_t size)
     return copy;
 }
 
-static uint16_t bit_named(const struct store_table *table, const char *wire)
-{
-    for (size_t i = 0; table != NULL && i < table->column_count; i++)
-        if (strcmp(table->columns[i].wire, wire) == 0)
-            return (uint16_t)(i + 1);
-    return 0;
-}
-
-static int define_columns(struct apply *apply, struct stream_table *defined,
+static int define_columns(struct apply *apply, struct stream_table_here *here,
                           struct stream_item *item)
 {
-    size_t count = item->as.table.column_count;
+    size_t count = item->as.table.head.column_count;
     uint64_t named[ROW_WORDS_MAX] = {0};
 
     GV_ASSERT(count <= STREAM_COLUMNS_MAX);
-    GV_ASSERT(defined->columns == NULL && defined->column_count == 0);
-    defined->columns = calloc(count + 1, sizeof *defined->columns);
-    defined->bits = calloc(count + 1, sizeof *defined->bits);
-    if (defined->columns == NULL || defined->bits == NULL)
+    GV_ASSERT(here->columns == NULL && here->column_count == 0);
+    here->columns = calloc(count + 1, sizeof *here->columns);
+    here->bits = calloc(count + 1, sizeof *here->bits);
+    if (here->columns == NULL || here->bits == NULL)
         return GV_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        const char *name;
-        size_t size;
+        struct stream_column column;
 
-        stream_next_column(&item->as.table.columns, &name, &size);
-        defined->columns[i] = name_dup(name, size);
-        defined->column_count = i + 1;
-        if (defined->columns[i] == NULL)
+        stream_next_column(&item->as.table.columns, &column);
+        here->columns[i] = name_dup(column.wire.bytes, column.wire.size);
+        here->column_count = i + 1;
+        if (here->columns[i] == NULL)
             return GV_ENOMEM;
-        defined->bits[i + 1] = bit_named(defined->table, defined->columns[i]);
-        if (defined->bits[i + 1] == 0)
-            continue;
-        if (mask_get(named, defined->bits[i + 1]))
+        here->bits[i + 1] = definition_bit(here->table, column.wire);
+        if (mask_get(named, here->bits[i + 1]))
             return malformed(apply, "a column named twice");
-        mask_set(named, defined->bits[i + 1]);
+        mask_set(named, here->bits[i + 1]);
     }
     return GV_OK;
 }
 
 static int define_table(struct apply *apply, struct stream_item *item)
 {
-    struct stream_table *grown, *defined;
+    struct stream_text wire = item->as.table.head.wire;
+    struct stream_table_here *grown, *here;
+    int rc;
 
     grown = realloc(apply->tables, (apply->table_count + 1) * sizeof *grown);
     if (grown == NULL)
         return GV_ENOMEM;
     apply->tables = grown;
-    defined = &grown[apply->table_count++];
-    *defined = (struct stream_table){
-        .name = name_dup(item->as.table.name, item->as.table.name_size),
-        .table = schema_by_wire(apply->store, item->as.table.name,
-                                item->as.table.name_size),
-    };
-    return defined->name == NULL ? GV_ENOMEM
-                                 : define_columns(apply, defined, item);
-}
-
-static int no_table(struct apply *apply, const struct stream_table *from)
-{
-    GV_ASSERT(from->table == NULL);
-    error_set(apply->error, GV_ESCHEMA,
-              "A peer sent rows of table '%s',"
-              " which is not tracked here.",
-              from->name);
-    error_meaning(apply->error, "Nothing of what came with them was applied;"
-                                " the peer keeps it.");
-    error_remedy(apply->error,
-                 "Make the table as the peer has it and run"
-                 " 'grapevine track DB %s'; it then comes by"
-                 " itself.",
-                 from->name);
-    return GV_ESCHEMA;
-}
-
-static int no_column(struct apply *apply, const struct stream_table *from,
-                     size_t bit)
-{
-    GV_ASSERT(bit > ROW_EXISTENCE && bit <= from->column_count);
-    error_set(apply->error, GV_ESCHEMA,
-              "A peer sent values of column '%s' of"
-              " table '%s', which is not there.",
-              from->columns[bit - 1], from->name);
-    error_meaning(apply->error, "Nothing of what came with them was applied;"
-                                " the peer keeps it.");
-    error_remedy(apply->error,
-                 "ALTER TABLE %s ADD COLUMN %s with the peer's"
-                 " type and default; it then comes by itself.",
-                 from->name, from->columns[bit - 1]);
-    return GV_ESCHEMA;
+    here = &grown[apply->table_count++];
+    *here =
+        (struct stream_table_here){.name = name_dup(wire.bytes, wire.size)};
+    if (here->name == NULL)
+        return GV_ENOMEM;
+    rc = definition_take(apply->store, item, &here->table, apply->error);
+    GV_ASSERT(rc != GV_OK || here->table != NULL);
+    return rc == GV_OK ? define_columns(apply, here, item) : rc;
 }
 
 /* A mask of the stream in this file's bits. */
-static int map_mask(struct apply *apply, const struct stream_table *from,
+static int map_mask(struct apply *apply, const struct stream_table_here *from,
                     const uint64_t *mask, uint64_t *ours)
 {
     size_t words = (from->column_count + 1 + 63) / 64;
@@ -270,8 +227,6 @@ static int map_mask(struct apply *apply, const struct stream_table *from,
                 mask_set(ours, bit);
             else if (bit > from->column_count)
                 return malformed(apply, "a column that was not named");
-            else if (from->bits[bit] == 0)
-                return no_column(apply, from, bit);
             else
                 mask_set(ours, from->bits[bit]);
             GV_ASSERT(from->bits[bit] <= from->table->column_count);
@@ -282,7 +237,8 @@ static int map_mask(struct apply *apply, const struct stream_table *from,
 
 /* The fragment's records, with our numbers and bits.  *@held gets the union
  * of the stream's own masks, which the values follow. */
-static int load_groups(struct apply *apply, const struct stream_table *from,
+static int load_groups(struct apply *apply,
+                       const struct stream_table_here *from,
                        struct stream_item *item, uint64_t *held)
 {
     struct row_space *fragment = &apply->store->fragment;
@@ -323,7 +279,8 @@ static bool is_nan(const struct value *value)
     return value->class == VALUE_REAL && value->real != value->real;
 }
 
-static void load_values(struct apply *apply, const struct stream_table *from,
+static void load_values(struct apply *apply,
+                        const struct stream_table_here *from,
                         struct stream_item *item, const uint64_t *held)
 {
     struct store *store = apply->store;
@@ -524,7 +481,7 @@ static void keep_past(struct store *store, struct store_table *table,
                       const struct row_key *key)
 {
     GV_ASSERT(table->shown && key->bytes != NULL);
-    store->past_table = table;
+    store->past_table = table->id;
     buffer_clear(&store->past_key);
     buffer_append(&store->past_key, key->bytes, key->size);
 }
@@ -564,7 +521,7 @@ static int merge_row(struct apply *apply, struct store_table *table,
 }
 
 /* stream_decode() has seen that the key is one. */
-static int other_key(struct apply *apply, const struct stream_table *from,
+static int other_key(struct apply *apply, const struct stream_table_here *from,
                      const char *how)
 {
     error_set(apply->error, GV_ESCHEMA,
@@ -579,15 +536,13 @@ static int other_key(struct apply *apply, const struct stream_table *from,
 static int apply_row(struct apply *apply, struct stream_item *item)
 {
     uint64_t held[ROW_WORDS_MAX] = {0};
-    struct stream_table *from;
+    struct stream_table_here *from;
     struct row_key key;
     int rc;
 
     if (item->as.row.table >= apply->table_count)
         return malformed(apply, "a table that was not named");
     from = &apply->tables[item->as.row.table];
-    if (from->table == NULL)
-        return no_table(apply, from);
     rc = row_key_decode(&key, item->as.row.key, item->as.row.key_size,
                         from->table->key_count);
     if (rc != GV_OK)
@@ -632,18 +587,28 @@ static int apply_items(struct apply *apply)
     return rc;
 }
 
+/* The tables as the file has them again. */
+static int forget_defined(struct store *store)
+{
+    if (!store->defined)
+        return GV_OK;
+    store->schema_version = -1;
+    return schema_refresh(store, true, NULL);
+}
+
 /* Take back what was applied.  SQLite gives up the whole transaction by itself
  * when the disk is full or fails; so do we when taking back fails. */
 static void take_back(struct store *store, const struct store_numbers *before,
-                      int why)
+                      bool schema_moved, int why)
 {
     GV_ASSERT(why != GV_OK);
     GV_ASSERT(store->numbers.clock >= before->clock);
     store->numbers = *before;
-    if (sqlite3_get_autocommit(store->db) ||
+    store->sealed.schema_moved = schema_moved;
+    if (store->within == STORE_IN_STATEMENT || !transaction_open(store) ||
         sql_run(store->db, "ROLLBACK TO gv_apply; RELEASE gv_apply") !=
             GV_OK ||
-        sites_load(store) != GV_OK)
+        sites_load(store) != GV_OK || forget_defined(store) != GV_OK)
         store->lost = why;
 }
 
@@ -658,15 +623,16 @@ static int given_up(struct store *store, struct gv_error *error)
  * anything is applied again. */
 static void journal_past(struct store *store)
 {
+    const struct store_table *table = schema_by_id(store, store->past_table);
     struct row_key key;
 
-    if (store->past_table == NULL || store->lost != GV_OK ||
+    if (table == NULL || store->lost != GV_OK ||
         row_key_decode(&key, store->past_key.data, store->past_key.size,
-                       store->past_table->key_count) != GV_OK)
+                       table->key_count) != GV_OK)
         return;
-    if (journal_row(store, store->past_table, &key) == GV_OK)
+    if (journal_row(store, table, &key) == GV_OK)
         store->journalled = true;
-    else if (sqlite3_get_autocommit(store->db))
+    else if (!transaction_open(store))
         store->lost = GV_EIO;
 }
 
@@ -675,12 +641,15 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
 {
     struct store *store = apply->store;
     struct store_numbers before = store->numbers;
-    int rc = sql_run(store->db, "SAVEPOINT gv_apply");
+    bool moved = store->sealed.schema_moved;
+    bool bare = store->within == STORE_IN_STATEMENT;
+    int rc = bare ? GV_OK : sql_run(store->db, "SAVEPOINT gv_apply");
 
     GV_ASSERT(store->in_transaction && store->lost == GV_OK);
     GV_ASSERT(!store->firing);
     GV_ASSERT(apply->offset == 0 && apply->site_count == 0);
-    store->past_table = NULL;
+    store->past_table = 0;
+    store->defined = false;
     buffer_init(&apply->item, STREAM_ITEM_SIZE_MAX);
     if (rc == GV_OK && plant("claim-first")) {
         rc = claim(apply);
@@ -697,10 +666,10 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
         rc = sql_finish(store->journal_clear);
     if (rc == GV_OK)
         rc = claim(apply);
-    if (rc == GV_OK)
+    if (rc == GV_OK && !bare)
         rc = sql_run(store->db, "RELEASE gv_apply");
     if (rc != GV_OK)
-        take_back(store, &before, rc);
+        take_back(store, &before, moved, rc);
     if (rc == GV_EDIFFERS)
         journal_past(store);
     if (rc != GV_OK && apply->error != NULL && apply->error->code != rc)

@@ -21,6 +21,7 @@
 
 /* store_begin() waits STORE_BUSY_NODE_MS for another writer. */
 #define BUSY_TRIES_MAX (STORE_BUSY_COMMAND_MS / STORE_BUSY_NODE_MS)
+#define BORROWED_TRIES_MAX 2
 /* Rows found changed past the triggers are sealed, and all is tried again; a
  * file where that happens more often is written so all the time. */
 #define DIFFERS_TRIES_MAX 5
@@ -42,12 +43,15 @@ struct tries {
     int busy, differs;
 };
 
-static bool again(struct tries *tries, int rc)
+static bool again(const struct store *store, struct tries *tries, int rc)
 {
-    GV_ASSERT(tries->busy <= BUSY_TRIES_MAX);
+    /* An application's connection has waited as long as it is told to. */
+    int busy_max = store->borrowed ? BORROWED_TRIES_MAX : BUSY_TRIES_MAX;
+
+    GV_ASSERT(tries->busy <= busy_max);
     GV_ASSERT(tries->differs <= DIFFERS_TRIES_MAX);
     if (rc == GV_EBUSY)
-        return tries->busy++ < BUSY_TRIES_MAX;
+        return tries->busy++ < busy_max;
     if (rc == GV_EDIFFERS)
         return tries->differs++ < DIFFERS_TRIES_MAX;
     return false;
@@ -79,7 +83,7 @@ int bundle_seal(struct store *store, gv_version *version,
 
     do
         rc = seal_once(store, &sealed, error);
-    while (rc != GV_OK && again(&tries, rc));
+    while (rc != GV_OK && again(store, &tries, rc));
     if (rc == GV_OK)
         *version = sealed.any ? sealed.interval.to : 0;
     GV_ASSERT(rc != GV_OK || *version <= VERSION_MAX);
@@ -196,6 +200,19 @@ static int read_once(struct store *store, struct vv_view vv,
     return rc;
 }
 
+int bundle_extract(struct store *store, struct vv_view vv,
+                   struct extract **extract, struct gv_error *error)
+{
+    struct tries tries = {0};
+    int rc;
+
+    GV_ASSERT(store->joined && !store->in_transaction);
+    do
+        rc = read_once(store, vv, extract, error);
+    while (rc != GV_OK && again(store, &tries, rc));
+    return rc;
+}
+
 int bundle_write(struct store *store, struct vv_view vv,
                  int (*write)(void *context, const void *bytes, size_t size),
                  void *context, struct gv_error *error)
@@ -203,13 +220,8 @@ int bundle_write(struct store *store, struct vv_view vv,
     struct output output = {
         .write = write, .context = context, .error = error};
     struct extract *extract = NULL;
-    struct tries tries = {0};
-    int rc;
+    int rc = bundle_extract(store, vv, &extract, error);
 
-    GV_ASSERT(store->joined && !store->in_transaction);
-    do
-        rc = read_once(store, vv, &extract, error);
-    while (rc != GV_OK && again(&tries, rc));
     if (rc != GV_OK)
         return rc;
     checksum_init(&output.checksum);
@@ -394,15 +406,15 @@ static int other_mesh(const struct head *head, const char *mesh,
     return GV_EMESH;
 }
 
-static int gap(const struct store *store, const struct head *head,
+static int gap(const struct store *store, struct vv_view base,
                struct gv_error *error)
 {
     struct vv_entry entry = {0};
     gv_version held = 0;
     char site[33];
 
-    for (size_t i = 0; i < head->base.count && held >= entry.version; i++) {
-        entry = vv_view_at(head->base, i);
+    for (size_t i = 0; i < base.count && held >= entry.version; i++) {
+        entry = vv_view_at(base, i);
         held = vv_get(store_vv(store), &entry.site);
     }
     GV_ASSERT(held < entry.version);
@@ -431,6 +443,21 @@ static int hear(struct store *store, struct vv_view view,
     return GV_OK;
 }
 
+int bundle_check(struct store *store, struct vv_view base,
+                 struct vv_view claim, struct gv_error *error)
+{
+    /* What either vector says of this very site may prove that the file went
+     * back. */
+    int rc = hear(store, base, error);
+
+    GV_ASSERT(store->in_transaction);
+    if (rc == GV_OK)
+        rc = hear(store, claim, error);
+    if (rc == GV_OK && !vv_covers_view(store_vv(store), base))
+        rc = gap(store, base, error);
+    return rc;
+}
+
 /* Whether this file may take it: looked at in the transaction that does. */
 static int check_taker(struct store *store, const struct head *head,
                        struct gv_error *error)
@@ -438,19 +465,11 @@ static int check_taker(struct store *store, const struct head *head,
     char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
     int rc = store_mesh(store, mesh, error);
 
-    GV_ASSERT(store->in_transaction);
     if (rc == GV_OK && head->mesh[0] != '\0' && mesh[0] != '\0' &&
         strcmp(head->mesh, mesh) != 0)
         rc = other_mesh(head, mesh, error);
-    /* What either vector says of this very site may prove that the file went
-     * back. */
-    if (rc == GV_OK)
-        rc = hear(store, head->base, error);
-    if (rc == GV_OK)
-        rc = hear(store, head->claim, error);
-    if (rc == GV_OK && !vv_covers_view(store_vv(store), head->base))
-        rc = gap(store, head, error);
-    return rc;
+    return rc == GV_OK ? bundle_check(store, head->base, head->claim, error)
+                       : rc;
 }
 
 static int apply_once(struct store *store, const struct head *head,
@@ -479,7 +498,8 @@ static int apply_staged(struct store *store, const struct head *head,
     GV_ASSERT(store->stage_token == token);
     do
         rc = apply_once(store, head, token, error);
-    while (rc != GV_OK && store->stage_token == token && again(&tries, rc));
+    while (rc != GV_OK && store->stage_token == token &&
+           again(store, &tries, rc));
     GV_ASSERT(rc != GV_OK || vv_covers_view(store_vv(store), head->claim));
     return rc;
 }

@@ -24,6 +24,15 @@ int bundle_write(struct store *store, struct vv_view vv,
                  int (*write)(void *context, const void *bytes, size_t size),
                  void *context, struct gv_error *error);
 
+/* Seal, then read what @vv lacks to its end.  Errors as for bundle_write(). */
+int bundle_extract(struct store *store, struct vv_view vv,
+                   struct extract **extract, struct gv_error *error);
+/* Whether the file may take a delta that was made for @base and claims
+ * @claim.  Inside the transaction that applies it.
+ * Errors: GV_EGAP, GV_EMOVED. */
+int bundle_check(struct store *store, struct vv_view base,
+                 struct vv_view claim, struct gv_error *error);
+
 /* Read one bundle, and no byte behind it; seal, apply it and claim.  @read
  * puts up to @size bytes into @bytes and their count into *@got, 0 at the end
  * of what there is; what it returns, if not GV_OK, ends the apply.

@@ -54,6 +54,25 @@ static enum affinity type_affinity(const char *type, bool strict)
     return AFFINITY_NUMERIC;
 }
 
+/* What a fresh row holds in a column of this type and default, in a database
+ * of its own.  GV_ESCHEMA: that needs something of the application's. */
+static int default_stored(sqlite3 *scratch, const char *type, const char *text,
+                          sqlite3_stmt **statement)
+{
+    int rc = sql_run(scratch,
+                     type[0] == '\0' ? "CREATE TABLE d(c%w DEFAULT %s);"
+                                       "INSERT INTO d DEFAULT VALUES"
+                                     : "CREATE TABLE d(c \"%w\" DEFAULT %s);"
+                                       "INSERT INTO d DEFAULT VALUES",
+                     type, text);
+
+    if (rc == GV_OK)
+        rc = sql_prepare(scratch, statement, "SELECT c FROM d");
+    if (rc == GV_OK)
+        rc = sql_step(*statement);
+    return rc < 0 ? rc : GV_OK;
+}
+
 /* A constant default as its column stores it.  An expression, or the time,
  * has no value that all nodes share: its baseline is NULL, so that each value
  * it makes is published. */
@@ -67,18 +86,17 @@ static int default_value(const char *type, const char *text,
 
     GV_ASSERT(type != NULL);
     if (text != NULL && text[0] != '(' &&
-        sqlite3_strnicmp(text, "CURRENT_", 8) != 0 &&
-        sqlite3_open(":memory:", &scratch) == SQLITE_OK &&
-        sql_run(scratch,
-                type[0] == '\0' ? "CREATE TABLE d(c%w DEFAULT %s);"
-                                  "INSERT INTO d DEFAULT VALUES"
-                                : "CREATE TABLE d(c \"%w\" DEFAULT %s);"
-                                  "INSERT INTO d DEFAULT VALUES",
-                type, text) == GV_OK &&
-        sql_prepare(scratch, &statement, "SELECT c FROM d") == GV_OK &&
-        sql_step(statement) == 1)
-        sql_column_value(statement, 0, &value);
-    rc = value_keep(initial, &value);
+        sqlite3_strnicmp(text, "CURRENT_", 8) != 0) {
+        rc = sql_code(sqlite3_open(":memory:", &scratch));
+        if (rc == GV_OK)
+            rc = default_stored(scratch, type, text, &statement);
+        if (rc == GV_OK)
+            sql_column_value(statement, 0, &value);
+        else if (rc == GV_ESCHEMA)
+            rc = GV_OK;
+    }
+    if (rc == GV_OK)
+        rc = value_keep(initial, &value);
     sqlite3_finalize(statement);
     sqlite3_close(scratch);
     return rc;
@@ -176,23 +194,26 @@ int schema_describe(struct store *store, const char *local,
                     struct store_table **described, struct gv_error *error)
 {
     struct store_table *table = calloc(1, sizeof *table);
-    int64_t strict = 0, pk_indexes = 0;
+    int64_t options = 0, pk_indexes = 0;
     int rc = table == NULL ? GV_ENOMEM : GV_OK;
 
     GV_ASSERT(local != NULL);
     if (rc == GV_OK)
-        rc = sql_number(store->db, &strict,
-                        "SELECT strict FROM pragma_table_list(%Q)"
+        rc = sql_number(store->db, &options,
+                        "SELECT strict*%d+wr*%d FROM pragma_table_list(%Q)"
                         " WHERE schema='main' AND type='table'",
-                        local);
+                        (int)STREAM_TABLE_STRICT,
+                        (int)STREAM_TABLE_WITHOUT_ROWID, local);
     if (rc == GV_OK) {
+        table->options = (unsigned)options;
         table->local = strdup(local);
         table->wire = strdup(local);
         if (table->local == NULL || table->wire == NULL)
             rc = GV_ENOMEM;
     }
     if (rc == GV_OK)
-        rc = describe_columns(store, table, strict != 0);
+        rc = describe_columns(store, table,
+                              (options & STREAM_TABLE_STRICT) != 0);
     if (rc == GV_OK)
         rc = sql_number(store->db, &pk_indexes,
                         "SELECT count(*) FROM pragma_index_list(%Q)"

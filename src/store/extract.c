@@ -56,6 +56,8 @@ _Static_assert(RANGE_ROWS_MAX * sizeof(struct row_place) == 3200000,
 
 static int open_reader(struct store *store, struct gv_error *error)
 {
+    if (store->borrowed)
+        store->reader = store->db;
     if (store->reader != NULL)
         return GV_OK;
     return connection_open(store, &store->reader, error);
@@ -63,10 +65,16 @@ static int open_reader(struct store *store, struct gv_error *error)
 
 static void end_snapshot(struct store *store)
 {
+    /* A row that was found changed stands in the journal by the same
+     * connection, and stays there. */
+    if (store->borrowed && !sqlite3_get_autocommit(store->db) &&
+        sql_run(store->db, "COMMIT") == GV_OK)
+        return;
     if (store->reader == NULL || sqlite3_get_autocommit(store->reader) ||
         sql_run(store->reader, "ROLLBACK") == GV_OK)
         return;
-    sqlite3_close(store->reader); /* it ends with its connection */
+    if (!store->borrowed)
+        sqlite3_close(store->reader); /* it ends with its connection */
     store->reader = NULL;
 }
 
@@ -279,7 +287,7 @@ int extract_begin(struct store *store, struct vv_view vv,
     struct extract *made = NULL;
     int rc = open_reader(store, error);
 
-    GV_ASSERT(!store->in_transaction);
+    GV_ASSERT(!store->in_transaction && store->within == STORE_ALONE);
     if (rc != GV_OK)
         return rc;
     GV_ASSERT(sqlite3_get_autocommit(store->reader));
@@ -297,8 +305,9 @@ int extract_begin(struct store *store, struct vv_view vv,
      * holds. */
     if (store->stale || store->schema_version == -1)
         return error_set(error, GV_EBUSY, "The last transaction failed.");
-    rc = store->extract_tries < TRIES_BEFORE_LOCK ? snapshot(store)
-                                                  : snapshot_locked(store);
+    rc = store->extract_tries < TRIES_BEFORE_LOCK || store->borrowed
+             ? snapshot(store)
+             : snapshot_locked(store);
     store->extract_tries = rc == GV_EBUSY ? store->extract_tries + 1 : 0;
     if (rc != GV_OK)
         return sql_fail(store->reader, rc, error, "cannot open a snapshot");
@@ -675,7 +684,13 @@ static int step_join(struct extract *extract, bool *done,
         return GV_OK;
     }
     table = store->tables[extract->table_at];
-    rc = use_table(extract, table);
+    /* Who has nothing yet learns of tables without rows too, if there is
+     * anything to learn. */
+    rc = extract->claim.size == 0
+             ? GV_OK
+             : fragments_define(&extract->fragments, table);
+    if (rc == GV_OK)
+        rc = use_table(extract, table);
     if (rc != GV_OK)
         return rc;
     rc = sql_step(extract->read);

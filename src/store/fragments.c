@@ -50,24 +50,52 @@ static int define_site(struct fragments *fragments, const struct store *store,
     return stream_write_site(fragments->out, &store->sites[number]);
 }
 
-static int define_table(struct fragments *fragments,
-                        const struct store_table *table, size_t index)
+/* A column that this file has not is called as the peer's file does that it
+ * was heard of from. */
+static void define_column(struct stream_column *column,
+                          const struct store_column *from)
 {
-    const char **names;
+    const char *local = from->local != NULL  ? from->local
+                        : from->peer != NULL ? from->peer
+                                             : from->wire;
+
+    *column = (struct stream_column){
+        .wire = stream_text(from->wire),
+        .local = stream_text(local),
+        .type = stream_text(from->type),
+        .kind = stream_text("lww"),
+        .initial = from->initial,
+    };
+}
+
+int fragments_define(struct fragments *fragments,
+                     const struct store_table *table)
+{
+    size_t index = (size_t)table->id;
+    struct stream_table head = {
+        .wire = stream_text(table->wire),
+        .local = stream_text(table->local),
+        .options = table->options,
+        .key_count = table->key_count,
+        .column_count = table->column_count,
+    };
+    struct stream_column *columns;
     int rc =
         numbers_reserve(&fragments->tables, &fragments->table_capacity, index);
 
     if (rc != GV_OK || fragments->tables[index] != 0)
         return rc;
-    names = calloc(table->column_count + 1, sizeof *names);
-    if (names == NULL)
+    columns = calloc(table->key_count + table->column_count, sizeof *columns);
+    if (columns == NULL)
         return GV_ENOMEM;
+    for (size_t i = 0; i < table->key_count; i++)
+        define_column(&columns[i], &table->keys[i]);
     for (size_t i = 0; i < table->column_count; i++)
-        names[i] = table->columns[i].wire;
+        define_column(&columns[table->key_count + i], &table->columns[i]);
     fragments->tables[index] = ++fragments->table_count;
-    rc = stream_write_table(fragments->out, table->wire, names,
-                            table->column_count);
-    free(names);
+    rc = stream_write_table(fragments->out, &head, columns,
+                            columns + table->key_count);
+    free(columns);
     return rc;
 }
 
@@ -108,7 +136,7 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     uint64_t held[ROW_WORDS_MAX] = {0};
     size_t value_count, index = (size_t)table->id;
     size_t taken = HEAD_SIZE_MAX + key->size;
-    int rc = define_table(fragments, table, index);
+    int rc = fragments_define(fragments, table);
 
     GV_ASSERT(record_count > 0); /* a fragment of nothing says nothing */
     for (size_t i = 0; i < record_count && rc == GV_OK; i++) {

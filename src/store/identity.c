@@ -138,7 +138,7 @@ int site_raise(struct store *store, uint32_t number, gv_version version)
     GV_ASSERT(number > 0 && number < store->site_count);
     rc = vv_raise(&store->vv, &store->sites[number], version);
     /* The vector never says more than what is committed with it. */
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (rc != GV_OK)
         return rc;
     if (plant("own-not-kept") && number == store->own)
@@ -197,7 +197,7 @@ int identity_create(struct store *store)
     int rc = store->host->marks(store->host->context, store->path, &marks);
 
     GV_ASSERT(store->mode == STORE_WRITE && !store->joined);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     store->site_count = 1;
     if (rc == GV_OK)
         rc = new_site(store, &store->own);
@@ -332,7 +332,7 @@ int identity_check(struct store *store, struct gv_error *error)
     int rc = store->host->marks(store->host->context, store->path, &marks);
 
     GV_ASSERT(store->mode == STORE_WRITE);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (rc == GV_OK)
         rc = sql_number(store->db, &inode, "SELECT inode FROM gv_meta");
     if (rc == GV_OK)

@@ -30,7 +30,8 @@ enum affinity {
  */
 struct store_column {
     char *wire;
-    char *local;
+    char *local; /* NULL: the table here has no such column */
+    char *peer; /* what peers' files call it, if not as on the wire; or NULL */
     char *type; /* as declared; "" if it was not */
     uint64_t wire_hash;
     enum affinity affinity;
@@ -39,6 +40,7 @@ struct store_column {
                       looked yet */
     struct value initial; /* its default when it was registered; owned */
     uint64_t initial_digest;
+    bool default_differs; /* from a peer's, as of its last definition */
 };
 
 #define TABLE_UPDATES_MAX 16
@@ -57,6 +59,7 @@ struct store_table {
     bool tracked;     /* shared under the name `local`; else the log alone */
     bool shown;       /* tracked, there, and with its key: rows can be read
                          and written; see README.md, Cells */
+    unsigned options; /* STREAM_TABLE_… */
     bool integer_key; /* INTEGER PRIMARY KEY: the rid of gv_row_N is the key */
     size_t key_count;
     struct store_column *keys; /* they have no default */
@@ -142,6 +145,14 @@ struct footprint {
     uint8_t traces[FOOTPRINT_TRACES]; /* of checkpoints */
 };
 
+/* What an application's connection may have otherwise. */
+struct settings {
+    bool taken;
+    int triggers, foreign_keys, trusted_schema;
+    bool checks_ignored;
+    int64_t last_rowid;
+};
+
 struct store {
     char path[STORE_PATH_SIZE];      /* resolved */
     char directory[STORE_PATH_SIZE]; /* path + "-gv" */
@@ -152,6 +163,9 @@ struct store {
     void *lock;
     sqlite3 *db;     /* writes */
     sqlite3 *reader; /* extracts; opened when first needed */
+    bool borrowed;   /* both are the application's; see borrowed.c */
+    enum store_within within;
+    struct settings settings; /* of the application's, set aside */
     int wal_frames;
     int64_t data_version; /* at the last store_poll() */
     int64_t polled_schema_version;
@@ -170,6 +184,7 @@ struct store {
     bool firing;        /* triggers are on, see triggers.c */
     int64_t changes;    /* rows written by this connection when it began */
     uint64_t mark;      /* the commit mark of our last transaction */
+    bool defined;       /* tables[] holds what the open apply registered */
     uint64_t next_mark;
     struct store_numbers numbers;
     struct store_numbers committed;
@@ -209,8 +224,8 @@ struct store {
     uint64_t old_held[ROW_WORDS_MAX];
     uint64_t old_digests[ROW_BITS_MAX];
     /* A row found to differ from the log while applying. */
-    struct store_table *past_table;
-    char reason[200]; /* why SQLite refused the user's row at hand */
+    int64_t past_table; /* 0: none */
+    char reason[200];   /* why SQLite refused the user's row at hand */
     struct buffer past_key;
     struct buffer stream;   /* fragments of the interval being sealed */
     struct buffer interval; /* the interval sealed last */
@@ -221,6 +236,21 @@ struct store {
     struct extract *extracts; /* all that live */
     unsigned extract_tries;   /* in a row that met a journal not empty */
 };
+
+/* borrowed.c: an application's connection */
+
+/* Begin, commit and roll back, where the store stands. */
+const char *borrowed_begin_text(enum store_within within);
+const char *borrowed_commit_text(enum store_within within);
+const char *borrowed_rollback_text(enum store_within within);
+/* Set aside what the application had, and put it back. */
+int borrowed_take(struct store *store);
+void borrowed_give_back(struct store *store);
+/* Whether what the store writes now is in a transaction. */
+bool transaction_open(const struct store *store);
+/* How long to wait for another writer; an application's own connection keeps
+ * the patience it has. */
+void connection_patience(struct store *store, int ms);
 
 /* sites (identity.c) */
 
@@ -263,7 +293,15 @@ void schema_close(struct store *store);
 struct store_table *schema_by_id(const struct store *store, int64_t id);
 struct store_table *schema_by_wire(const struct store *store, const char *wire,
                                    size_t size);
+/* The tracked table that this file calls so. */
+struct store_table *schema_by_local(const struct store *store,
+                                    const char *local);
 void table_free(struct store_table *table);
+void column_close(struct store_column *column);
+/* Make what follows from @table's columns, again if they have grown. */
+int table_finish(struct store_table *table);
+/* Read the registered table @id, and put it behind the others. */
+int schema_load(struct store *store, int64_t id, struct store_table **loaded);
 
 /* upgrade.c: files of older formats */
 
@@ -292,7 +330,54 @@ int schema_register(struct store *store, const char *local,
 int register_column(struct store *store, int64_t id, int64_t bit,
                     const struct store_column *column);
 
+/* What a peer defines and this file has not: the log alone.  tables[] has it
+ * at once. */
+int register_foreign_table(struct store *store, const struct stream_item *item,
+                           struct store_table **registered);
+/* Track the table that was just made of the definition. */
+int register_made_table(struct store *store, const struct stream_item *item,
+                        struct store_table **registered,
+                        struct gv_error *error);
+/* @made: the table has just got the column. */
+int register_foreign_column(struct store *store, struct store_table *table,
+                            const struct stream_column *from, bool made);
+/* Note what a peer's file calls the column. */
+int register_peer_name(struct store *store, struct store_table *table,
+                       size_t index, struct stream_text name);
+
+/* define.c */
+
+/* The table that a stream's TABLE item means, and all of its columns,
+ * registered if they were not; with the file's consent (create.c) also made.
+ * Errors: GV_EPROTO, GV_ESCHEMA (more than is kept, or a kind of column that
+ * is not known), …; then the apply is to be taken back. */
+int definition_take(struct store *store, const struct stream_item *item,
+                    struct store_table **taken, struct gv_error *error);
+/* The index of the column, or column_count. */
+size_t column_by_wire(const struct store_table *table,
+                      struct stream_text wire);
+/* The bit of a column of a definition that was taken. */
+uint16_t definition_bit(const struct store_table *table,
+                        struct stream_text wire);
+
+/* create.c */
+
+/* Whether the type may stand in SQL as it is: words that mean nothing to
+ * SQLite, and one or two sizes. */
+bool type_is_plain(struct stream_text type);
+/* Whether this file makes the mesh's tables. */
+int creates_tables(struct store *store, bool *creates);
+/* Make the table, the column.  Not *@made: the name is taken, or SQLite does
+ * not take it. */
+int create_table(struct store *store, const struct stream_item *item,
+                 bool *made);
+int create_column(struct store *store, const struct store_table *table,
+                  const struct stream_column *column, bool *made);
+
 /* match.c */
+
+struct store_column *column_by_local(const struct store_table *table,
+                                     const char *local);
 
 /* Compare what is registered as @table with what is there (@now): take over
  * what SQLite says of its columns, register new ones, or set its fault. */
@@ -308,6 +393,8 @@ char *trigger_sql(const struct store_table *table, char which);
 /* Put @table's triggers right.  Where one was missing, writes may have gone
  * by: every row that is there is looked at again. */
 int triggers_mend(struct store *store, struct store_table *table);
+/* Ours go. */
+int triggers_drop(struct store *store, const struct store_table *table);
 /* A time of the host (ms) as the journal keeps it: a Julian day. */
 #define JOURNAL_DAY "(%lld/86400000.0+2440587.5)"
 /* Mark all rows of @table as changed. */
@@ -448,6 +535,9 @@ struct fragments {
 
 void fragments_init(struct fragments *fragments, struct buffer *out);
 void fragments_close(struct fragments *fragments);
+/* Name the table, if the stream has not yet. */
+int fragments_define(struct fragments *fragments,
+                     const struct store_table *table);
 /* The first @record_count of @records, with the values of store->values; the
  * cells of store->hollow, and values too large to travel, as digests of
  * store->space. */

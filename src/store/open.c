@@ -95,9 +95,9 @@ static int prepare_list(sqlite3 *db, const struct statement_text *list,
 static int prepare_common(struct store *store)
 {
     const struct statement_text list[] = {
-        {&store->begin, "BEGIN IMMEDIATE"},
-        {&store->commit, "COMMIT"},
-        {&store->rollback, "ROLLBACK"},
+        {&store->begin, borrowed_begin_text(store->within)},
+        {&store->commit, borrowed_commit_text(store->within)},
+        {&store->rollback, borrowed_rollback_text(store->within)},
         {&store->schema_version_read, "PRAGMA main.schema_version"},
         {&store->data_version_read, "PRAGMA main.data_version"},
     };
@@ -284,7 +284,7 @@ static int load_and_mend(struct store *store, struct gv_error *error)
     int rc = sql_finish(store->begin);
 
     GV_ASSERT(store->mode == STORE_WRITE);
-    GV_ASSERT(rc != GV_OK || !sqlite3_get_autocommit(store->db));
+    GV_ASSERT(rc != GV_OK || transaction_open(store));
     if (rc == GV_OK)
         rc = upgrade(store, error);
     if (rc == GV_OK)
@@ -298,12 +298,14 @@ static int load_and_mend(struct store *store, struct gv_error *error)
         rc = identity_move(store, error);
     if (rc != GV_OK)
         return rc;
-    rc = log_mend(store);
+    rc = store->within == STORE_ALONE ? log_mend(store) : GV_OK;
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot write the log again");
     rc = sql_finish(store->commit);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot commit");
+    if (store->within != STORE_ALONE)
+        return GV_OK;
     GV_ASSERT(sqlite3_get_autocommit(store->db));
     /* An earlier run may have ended between a commit and its sync. */
     rc = plant("start-unsynced") ? GV_OK : log_sync(store);
@@ -319,8 +321,8 @@ static int load(struct store *store, struct gv_error *error)
     int rc = check_format(store, error);
 
     GV_ASSERT(!store->in_transaction);
-    if (rc == GV_OK && store->mode == STORE_WRITE)
-        rc = check_pages(store, error);
+    if (rc == GV_OK && store->mode == STORE_WRITE && !store->borrowed)
+        rc = check_pages(store, error); /* a call cannot take so long */
     if (rc != GV_OK)
         return rc;
     rc = prepare_joined(store);
@@ -333,10 +335,10 @@ static int load(struct store *store, struct gv_error *error)
                             "cannot read the sync metadata");
         return schema_refresh(store, false, error);
     }
-    rc = turn_wal(store, error);
+    rc = store->borrowed ? GV_OK : turn_wal(store, error);
     if (rc == GV_OK)
         rc = load_and_mend(store, error);
-    if (rc != GV_OK && !sqlite3_get_autocommit(store->db))
+    if (rc != GV_OK && transaction_open(store))
         sql_finish(store->rollback);
     return rc;
 }
@@ -344,11 +346,13 @@ static int load(struct store *store, struct gv_error *error)
 static int open_database(struct store *store, struct gv_error *error)
 {
     int64_t schema;
-    int rc = connection_open(store, &store->db, error);
+    int rc = store->borrowed ? borrowed_take(store)
+                             : connection_open(store, &store->db, error);
 
     if (rc != GV_OK)
         return rc;
-    sqlite3_wal_hook(store->db, note_frames, store);
+    if (!store->borrowed)
+        sqlite3_wal_hook(store->db, note_frames, store);
     rc = sql_number(store->db, &schema, "PRAGMA main.schema_version");
     if (rc == GV_ECORRUPT) {
         error_set(error, GV_EINVAL, "%s is not a SQLite database.",
@@ -378,11 +382,16 @@ int store_open(const char *path, const struct store_options *options,
 
     GV_ASSERT(options->mode == STORE_WRITE || options->mode == STORE_READ);
     GV_ASSERT(options->host != NULL);
+    GV_ASSERT(options->borrowed == NULL || options->mode == STORE_WRITE);
+    GV_ASSERT(options->borrowed != NULL || options->within == STORE_ALONE);
     if (store == NULL)
         return error_set(error, GV_ENOMEM, "Out of memory.");
     store->host = options->host;
     store->log = options->log;
     store->mode = options->mode;
+    store->borrowed = options->borrowed != NULL;
+    store->within = options->within;
+    store->db = options->borrowed;
     store->schema_version = -1;
     store->polled_schema_version = -1;
     store->data_version = -1;
@@ -404,9 +413,9 @@ int store_open(const char *path, const struct store_options *options,
     if (rc == GV_OK)
         rc = open_database(store, error);
     if (rc == GV_OK)
-        sqlite3_busy_timeout(store->db, store->mode == STORE_WRITE
-                                            ? STORE_BUSY_NODE_MS
-                                            : STORE_BUSY_COMMAND_MS);
+        connection_patience(store, store->mode == STORE_WRITE
+                                       ? STORE_BUSY_NODE_MS
+                                       : STORE_BUSY_COMMAND_MS);
     if (rc != GV_OK) {
         store_close(store);
         return rc;
@@ -477,14 +486,19 @@ void store_close(struct store *store)
     store_stage_drop(store, store->stage_token);
     extracts_close(store);
     schema_close(store);
-    connection_close(store->reader);
-    store->reader = NULL;
-    if (store->overwritten)
-        log_goes(store);
-    else
-        orphan_empty(store);
+    if (!store->borrowed) {
+        connection_close(store->reader);
+        store->reader = NULL;
+        if (store->overwritten)
+            log_goes(store);
+        else
+            orphan_empty(store);
+    }
     finalize_all(store);
-    connection_close(store->db);
+    if (store->borrowed)
+        borrowed_give_back(store);
+    else
+        connection_close(store->db);
     if (store->lock != NULL)
         store->host->unlock(store->host->context, store->lock);
     row_space_close(&store->space);
@@ -517,7 +531,7 @@ static int create_tables(struct store *store)
         rc = identity_create(store);
     if (rc == GV_OK)
         rc = sql_finish(store->commit);
-    if (rc != GV_OK && !sqlite3_get_autocommit(store->db))
+    if (rc != GV_OK && transaction_open(store))
         sql_finish(store->rollback);
     return rc;
 }
@@ -529,7 +543,7 @@ int store_adopt(struct store *store, struct gv_error *error)
     if (store->joined)
         return GV_OK;
     GV_ASSERT(store->mode == STORE_WRITE);
-    rc = turn_wal(store, error);
+    rc = store->borrowed ? GV_OK : turn_wal(store, error);
     if (rc != GV_OK)
         return rc;
     rc = is_joined(store); /* a try that failed may have made them */

@@ -228,7 +228,7 @@ int parked_save(struct store *store, struct store_table *table)
 
     if (mask_empty(parked->changed, table->words))
         return GV_OK;
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* with the log, or not */
+    GV_ASSERT(transaction_open(store)); /* with the log, or not */
     GV_ASSERT(store->space.rid != 0 || table->integer_key);
     table->parks = true;
     rc = prepare_writes(store);
@@ -540,7 +540,7 @@ static int run_pass(struct pass *pass, struct gv_error *error)
 
     GV_ASSERT(pass->table->shown);
     GV_ASSERT(!store->firing);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     rc = schema_describe(store, pass->table->local, &pass->now, error);
     if (rc == GV_OK)
         rc = take_defaults(pass);

@@ -254,7 +254,7 @@ int rows_save(struct store *store, struct store_table *table,
     int rc = GV_OK;
 
     /* State, list and fingerprint change together or not at all. */
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     GV_ASSERT(key->count == table->key_count);
     GV_ASSERT(space->row.record_count <= space->capacity);
     if (table->row_insert == NULL || table->row_update == NULL)

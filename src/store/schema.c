@@ -10,7 +10,7 @@
 int schema_create(struct store *store)
 {
     GV_ASSERT(!store->joined);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all tables or none */
+    GV_ASSERT(transaction_open(store)); /* all tables or none */
     return sql_run(
         store->db,
         "CREATE TABLE gv_meta(id INTEGER PRIMARY KEY, format INT, site INT,"
@@ -22,7 +22,7 @@ int schema_create(struct store *store)
         "CREATE TABLE gv_table(id INTEGER PRIMARY KEY, wire TEXT,"
         " local TEXT, tracked INT, options INT);"
         "CREATE TABLE gv_col(tbl INT, bit INT, wire TEXT, local TEXT,"
-        " kind TEXT, initial, type TEXT, PRIMARY KEY(tbl, bit))"
+        " kind TEXT, initial, type TEXT, peer TEXT, PRIMARY KEY(tbl, bit))"
         " WITHOUT ROWID;"
         "CREATE TABLE gv_journal(id INTEGER PRIMARY KEY, tbl, day, k1);"
         "CREATE TABLE gv_ver(site INT, version INT, tbl INT, rid INT,"
@@ -32,10 +32,11 @@ int schema_create(struct store *store)
 
 /* Texts and values that a table owns */
 
-static void column_close(struct store_column *column)
+void column_close(struct store_column *column)
 {
     free(column->wire);
     free(column->local);
+    free(column->peer);
     free(column->type);
     free((void *)(uintptr_t)column->initial.bytes);
 }
@@ -100,6 +101,16 @@ struct store_table *schema_by_wire(const struct store *store, const char *wire,
     return NULL;
 }
 
+struct store_table *schema_by_local(const struct store *store,
+                                    const char *local)
+{
+    for (size_t i = 0; i < store->table_count; i++)
+        if (store->tables[i]->tracked &&
+            sqlite3_stricmp(store->tables[i]->local, local) == 0)
+            return store->tables[i];
+    return NULL;
+}
+
 /* Loading */
 
 static int compare_wire(const void *a, const void *b, void *context)
@@ -112,9 +123,20 @@ static int compare_wire(const void *a, const void *b, void *context)
 
 _Static_assert(ROW_BITS_MAX <= UINT16_MAX, "order[] holds every column");
 
-static int table_finish(struct store_table *table)
+/* Statements name the columns that there were. */
+static void forget_statements(struct store_table *table)
 {
-    GV_ASSERT(table->order == NULL);
+    finalize_statements(table);
+    table->row_find = table->row_insert = table->row_update = NULL;
+    table->user_read = table->user_keys = NULL;
+    table->user_insert = table->user_delete = NULL;
+    memset(table->updates, 0, sizeof table->updates);
+}
+
+int table_finish(struct store_table *table)
+{
+    forget_statements(table);
+    free(table->order);
     GV_ASSERT(table->column_count < ROW_BITS_MAX);
     table->wire_hash = hash64(table->wire, strlen(table->wire));
     table->words = (table->column_count + 1 + 63) / 64;
@@ -134,6 +156,15 @@ static int table_finish(struct store_table *table)
     return GV_OK;
 }
 
+/* False without memory. */
+static bool text_or_null(sqlite3_stmt *list, int index, char **text)
+{
+    if (sqlite3_column_type(list, index) == SQLITE_NULL)
+        return true;
+    *text = sql_text_dup(list, index);
+    return *text != NULL;
+}
+
 static int load_column(struct store_column **columns, size_t *count,
                        sqlite3_stmt *list)
 {
@@ -147,14 +178,11 @@ static int load_column(struct store_column **columns, size_t *count,
     column = &grown[(*count)++];
     memset(column, 0, sizeof *column);
     column->wire = sql_text_dup(list, 1);
-    if (sqlite3_column_type(list, 2) != SQLITE_NULL) {
-        column->local = sql_text_dup(list, 2);
-        if (column->local == NULL)
-            return GV_ENOMEM;
-    }
     column->type = sql_text_dup(list, 4);
     sql_column_value(list, 3, &initial);
-    if (column->wire == NULL || column->type == NULL)
+    if (column->wire == NULL || column->type == NULL ||
+        !text_or_null(list, 2, &column->local) ||
+        !text_or_null(list, 5, &column->peer))
         return GV_ENOMEM;
     return value_keep(&column->initial, &initial);
 }
@@ -163,8 +191,8 @@ static int load_columns(struct store *store, struct store_table *table)
 {
     sqlite3_stmt *list;
     int rc = sql_prepare(store->db, &list,
-                         "SELECT bit,wire,local,initial,type FROM gv_col WHERE"
-                         " tbl=%lld ORDER BY abs(bit),bit",
+                         "SELECT bit,wire,local,initial,type,peer FROM gv_col"
+                         " WHERE tbl=%lld ORDER BY abs(bit),bit",
                          (long long)table->id);
 
     while (rc == GV_OK && (rc = sql_step(list)) > 0)
@@ -175,70 +203,85 @@ static int load_columns(struct store *store, struct store_table *table)
     return rc;
 }
 
-/* What the table's rows in the log are keyed by, and whether gv_parked has any
- * of them. */
-static int load_row_table(struct store *store, struct store_table *table)
+/* Where gv_row_N has no key columns, its rid is the key.  And whether
+ * gv_parked has any of its cells. */
+static int load_shape(struct store *store, struct store_table *table)
 {
-    int64_t keys = 0, parks = 0;
-    int rc = sql_number(store->db, &keys,
-                        "SELECT count(*) FROM"
-                        " pragma_table_info('gv_row_%lld') WHERE name='k1'",
+    int64_t columns = 0, parks = 0;
+    int rc = sql_number(store->db, &columns,
+                        "SELECT count(*) FROM pragma_table_info"
+                        "('gv_row_%lld') WHERE name LIKE 'k%%'",
                         (long long)table->id);
 
+    GV_ASSERT(table->id > 0);
+    table->integer_key = rc == GV_OK && columns == 0;
+    if (rc == GV_OK && (size_t)columns != table->key_count &&
+        !(table->integer_key && table->key_count == 1))
+        rc = GV_ECORRUPT;
     if (rc == GV_OK)
         rc = sql_number(store->db, &parks,
                         "SELECT EXISTS(SELECT 1 FROM gv_parked WHERE"
                         " tbl=%lld)",
                         (long long)table->id);
-    GV_ASSERT(keys == 0 || keys == 1);
-    table->integer_key = keys == 0;
     table->parks = parks != 0;
     return rc;
 }
 
-static int load_table(struct store *store, int64_t id, const char *wire,
-                      const char *local, bool tracked, bool may_write,
+/* What the file has of a tracked table now. */
+static int look_at_table(struct store *store, struct store_table *table,
+                         bool may_write)
+{
+    struct store_table *now = NULL;
+    int rc = schema_describe(store, table->local, &now, NULL);
+
+    GV_ASSERT(table->tracked && !table->shown);
+    if (rc == GV_OK)
+        rc = schema_match(store, table, now, may_write);
+    else if (rc == GV_ENOTFOUND)
+        rc = schema_set_fault(table, "there is no table '%s' in the file",
+                              table->local);
+    table_free(now);
+    table->shown = rc == GV_OK && table->fault == NULL;
+    for (size_t i = 0; i < table->column_count; i++)
+        table->columns[i].shown =
+            table->shown && table->columns[i].local != NULL;
+    return rc;
+}
+
+/* A row of gv_table: id, wire, local, tracked, options. */
+static int load_table(struct store *store, sqlite3_stmt *row, bool may_write,
                       struct store_table **loaded)
 {
-    struct store_table *table = calloc(1, sizeof *table), *now = NULL;
-    int rc = table == NULL ? GV_ENOMEM : GV_OK;
+    struct store_table *table = calloc(1, sizeof *table);
+    int rc;
 
-    if (rc == GV_OK) {
-        *loaded = table;
-        table->id = id;
-        table->tracked = tracked;
-        table->wire = strdup(wire);
-        table->local = strdup(local);
-        rc = table->wire == NULL || table->local == NULL
-                 ? GV_ENOMEM
-                 : load_columns(store, table);
-    }
+    if (table == NULL)
+        return GV_ENOMEM;
+    *loaded = table;
+    table->id = sqlite3_column_int64(row, 0);
+    table->wire = sql_text_dup(row, 1);
+    table->local = sql_text_dup(row, 2);
+    table->tracked = sqlite3_column_int(row, 3) != 0;
+    table->options = (unsigned)sqlite3_column_int(row, 4);
+    rc = table->wire == NULL || table->local == NULL
+             ? GV_ENOMEM
+             : load_columns(store, table);
     if (rc == GV_OK)
-        rc = load_row_table(store, table);
-    if (rc == GV_OK && tracked) {
-        rc = schema_describe(store, local, &now, NULL);
-        if (rc == GV_OK)
-            rc = schema_match(store, table, now, may_write);
-        else if (rc == GV_ENOTFOUND)
-            rc = schema_set_fault(table, "there is no table '%s' in the file",
-                                  local);
-    }
-    table_free(now);
+        rc = load_shape(store, table);
+    if (rc == GV_OK && table->tracked)
+        rc = look_at_table(store, table, may_write);
     if (rc == GV_OK && (table->column_count >= ROW_BITS_MAX ||
                         table->key_count > KEY_COLUMNS_MAX))
         rc = GV_ELIMIT;
     if (rc == GV_OK)
         rc = table_finish(table);
     GV_ASSERT(rc != GV_OK || table->order != NULL);
-    if (rc == GV_OK)
-        table->shown = tracked && table->fault == NULL;
-    for (size_t i = 0; rc == GV_OK && i < table->column_count; i++)
-        table->columns[i].shown =
-            table->shown && table->columns[i].local != NULL;
     if (rc == GV_OK && may_write && table->shown)
         rc = triggers_mend(store, table);
     return rc;
 }
+
+#define LISTED "SELECT id,wire,local,tracked,options FROM gv_table"
 
 static int load_tables(struct store *store, bool may_write)
 {
@@ -252,22 +295,48 @@ static int load_tables(struct store *store, bool may_write)
     store->tables = calloc((size_t)count + 1, sizeof *store->tables);
     if (store->tables == NULL)
         return GV_ENOMEM;
-    rc = sql_prepare(store->db, &list,
-                     "SELECT id,wire,local,tracked FROM gv_table ORDER BY id");
+    rc = sql_prepare(store->db, &list, LISTED " ORDER BY id");
     while (rc == GV_OK && (rc = sql_step(list)) > 0) {
-        const char *wire = (const char *)sqlite3_column_text(list, 1);
-        const char *local = (const char *)sqlite3_column_text(list, 2);
-
-        rc = wire == NULL || local == NULL ||
-                     store->table_count == (size_t)count
+        rc = store->table_count == (size_t)count
                  ? GV_ECORRUPT
-                 : load_table(store, sqlite3_column_int64(list, 0), wire,
-                              local, sqlite3_column_int(list, 3) != 0,
-                              may_write, &store->tables[store->table_count]);
+                 : load_table(store, list, may_write,
+                              &store->tables[store->table_count]);
         store->table_count += store->tables[store->table_count] != NULL;
     }
     sqlite3_finalize(list);
     return rc;
+}
+
+int schema_load(struct store *store, int64_t id, struct store_table **loaded)
+{
+    struct store_table **grown = realloc(
+        store->tables, (store->table_count + 2) * sizeof *store->tables);
+    struct store_table *table = NULL;
+    sqlite3_stmt *row = NULL;
+    int rc = GV_ENOMEM;
+
+    if (grown != NULL) {
+        store->tables = grown;
+        GV_ASSERT(schema_by_id(store, id) == NULL);
+        rc = sql_prepare(store->db, &row, LISTED " WHERE id=%lld",
+                         (long long)id);
+    }
+    if (rc == GV_OK)
+        rc = sql_step(row);
+    if (rc > 0)
+        rc = load_table(store, row, true, &table);
+    else if (rc == 0)
+        rc = GV_ECORRUPT;
+    sqlite3_finalize(row);
+    if (rc != GV_OK) {
+        table_free(table);
+        return rc;
+    }
+    GV_ASSERT(table->id == id);
+    grown[store->table_count++] = table;
+    store->schema_generation++;
+    *loaded = table;
+    return GV_OK;
 }
 
 /* Of the definitions of the tables that have something parked, their indexes
@@ -320,7 +389,7 @@ static int show_parked(struct store *store, struct gv_error *error)
     uint64_t digest = 0;
     int rc = parking_digest(store, &digest);
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
         struct store_table *table = store->tables[i];
 
@@ -340,7 +409,7 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
     int rc = sql_step(store->schema_version_read);
 
     /* What is registered stands or falls with the caller's transaction. */
-    GV_ASSERT(!may_write || !sqlite3_get_autocommit(store->db));
+    GV_ASSERT(!may_write || transaction_open(store));
     GV_ASSERT(!may_write || store->mode == STORE_WRITE);
     if (rc == 1) {
         version = sqlite3_column_int64(store->schema_version_read, 0);
@@ -405,6 +474,8 @@ uint64_t store_schema_digest(const struct store *store)
         const struct store_table *table = sorted[i];
 
         GV_ASSERT(i == 0 || compare_tables(&sorted[i - 1], &sorted[i]) <= 0);
+        if (!table->tracked)
+            continue;
         digest_text(&text, table->wire);
         for (size_t j = 0; j < table->key_count; j++)
             digest_text(&text, table->keys[j].wire);
@@ -414,6 +485,8 @@ uint64_t store_schema_digest(const struct store *store)
                 &table->columns[table->order[j]];
 
             GV_ASSERT(table->order[j] < table->column_count);
+            if (!column->shown)
+                continue;
             digest_text(&text, column->wire);
             buffer_append_u64(&text, column->initial_digest);
         }

@@ -134,7 +134,7 @@ static int journal_take(struct store *store, struct journal *journal,
     bool null;
     int rc;
 
-    if (table == NULL)
+    if (table == NULL || !table->tracked)
         return GV_OK; /* of a registration that is gone */
     if (table->fault != NULL)
         return fault_of(table, error);

@@ -6,6 +6,79 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Takes @text, from sqlite3_mprintf(). */
+static int add_warning(struct store_status *status, char *text)
+{
+    char **grown =
+        realloc(status->warnings, (status->warning_count + 1) * sizeof *grown);
+    char *copy = text == NULL ? NULL : strdup(text);
+
+    sqlite3_free(text);
+    if (grown != NULL)
+        status->warnings = grown;
+    if (grown == NULL || copy == NULL) {
+        free(copy);
+        return GV_ENOMEM;
+    }
+    grown[status->warning_count++] = copy;
+    GV_ASSERT(status->warnings != NULL);
+    return GV_OK;
+}
+
+/* A table of the mesh that this file does not share. */
+static int warn_of_unknown(struct store *store,
+                           const struct store_table *table,
+                           struct store_status *status)
+{
+    int64_t there = 0;
+    int rc = sql_number(store->db, &there,
+                        "SELECT count(*) FROM main.sqlite_schema WHERE"
+                        " type='table' AND name=%Q COLLATE NOCASE",
+                        table->local);
+
+    GV_ASSERT(!table->tracked);
+    if (rc != GV_OK)
+        return rc;
+    return add_warning(
+        status,
+        sqlite3_mprintf(
+            there != 0
+                ? "%s of the mesh is kept for other nodes; the table of that"
+                  " name in this file is not tracked"
+                : "%s of the mesh is kept for other nodes; there is no such"
+                  " table in this file",
+            table->local));
+}
+
+static int warn_of_defaults(const struct store_table *table,
+                            struct store_status *status)
+{
+    int rc = GV_OK;
+
+    GV_ASSERT(table->tracked);
+    for (size_t i = 0; i < table->column_count && rc == GV_OK; i++)
+        if (table->columns[i].default_differs)
+            rc = add_warning(
+                status,
+                sqlite3_mprintf("column %s of %s has another default on a"
+                                " peer; rows that were never given a value"
+                                " show each file's own",
+                                table->columns[i].local, table->local));
+    return rc;
+}
+
+static int warn_of_tables(struct store *store, struct store_status *status)
+{
+    int rc = GV_OK;
+
+    GV_ASSERT(status->warning_count == 0);
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++)
+        rc = store->tables[i]->tracked
+                 ? warn_of_defaults(store->tables[i], status)
+                 : warn_of_unknown(store, store->tables[i], status);
+    return rc;
+}
+
 static int count_null_keys(struct store *store,
                            const struct store_table *table, int64_t *count)
 {
@@ -173,15 +246,17 @@ int store_status(struct store *store, struct store_status *status,
                         "SELECT count(*) FROM gv_journal");
     if (rc == GV_OK)
         rc = parked_status(store, status);
-    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
-        rc = table_status(store, store->tables[i], &status->tables[i]);
-        status->table_count = i + 1;
-    }
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++)
+        if (store->tables[i]->tracked)
+            rc = table_status(store, store->tables[i],
+                              &status->tables[status->table_count++]);
+    if (rc == GV_OK)
+        rc = warn_of_tables(store, status);
     if (rc != GV_OK) {
         store_status_close(status);
         return sql_fail(store->db, rc, error, "cannot read the status");
     }
-    GV_ASSERT(status->table_count == store->table_count);
+    GV_ASSERT(status->table_count <= store->table_count);
     return GV_OK;
 }
 
@@ -193,5 +268,10 @@ void store_status_close(struct store_status *status)
     free(status->tables);
     status->parked_notes = NULL;
     status->parked_note_count = 0;
+    for (size_t i = 0; i < status->warning_count; i++)
+        free(status->warnings[i]);
+    free(status->warnings);
     status->tables = NULL;
+    status->warnings = NULL;
+    status->warning_count = 0;
 }

@@ -23,11 +23,31 @@ enum store_mode {
     STORE_READ   /* takes the lock; never writes and never renews */
 };
 
+/* Where a store on an application's own connection works: what of the
+ * application's is open there. */
+enum store_within {
+    STORE_ALONE, /* nothing: transactions are the store's own */
+    /* A transaction: the store's are savepoints in it.  What is sealed or
+     * applied there stands or falls with it, and is not synced: nothing of it
+     * may leave the file before the application commits. */
+    STORE_IN_TRANSACTION,
+    /* A statement that writes, where SQLite takes no savepoint: what fails
+     * half-way, only the application's rollback takes back. */
+    STORE_IN_STATEMENT
+};
+
+struct sqlite3;
+
 struct store_options {
     enum store_mode mode;
     const struct host *host; /* borrowed */
     const char *vfs;         /* SQLite's name of it; NULL: the default */
     struct log log;
+    /* A connection to use in place of two of the store's own, or NULL.  Its
+     * main database is the file at the path.  STORE_WRITE only.  Its settings
+     * are the store's until store_close(), which leaves no statement on it. */
+    struct sqlite3 *borrowed;
+    enum store_within within; /* ALONE, if nothing is borrowed */
 };
 
 /* Open the file at @path (which exists) and its directory @path-gv.
@@ -59,6 +79,22 @@ int store_mesh(struct store *store, char *mesh, struct gv_error *error);
  * gv_track(); the file is unchanged, unless the disk did not confirm it. */
 int store_track(struct store *store, const char *table, struct buffer *notes,
                 struct gv_error *error);
+
+/* From now on the tables that peers define are made here and tracked, and
+ * their new columns too: for a file that holds no table yet; another is left
+ * as it is.  A table that stands here under such a name is never taken over.
+ * Kept in the file.  After store_join(). */
+int store_create_tables(struct store *store, struct gv_error *error);
+
+/* Stop sharing @table: what is written to it stays here from now on, what
+ * peers write to it is kept for other nodes and not shown.  store_track()
+ * takes it up again.  @purge: forget all that is known of it (a table that is
+ * not tracked is named as peers call it, too); its rows stay.  While another
+ * node still has what is forgotten here, the fingerprints differ.
+ * @notes as for store_track().  Errors: GV_ENOTFOUND (neither tracked nor
+ * known), GV_EBUSY, GV_EIO, …; the file is unchanged. */
+int store_untrack(struct store *store, const char *table, bool purge,
+                  struct buffer *notes, struct gv_error *error);
 
 /* What other programs did since the last call: committed (journal rows may
  * be waiting), and moved the schema. */
@@ -119,7 +155,8 @@ int store_heard_own(struct store *store, gv_version version,
 struct store_sealed {
     bool any;
     struct interval
-        interval; /* bytes NULL: longer than MESSAGE_NEWS_SIZE_MAX */
+        interval;      /* bytes NULL: longer than MESSAGE_NEWS_SIZE_MAX */
+    bool schema_moved; /* an apply made tables or columns, whatever @any is */
 };
 int store_commit(struct store *store, struct store_sealed *sealed,
                  struct gv_error *error);
@@ -191,7 +228,7 @@ int store_backup(const char *path, const char *to, const char *vfs,
 
 /* For status. */
 struct store_table_status {
-    const char *name;  /* local */
+    const char *name;  /* here */
     const char *wire;  /* on the wire */
     int64_t rows;      /* live */
     int64_t deleted;   /* remembered as deleted */
@@ -209,7 +246,9 @@ struct store_status {
     char **parked_notes;
     size_t parked_note_count;
     size_t table_count;
-    struct store_table_status *tables;
+    struct store_table_status *tables; /* the tracked ones */
+    size_t warning_count;
+    char **warnings; /* what a person should know of the schema */
 };
 int store_status(struct store *store, struct store_status *status,
                  struct gv_error *error);

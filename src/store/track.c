@@ -310,8 +310,7 @@ static void warn_of_numbers(struct buffer *notes, const char *table)
 static void warn_of_triggers(struct store *store, struct buffer *notes,
                              const char *local)
 {
-    const struct store_table *table =
-        schema_by_wire(store, local, strlen(local));
+    const struct store_table *table = schema_by_local(store, local);
     char *text;
 
     if (table == NULL || !table->has_triggers)
@@ -342,7 +341,7 @@ static int register_and_publish(struct store *store, const char *local,
     GV_ASSERT(!store->sealed.any);
     if (rc != GV_OK)
         return rc;
-    table = schema_by_wire(store, local, strlen(local));
+    table = schema_by_local(store, local);
     GV_ASSERT(table != NULL);
     /* Making the triggers has journalled every row. */
     return seal_journal(store, error);
@@ -353,8 +352,8 @@ static int tracked_already(struct store *store, const char *local,
 {
     int64_t count;
     int rc = sql_number(store->db, &count,
-                        "SELECT count(*) FROM gv_table WHERE local=%Q COLLATE"
-                        " NOCASE",
+                        "SELECT count(*) FROM gv_table WHERE tracked=1 AND"
+                        " local=%Q COLLATE NOCASE",
                         local);
 
     *tracked = rc == GV_OK && count > 0;
@@ -407,11 +406,11 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
 
     GV_ASSERT(store->mode == STORE_WRITE);
     GV_ASSERT(!store->in_transaction);
-    sqlite3_busy_timeout(store->db, STORE_BUSY_COMMAND_MS);
+    connection_patience(store, STORE_BUSY_COMMAND_MS);
     rc = check(store, table, &local, &warn, error);
     if (rc == GV_OK) {
         rc = store_adopt(store, error);
-        if (rc == GV_OK && !was_wal)
+        if (rc == GV_OK && !was_wal && store->wal)
             note(notes, "The file is now in WAL mode (two more files, -wal and"
                         " -shm, stand beside it while it is in use).");
     }
@@ -420,7 +419,7 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
     GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK)
         rc = sync_tracked(store, error);
-    sqlite3_busy_timeout(store->db, STORE_BUSY_NODE_MS);
+    connection_patience(store, STORE_BUSY_NODE_MS);
     if (rc == GV_OK) {
         GV_ASSERT(store->joined && local != NULL);
         text = tracked ? sqlite3_mprintf("Table '%s' was tracked already;"

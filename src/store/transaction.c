@@ -16,7 +16,7 @@ void store_rollback(struct store *store)
     if (!store->in_transaction)
         return;
     store->in_transaction = false;
-    if (!sqlite3_get_autocommit(store->db))
+    if (transaction_open(store))
         sql_finish(store->rollback);
     GV_ASSERT(!store->firing); /* triggers fire inside an apply alone */
     store->numbers = store->committed;
@@ -129,8 +129,9 @@ int store_begin(struct store *store, struct gv_error *error)
                             store->committed.fingerprint));
     GV_ASSERT(store->numbers.clock == store->committed.clock);
     /* Out of memory, even a rollback may have failed. */
-    rc = sqlite3_get_autocommit(store->db) ? GV_OK
-                                           : sql_finish(store->rollback);
+    rc = store->within == STORE_ALONE && transaction_open(store)
+             ? sql_finish(store->rollback)
+             : GV_OK;
     if (rc == GV_OK)
         rc = sql_finish(store->begin);
     if (plant("busy-is-done") && rc == GV_EBUSY) {
@@ -141,7 +142,7 @@ int store_begin(struct store *store, struct gv_error *error)
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error,
                         "cannot begin a write transaction");
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     store->in_transaction = true;
     store->lost = GV_OK;
     store->journalled = false;
@@ -171,6 +172,19 @@ sqlite3_file *log_file(struct store *store)
                                                                      : NULL;
 }
 
+/* Where there is no such log (an application's connection may have another
+ * journal mode), a commit is in the database file itself. */
+static sqlite3_file *main_file(struct store *store)
+{
+    sqlite3_file *file = NULL;
+    int rc = sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER,
+                                  &file);
+
+    GV_ASSERT(store->borrowed); /* else it was turned to WAL */
+    return rc == SQLITE_OK && file != NULL && file->pMethods != NULL ? file
+                                                                     : NULL;
+}
+
 /* The mark has a byte: a file of no size does not exist for SQLite. */
 static void mark_unsynced(struct store *store)
 {
@@ -188,13 +202,16 @@ static void mark_unsynced(struct store *store)
  * all commits before it. */
 int log_sync(struct store *store)
 {
-    sqlite3_file *file = log_file(store);
+    sqlite3_file *file;
     int rc;
 
+    if (store->within != STORE_ALONE)
+        return GV_OK; /* nothing is committed yet */
+    file = store->wal ? log_file(store) : main_file(store);
     if (file == NULL)
         return GV_EIO;
     rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-    if (rc != SQLITE_OK)
+    if (rc != SQLITE_OK && store->wal)
         mark_unsynced(store);
     return sql_code(rc);
 }
@@ -228,7 +245,7 @@ int log_mend(struct store *store)
     int rc = path == NULL ? GV_ENOMEM : file_open(store->vfs, path, 0, &mark);
 
     /* Another writer's frames would be lost under ours. */
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (rc == GV_OK) {
         file_close(mark);
         rc = file == NULL ? GV_EIO : rewrite(file);
@@ -267,7 +284,7 @@ int store_commit(struct store *store, struct store_sealed *sealed,
     int rc = store->lost;
 
     GV_ASSERT(store->in_transaction);
-    if (rc == GV_OK && sqlite3_get_autocommit(store->db))
+    if (rc == GV_OK && !transaction_open(store))
         rc = GV_EIO; /* else what follows would be written by itself */
     if (rc != GV_OK) {
         error_set(error, rc, "The transaction was given up: %s.",
@@ -298,7 +315,8 @@ int store_commit(struct store *store, struct store_sealed *sealed,
         store_rollback(store);
         return rc;
     }
-    GV_ASSERT(sqlite3_get_autocommit(store->db));
+    GV_ASSERT(store->within != STORE_ALONE ||
+              sqlite3_get_autocommit(store->db));
     store->in_transaction = false;
     store->committed = store->numbers;
     if (store->sealed.any) {
@@ -320,7 +338,8 @@ int store_commit(struct store *store, struct store_sealed *sealed,
                                 " start the node again.");
             return rc;
         }
-        identity_note(store, store->sealed.interval.to);
+        if (store->within == STORE_ALONE)
+            identity_note(store, store->sealed.interval.to);
     }
     *sealed = store->sealed;
     return GV_OK;

@@ -134,7 +134,7 @@ static int triggers_make(struct store *store, const struct store_table *table)
 {
     int rc = GV_OK;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* all four or none */
+    GV_ASSERT(transaction_open(store)); /* all four or none */
     for (size_t i = 0; i < 4 && rc == GV_OK; i++) {
         char *sql = trigger_sql(table, trigger_kinds[i]);
 
@@ -146,6 +146,17 @@ static int triggers_make(struct store *store, const struct store_table *table)
             rc = sql_run(store->db, "%s", sql);
         sqlite3_free(sql);
     }
+    return rc;
+}
+
+int triggers_drop(struct store *store, const struct store_table *table)
+{
+    int rc = GV_OK;
+
+    GV_ASSERT(transaction_open(store)); /* all four or none */
+    for (size_t i = 0; i < 4 && rc == GV_OK; i++)
+        rc = sql_run(store->db, "DROP TRIGGER IF EXISTS \"gv_%lld_%c\"",
+                     (long long)table->id, trigger_kinds[i]);
     return rc;
 }
 
@@ -175,7 +186,7 @@ int triggers_mend(struct store *store, struct store_table *table)
     int rc = triggers_look(store, table, &found);
 
     GV_ASSERT(store->mode == STORE_WRITE);
-    GV_ASSERT(table->fault == NULL); /* nobody could make them */
+    GV_ASSERT(table->shown); /* nobody could make them */
     if (rc != GV_OK || found == TRIGGERS_RIGHT)
         return rc;
     rc = triggers_make(store, table);
@@ -195,7 +206,8 @@ static bool is_tracked(const struct store *store, const char *local)
     if (sqlite3_strnicmp(local, "gv_", 3) == 0)
         return true;
     for (size_t i = 0; i < store->table_count; i++)
-        if (sqlite3_stricmp(store->tables[i]->local, local) == 0)
+        if (store->tables[i]->tracked &&
+            sqlite3_stricmp(store->tables[i]->local, local) == 0)
             return true;
     return false;
 }
@@ -242,8 +254,10 @@ static int prepare_update(struct store *store, const struct store_table *table)
         comma = ",";
     }
     sets = sqlite3_str_finish(text);
-    if (comma[0] == '\0')
+    if (comma[0] == '\0') {
+        sqlite3_free(sets);
         return GV_OK;
+    }
     if (sets == NULL)
         return GV_ENOMEM;
     text = sqlite3_str_new(NULL);

@@ -15,6 +15,7 @@ static int from_1(struct store *store)
                               "ALTER TABLE gv_table ADD COLUMN tracked INT;"
                               "ALTER TABLE gv_table ADD COLUMN options INT;"
                               "ALTER TABLE gv_col ADD COLUMN type TEXT;"
+                              "ALTER TABLE gv_col ADD COLUMN peer TEXT;"
                               "UPDATE gv_table SET tracked=1;" TABLES_OF_2);
 }
 
@@ -27,7 +28,7 @@ int upgrade(struct store *store, struct gv_error *error)
     _Static_assert(sizeof steps / sizeof *steps == STORE_FORMAT - 1,
                    "a step from each older format");
     /* All steps or none. */
-    GV_ASSERT(rc != GV_OK || !sqlite3_get_autocommit(store->db));
+    GV_ASSERT(rc != GV_OK || transaction_open(store));
     if (rc == GV_OK && (format < 1 || format > STORE_FORMAT))
         rc = GV_ECORRUPT;
     for (int64_t i = format; rc == GV_OK && i < STORE_FORMAT; i++) {

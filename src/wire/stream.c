@@ -2,10 +2,12 @@
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "base/utf8.h"
 #include "grapevine.h"
 #include "wire/pack.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* Masks that share no bit are at most as many as there are bits. */
 #define STREAM_GROUPS_MAX (STREAM_COLUMNS_MAX + 1)
@@ -45,19 +47,132 @@ int stream_write_site(struct buffer *out, const struct site *site)
     return stream_end_item(out, start);
 }
 
-int stream_write_table(struct buffer *out, const char *name,
-                       const char *const *columns, size_t column_count)
+struct stream_text stream_text(const char *text)
+{
+    return (struct stream_text){text, strlen(text)};
+}
+
+bool stream_name_valid(struct stream_text name)
+{
+    return name.size > 0 && name.size <= STREAM_NAME_SIZE_MAX &&
+           utf8_printable(name.bytes, name.size);
+}
+
+bool stream_name_reserved(struct stream_text name)
+{
+    static const char *const ours[] = {"sqlite_", "gv_"};
+
+    for (size_t i = 0; i < 2; i++)
+        if (name.size >= strlen(ours[i]) &&
+            strncasecmp(name.bytes, ours[i], strlen(ours[i])) == 0)
+            return true;
+    return false;
+}
+
+static void stream_pack_name(msgpack_packer *packer, struct stream_text name)
+{
+    GV_ASSERT(stream_name_valid(name));
+    pack_text(packer, name.bytes, name.size);
+}
+
+/* Nearly always a column is called here what it is called on the wire: nil
+ * says so in a byte. */
+static void stream_pack_local(msgpack_packer *packer, struct stream_text local,
+                              struct stream_text wire)
+{
+    if (!stream_name_valid(local) ||
+        (local.size == wire.size &&
+         memcmp(local.bytes, wire.bytes, wire.size) == 0))
+        msgpack_pack_nil(packer);
+    else
+        stream_pack_name(packer, local);
+}
+
+static bool stream_type_valid(struct stream_text type)
+{
+    return type.size <= STREAM_TYPE_SIZE_MAX &&
+           utf8_printable(type.bytes, type.size);
+}
+
+static void stream_pack_type(msgpack_packer *packer, struct stream_text type)
+{
+    pack_text(packer, type.bytes, stream_type_valid(type) ? type.size : 0);
+}
+
+static void stream_pack_value(msgpack_packer *packer,
+                              const struct value *value)
+{
+    switch (value->class) {
+    case VALUE_NULL:
+        msgpack_pack_nil(packer);
+        return;
+    case VALUE_INTEGER:
+        msgpack_pack_int64(packer, value->integer);
+        return;
+    case VALUE_REAL:
+        msgpack_pack_double(packer, value->real);
+        return;
+    case VALUE_TEXT:
+        pack_text(packer, value->bytes,
+                  plant("text-by-strlen")
+                      ? strnlen((const char *)value->bytes, value->size)
+                      : value->size);
+        return;
+    case VALUE_BLOB:
+        pack_blob(packer, value->bytes, value->size);
+        return;
+    }
+}
+
+static void stream_pack_key(msgpack_packer *packer,
+                            const struct stream_column *key)
+{
+    msgpack_pack_array(packer, 3);
+    stream_pack_name(packer, key->wire);
+    stream_pack_local(packer, key->local, key->wire);
+    stream_pack_type(packer, key->type);
+}
+
+static void stream_pack_column(msgpack_packer *packer,
+                               const struct stream_column *column)
+{
+    static const struct value none = {.class = VALUE_NULL};
+    bool fits = (column->initial.class != VALUE_TEXT &&
+                 column->initial.class != VALUE_BLOB) ||
+                column->initial.size <= STREAM_DEFAULT_SIZE_MAX;
+
+    msgpack_pack_array(packer, 5);
+    stream_pack_name(packer, column->wire);
+    stream_pack_local(packer, column->local, column->wire);
+    stream_pack_type(packer, column->type);
+    pack_text(packer, column->kind.bytes, column->kind.size);
+    stream_pack_value(packer, fits ? &column->initial : &none);
+}
+
+int stream_write_table(struct buffer *out, const struct stream_table *table,
+                       const struct stream_column *keys,
+                       const struct stream_column *columns)
 {
     msgpack_packer packer = pack_into(out);
     size_t start = stream_begin_item(out);
 
-    GV_ASSERT(column_count <= STREAM_COLUMNS_MAX);
-    msgpack_pack_array(&packer, 3);
+    GV_ASSERT(table->key_count > 0 && table->key_count <= KEY_COLUMNS_MAX);
+    GV_ASSERT(table->column_count <= STREAM_COLUMNS_MAX);
+    GV_ASSERT(!stream_name_reserved(table->wire));
+    msgpack_pack_array(&packer, 6);
     msgpack_pack_uint8(&packer, STREAM_TABLE);
-    pack_text(&packer, name, strlen(name));
-    msgpack_pack_array(&packer, column_count);
-    for (size_t i = 0; i < column_count; i++)
-        pack_text(&packer, columns[i], strlen(columns[i]));
+    stream_pack_name(&packer, table->wire);
+    stream_pack_local(&packer,
+                      stream_name_reserved(table->local) ? table->wire
+                                                         : table->local,
+                      table->wire);
+    msgpack_pack_unsigned_int(&packer, table->options);
+    msgpack_pack_array(&packer, table->key_count);
+    for (size_t i = 0; i < table->key_count; i++)
+        stream_pack_key(&packer, &keys[i]);
+    msgpack_pack_array(&packer, table->column_count);
+    for (size_t i = 0; i < table->column_count; i++)
+        stream_pack_column(&packer, &columns[i]);
     return stream_end_item(out, start);
 }
 
@@ -115,26 +230,7 @@ void stream_write_value(struct stream_row_writer *writer,
 
     GV_ASSERT(writer->groups_left == 0 && writer->values_left > 0);
     writer->values_left--;
-    switch (value->class) {
-    case VALUE_NULL:
-        msgpack_pack_nil(&packer);
-        return;
-    case VALUE_INTEGER:
-        msgpack_pack_int64(&packer, value->integer);
-        return;
-    case VALUE_REAL:
-        msgpack_pack_double(&packer, value->real);
-        return;
-    case VALUE_TEXT:
-        pack_text(&packer, value->bytes,
-                  plant("text-by-strlen")
-                      ? strnlen((const char *)value->bytes, value->size)
-                      : value->size);
-        return;
-    case VALUE_BLOB:
-        pack_blob(&packer, value->bytes, value->size);
-        return;
-    }
+    stream_pack_value(&packer, value);
 }
 
 /* An array of one number, which no value is. */
@@ -407,33 +503,104 @@ static void stream_decode_site(struct cursor *cursor, struct stream_item *item)
         stream_fail(cursor);
 }
 
-/* A name becomes a C string, which a NUL would cut. */
-static const char *stream_read_name(struct cursor *cursor, size_t *size)
+static struct stream_text stream_read_text(struct cursor *cursor)
 {
-    const char *name = cursor_text(cursor, size);
+    struct stream_text text;
 
-    if (*size > STREAM_NAME_SIZE_MAX || memchr(name, '\0', *size) != NULL)
+    text.bytes = cursor_text(cursor, &text.size);
+    return text;
+}
+
+/* Names become C strings, stand in SQL and are shown to people. */
+static struct stream_text stream_read_name(struct cursor *cursor)
+{
+    struct stream_text name = stream_read_text(cursor);
+
+    if (!stream_name_valid(name))
         stream_fail(cursor);
     return name;
+}
+
+static struct stream_text stream_read_local(struct cursor *cursor,
+                                            struct stream_text wire)
+{
+    if (cursor_peek(cursor) != CURSOR_NIL)
+        return stream_read_name(cursor);
+    cursor_nil(cursor);
+    return wire;
+}
+
+static struct stream_text stream_read_type(struct cursor *cursor)
+{
+    struct stream_text type = stream_read_text(cursor);
+
+    if (!stream_type_valid(type))
+        stream_fail(cursor);
+    return type;
+}
+
+static void stream_read_key(struct cursor *cursor, struct stream_column *key)
+{
+    *key = (struct stream_column){0};
+    stream_expect_array(cursor, 3);
+    key->wire = stream_read_name(cursor);
+    key->local = stream_read_local(cursor, key->wire);
+    key->type = stream_read_type(cursor);
+}
+
+static void stream_read_column(struct cursor *cursor,
+                               struct stream_column *column)
+{
+    uint64_t digest; /* a default is a value, never hollow */
+
+    *column = (struct stream_column){0};
+    stream_expect_array(cursor, 5);
+    column->wire = stream_read_name(cursor);
+    column->local = stream_read_local(cursor, column->wire);
+    column->type = stream_read_type(cursor);
+    column->kind = stream_read_type(cursor);
+    if (!stream_read_value(cursor, &column->initial, &digest) ||
+        column->kind.size == 0 ||
+        column->initial.size > STREAM_DEFAULT_SIZE_MAX)
+        stream_fail(cursor);
+}
+
+static void stream_decode_head(struct cursor *cursor,
+                               struct stream_table *head)
+{
+    uint64_t options;
+
+    head->wire = stream_read_name(cursor);
+    head->local = stream_read_local(cursor, head->wire);
+    options = cursor_u64(cursor);
+    if (options > (STREAM_TABLE_STRICT | STREAM_TABLE_WITHOUT_ROWID) ||
+        stream_name_reserved(head->wire) || stream_name_reserved(head->local))
+        stream_fail(cursor);
+    head->options = (unsigned)options;
 }
 
 static void stream_decode_table(struct cursor *cursor,
                                 struct stream_item *item)
 {
-    size_t size;
+    struct stream_table *head = &item->as.table.head;
+    struct stream_column column;
 
-    stream_expect_array(cursor, 3);
+    stream_expect_array(cursor, 6);
     cursor_u64(cursor);
-    item->as.table.name = stream_read_name(cursor, &item->as.table.name_size);
-    item->as.table.column_count = cursor_array(cursor);
-    if (item->as.table.column_count > STREAM_COLUMNS_MAX)
+    stream_decode_head(cursor, head);
+    head->key_count = cursor_array(cursor);
+    if (head->key_count == 0 || head->key_count > KEY_COLUMNS_MAX)
+        stream_fail(cursor);
+    item->as.table.keys = *cursor;
+    for (size_t i = 0; i < head->key_count && cursor->error == GV_OK; i++)
+        stream_read_key(cursor, &column);
+    item->as.table.keys.end = cursor->at;
+    head->column_count = cursor_array(cursor);
+    if (head->column_count > STREAM_COLUMNS_MAX)
         stream_fail(cursor);
     item->as.table.columns = *cursor;
-    for (size_t i = 0; i < item->as.table.column_count; i++) {
-        stream_read_name(cursor, &size);
-        if (cursor->error != GV_OK)
-            return;
-    }
+    for (size_t i = 0; i < head->column_count && cursor->error == GV_OK; i++)
+        stream_read_column(cursor, &column);
     item->as.table.columns.end = cursor->at;
 }
 
@@ -470,10 +637,15 @@ int stream_decode(const uint8_t *bytes, size_t size, struct stream_item *item)
     return cursor.at == cursor.end ? cursor.error : GV_EPROTO;
 }
 
-void stream_next_column(struct cursor *columns, const char **name,
-                        size_t *name_size)
+void stream_next_key(struct cursor *keys, struct stream_column *key)
 {
-    *name = cursor_text(columns, name_size);
+    stream_read_key(keys, key);
+    GV_ASSERT(keys->error == GV_OK);
+}
+
+void stream_next_column(struct cursor *columns, struct stream_column *column)
+{
+    stream_read_column(columns, column);
     GV_ASSERT(columns->error == GV_OK);
 }
 

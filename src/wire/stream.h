@@ -2,9 +2,9 @@
  *
  * A stream is a run of items, each a 4-byte big-endian length and that many
  * bytes of msgpack.  Three kinds of item: SITE and TABLE give a number to a
- * site and to a table with its columns; ROW is a fragment that uses those
- * numbers.  A number is defined before it is used, counts up from 0, and is
- * valid to the stream's end. */
+ * site and to a table, which TABLE also defines; ROW is a fragment that uses
+ * those numbers.  A number is defined before it is used, counts up from 0, and
+ * is valid to the stream's end. */
 #ifndef WIRE_STREAM_H
 #define WIRE_STREAM_H
 
@@ -21,6 +21,10 @@
 #define STREAM_NAME_SIZE_MAX 1024
 #define STREAM_COLUMNS_MAX 2000
 #define STREAM_MASK_SIZE_MAX 251
+#define STREAM_TYPE_SIZE_MAX 255
+/* A definition stands in each interval that uses its table, and an interval
+ * that is pushed has 64 KB: a longer default is defined as NULL. */
+#define STREAM_DEFAULT_SIZE_MAX 4096
 
 enum stream_kind { STREAM_SITE = 1, STREAM_TABLE, STREAM_ROW };
 
@@ -28,10 +32,44 @@ enum stream_kind { STREAM_SITE = 1, STREAM_TABLE, STREAM_ROW };
 
 int stream_write_site(struct buffer *out, const struct site *site);
 
-/* @name and the columns' names are wire names; column @i of @columns is bit
- * i + 1 of the masks of this table's rows (bit 0 is existence). */
-int stream_write_table(struct buffer *out, const char *name,
-                       const char *const *columns, size_t column_count);
+struct stream_text {
+    const char *bytes; /* not NUL-terminated */
+    size_t size;
+};
+
+struct stream_column {
+    struct stream_text wire;
+    struct stream_text local; /* what the sender's file calls it, or did */
+    struct stream_text type;  /* as declared; empty if it was not */
+    /* Keys have neither: */
+    struct stream_text kind; /* "lww" */
+    struct value initial;    /* its default; NULL also if it has none */
+};
+
+/* Options of a table. */
+#define STREAM_TABLE_STRICT 1u
+#define STREAM_TABLE_WITHOUT_ROWID 2u
+
+struct stream_table {
+    struct stream_text wire, local;
+    unsigned options;    /* STREAM_TABLE_… */
+    size_t key_count;    /* 1 to KEY_COLUMNS_MAX */
+    size_t column_count; /* at most STREAM_COLUMNS_MAX */
+};
+
+struct stream_text stream_text(const char *text);
+/* Whether @name may be a name on the wire: 1 to STREAM_NAME_SIZE_MAX bytes of
+ * UTF-8 without control characters. */
+bool stream_name_valid(struct stream_text name);
+/* Whether a table's name belongs to SQLite or to us: sqlite_… or gv_…. */
+bool stream_name_reserved(struct stream_text name);
+
+/* Column @i of @columns is bit i + 1 of the masks of this table's rows (bit 0
+ * is existence).  What cannot travel of a column's type or default is left
+ * out; names must be valid. */
+int stream_write_table(struct buffer *out, const struct stream_table *table,
+                       const struct stream_column *keys,
+                       const struct stream_column *columns);
 
 /* A row is written as one head, then its groups, then its values:
  *
@@ -69,10 +107,9 @@ struct stream_item {
     union {
         struct site site;
         struct {
-            const char *name; /* not NUL-terminated */
-            size_t name_size;
-            size_t column_count;   /* at most STREAM_COLUMNS_MAX */
-            struct cursor columns; /* give it to stream_next_column() */
+            struct stream_table head;
+            struct cursor keys;    /* stream_next_key(), key_count times */
+            struct cursor columns; /* stream_next_column(), likewise */
         } table;
         struct {
             uint32_t table;
@@ -90,16 +127,17 @@ struct stream_item {
 /* Decode one item of @size bytes (without its length).  Everything in it is
  * checked here: masks that overlap or are empty, a dot given twice, versions
  * out of range, value_count unlike the bits of the masks, an even causal
- * length with values or other bits than existence, trailing bytes.  Whether
- * its numbers were defined is for the caller.
+ * length with values or other bits than existence, names that are none or not
+ * ours to write, trailing bytes.  Whether its numbers were defined, and
+ * whether the names of a table's columns differ, is for the caller.
  *
  * Errors: GV_EPROTO. */
 int stream_decode(const uint8_t *bytes, size_t size, struct stream_item *item);
 
 /* These cannot fail on the cursors of a decoded item, except where they say
  * so; a call more than the item has is a bug and asserts. */
-void stream_next_column(struct cursor *columns, const char **name,
-                        size_t *name_size);
+void stream_next_key(struct cursor *keys, struct stream_column *key);
+void stream_next_column(struct cursor *columns, struct stream_column *column);
 /* @mask gets ROW_WORDS_MAX words at most: exactly @words, zero-filled;
  * GV_EPROTO if the group has a bit at or above words * 64. */
 int stream_next_group(struct cursor *groups, uint32_t *site,

@@ -22,20 +22,19 @@ struct reader {
 static void take_table(struct reader *reader, struct stream_item *item)
 {
     size_t number = reader->table_count++;
-    const char *name;
-    size_t size;
+    struct stream_column column;
 
     GV_ASSERT(number < TABLES_MAX);
-    GV_ASSERT(item->as.table.column_count < ENTRIES_COLUMNS_MAX);
+    GV_ASSERT(item->as.table.head.column_count < ENTRIES_COLUMNS_MAX);
     reader->wanted[number] =
-        strlen(reader->table) == item->as.table.name_size &&
-        memcmp(reader->table, item->as.table.name, item->as.table.name_size) ==
-            0;
+        strlen(reader->table) == item->as.table.head.wire.size &&
+        memcmp(reader->table, item->as.table.head.wire.bytes,
+               item->as.table.head.wire.size) == 0;
     strcpy(reader->columns[number][ROW_EXISTENCE], "*");
-    for (size_t i = 1; i <= item->as.table.column_count; i++) {
-        stream_next_column(&item->as.table.columns, &name, &size);
+    for (size_t i = 1; i <= item->as.table.head.column_count; i++) {
+        stream_next_column(&item->as.table.columns, &column);
         snprintf(reader->columns[number][i], sizeof reader->columns[0][0],
-                 "%.*s", (int)size, name);
+                 "%.*s", (int)column.wire.size, column.wire.bytes);
     }
 }
 

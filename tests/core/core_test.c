@@ -155,7 +155,7 @@ static struct message hello_of(struct site site, uint64_t instance)
     struct message message = {.kind = MESSAGE_HELLO};
     struct message_hello *hello = &message.as.hello;
 
-    hello->protocol_min = hello->protocol_max = 1;
+    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
     hello->mesh = text("fish");
     hello->site = site;
     hello->instance = instance;
@@ -525,7 +525,7 @@ TEST(another_protocol_version_is_refused)
     struct message hello = hello_of(other, OTHER_INSTANCE);
 
     lone_init(&lone);
-    hello.as.hello.protocol_min = 2;
+    hello.as.hello.protocol_min = PROTOCOL_VERSION_MAX + 1;
     hello.as.hello.protocol_max = 9;
     up(&lone, 1);
     message_in(&lone, 1, &hello);
@@ -814,6 +814,7 @@ TEST(a_schema_that_moved_is_told_with_a_new_hello)
     greet(&lone, 1, other);
     CHECK(!info_of(&lone, 0).schema_differs);
     event.as.schema.schema_digest = 2;
+    event.as.schema.fingerprint = print_a;
     feed(&lone, event);
     CHECK_INT(sent(&lone, 1, MESSAGE_HELLO)->as.hello.schema_digest, ==, 2);
     CHECK_INT(sent(&lone, 1, MESSAGE_VV)->as.vv.entries.count, ==, 1);
@@ -1394,6 +1395,7 @@ TEST(what_the_schema_refuses_is_asked_for_when_the_schema_moved)
     CHECK_INT(counters(&lone)->deltas_refused, ==, 1);
     CHECK(!wants_within(&lone, 60000));
     event.as.schema.schema_digest = 2;
+    event.as.schema.fingerprint = print_a;
     feed(&lone, event);
     CHECK(!info_of(&lone, 0).refused);
     CHECK(wants_within(&lone, 500));

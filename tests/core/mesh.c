@@ -954,6 +954,7 @@ void mesh_schema(struct mesh *mesh, size_t at, int schema)
 
     mesh->nodes[at].schema = schema;
     event.as.schema.schema_digest = (uint64_t)schema;
+    event.as.schema.fingerprint = mesh->nodes[at].fingerprint;
     mesh_feed(mesh, at, &event);
 }
 

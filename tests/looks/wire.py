@@ -93,7 +93,8 @@ def rows(interval):
         item = Reader(stream[at + 4:at + 4 + size]).value()
         at += 4 + size
         if item[0] == 2:
-            tables.append((item[1].decode(), [c.decode() for c in item[2]]))
+            tables.append((item[1].decode(),
+                           [column[0].decode() for column in item[5]]))
         elif item[0] == 3:
             name, columns = tables[item[1]]
             held = sorted(b for group in item[4] for b in bits(group[2]))

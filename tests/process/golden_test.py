@@ -51,8 +51,8 @@ class Golden(Case):
 
     def test_help(self):
         self.command("help")
-        for name in ("track", "run", "status", "verify", "blame", "backup", "lab",
-                     "help"):
+        for name in ("track", "untrack", "run", "status", "verify", "blame",
+                     "backup", "lab", "help"):
             self.command("help", name)
             self.assertEqual(run("help", name), run(name, "--help"))
         self.assertEqual(run("help"), run("--help"))
@@ -68,6 +68,8 @@ class Golden(Case):
                 (), ("dance",), ("--dance",), ("help", "dance"),
                 ("help", "run", "lab"), ("track",), ("track", "a.db"),
                 ("track", "a.db", "t", "u"), ("track", "--all", "a.db", "t"),
+                ("untrack",), ("untrack", "a.db"),
+                ("untrack", "--all", "a.db", "t"),
                 ("run",), ("run", "a.db", "b.db"), ("run", "a.db", "--mesh"),
                 ("run", "a.db", "--http", "x"), ("status",),
                 ("status", "--xml", "a.db"), ("verify",),
@@ -86,9 +88,10 @@ class Golden(Case):
         with open(self.file("text.db"), "w", encoding="utf-8") as text:
             text.write("This is not a database, as anyone can read.\n")
         for command in (("run",), ("status",), ("verify",), ("track",),
-                        ("blame",)):
+                        ("blame",), ("untrack",)):
             for name in ("none.db", "folder", "text.db"):
-                table = {"track": ("t",), "blame": ("t", "k")}.get(
+                table = {"track": ("t",), "blame": ("t", "k"),
+                         "untrack": ("t",)}.get(
                     command[0], ())
                 self.assertEqual(self.command(*command, name, *table), 1)
         self.compare("files")
@@ -112,6 +115,11 @@ class Golden(Case):
                                        "WHERE name GLOB 'gv_*'"), [(0,)])
         for table in ("good", "good", "numbered"):
             self.assertEqual(self.command("track", "a.db", table), 0)
+        for arguments in (("none",), ("none", "--purge"), ("plain",)):
+            self.assertEqual(self.command("untrack", "a.db", *arguments), 1)
+        for arguments in (("good",), ("good", "--purge"),
+                          ("numbered", "--purge")):
+            self.assertEqual(self.command("untrack", "a.db", *arguments), 0)
         self.compare("tables")
 
     def test_run(self):

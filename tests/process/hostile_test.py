@@ -127,7 +127,7 @@ class Strangers(Hostile):
         self.still_syncs()
 
     def test_a_peer_of_another_protocol_version_hears_why(self):
-        for versions in ((2, 3), (2 ** 32 - 1, 2 ** 32 - 1)):
+        for versions in ((1, 1), (3, 4), (2 ** 32 - 1, 2 ** 32 - 1)):
             peer = self.peer(versions=versions)
             code, text = self.bye(peer)
             self.assertEqual(code, OTHER_VERSION)
@@ -136,7 +136,7 @@ class Strangers(Hostile):
         self.still_syncs()
 
     def test_a_newer_peer_that_still_speaks_this_version_is_linked(self):
-        self.peer(versions=(1, 9))
+        self.peer(versions=(2, 9))
         wait_until(lambda: links_up(self.a.path) == 2, "the link")
         self.still_syncs()
 
@@ -174,7 +174,7 @@ class Garbage(Hostile):
         vv = pack([VV, 1, b"", 0, bytes(16), 1])
         for frame in (b"", b"\0", b"\x90", b"\xc1", pack([]), pack([0]),
                       pack([99, 1]), pack([NEWS, [b"x"]]), vv[:-1], vv + b"x",
-                      pack([HELLO, 1, 1, "test"]), pack([[[[[[[[[[1]]]]]]]]]]),
+                      pack([HELLO, 2, 2, "test"]), pack([[[[[[[[[[1]]]]]]]]]]),
                       b"\xdd\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff",
                       pack([WANT, b"odd", 1, 1, 0, 0]), pack("test"),
                       draw.randbytes(1000), draw.randbytes(200000),

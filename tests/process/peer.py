@@ -268,7 +268,7 @@ class Peer(Connection):
     """Greets as a node does and keeps the link alive; all else is said by
     the test.  It holds @vv, at first nothing."""
 
-    def __init__(self, endpoint, mesh="test", versions=(1, 1)):
+    def __init__(self, endpoint, mesh="test", versions=(2, 2)):
         super().__init__(endpoint)
         self.site = os.urandom(16)
         self.epoch = int.from_bytes(os.urandom(8), "big")

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "store/store.h"
+#include "wire/stream.h"
 
 #include <sqlite3.h>
 #include <unistd.h>
@@ -285,6 +286,26 @@ static inline void check_equal(struct copy *a, struct copy *b)
     CHECK(store_vv(a->store)->hash == store_vv(b->store)->hash);
     CHECK(hash128_equal(store_fingerprint(a->store),
                         store_fingerprint(b->store)));
+}
+
+/* A definition of a table whose key is "id" and whose columns have no types
+ * or defaults. */
+static inline void write_table(struct buffer *out, const char *name,
+                               const char *const *columns, size_t count)
+{
+    struct stream_column list[8] = {{.wire = stream_text("id")}};
+    struct stream_table table = {.wire = stream_text(name),
+                                 .local = stream_text(name),
+                                 .key_count = 1,
+                                 .column_count = count};
+
+    CHECK_INT(count, <, 8);
+    list[0].local = list[0].wire;
+    for (size_t i = 0; i < count; i++)
+        list[i + 1] = (struct stream_column){.wire = stream_text(columns[i]),
+                                             .local = stream_text(columns[i]),
+                                             .kind = stream_text("lww")};
+    CHECK_INT(stream_write_table(out, &table, list, list + 1), ==, GV_OK);
 }
 
 #endif

@@ -428,9 +428,30 @@ static int try_track_new(void)
     return try_track(&to, table, &error);
 }
 
-enum deed { SEAL, INTERVAL, DELTA, BUNDLE, OPEN, TRACK, DEED_COUNT };
-static const char *const deed_names[] = {"a seal",   "an interval", "a delta",
-                                         "a bundle", "an open",     "a track"};
+enum deed { SEAL, INTERVAL, DELTA, BUNDLE, OPEN, TRACK, MAKE, DEED_COUNT };
+static const char *const deed_names[] = {
+    "a seal",  "an interval",         "a delta", "a bundle", "an open",
+    "a track", "the making of tables"};
+
+/* A new table of the mesh, and a new column of the one before. */
+static void define_some(void)
+{
+    char text[400];
+
+    snprintf(text, sizeof text,
+             "CREATE TABLE n%d(k TEXT PRIMARY KEY, v INT DEFAULT 4);"
+             "INSERT INTO n%d VALUES(1, 2), ('x', 'y');",
+             round_number + 1, round_number + 1);
+    sql(&from, text);
+    snprintf(text, sizeof text, "n%d", ++round_number);
+    track(&from, text);
+    snprintf(text, sizeof text,
+             "ALTER TABLE n%d ADD COLUMN more TEXT DEFAULT 'm';"
+             "UPDATE n%d SET more = v WHERE k = 'x'",
+             round_number - 1, round_number - 1);
+    sql(&from, text);
+    seal(&from);
+}
 
 /* What the deed needs, made without a fault. */
 static void prepare(enum deed deed)
@@ -466,6 +487,9 @@ static void prepare(enum deed deed)
                  round_number, round_number);
         sql(&to, text);
         break;
+    case MAKE:
+        define_some();
+        break;
     case DEED_COUNT:
         break;
     }
@@ -479,6 +503,7 @@ static int perform(enum deed deed)
     case INTERVAL:
         return try_interval();
     case DELTA:
+    case MAKE:
         return try_delta();
     case BUNDLE:
         return try_bundle();
@@ -542,6 +567,29 @@ static void fail_everywhere(enum deed deed, int stride)
         }
 }
 
+/* Each making costs both files a table: fewer of them.  All calls but the
+ * last ones are those of any delta. */
+#define MAKE_STRIDE 2
+
+static void make_everywhere(void)
+{
+    struct gv_error error = {0};
+
+    round_number = 10;
+    copy_make(&from, "from", "CREATE TABLE n10(k TEXT PRIMARY KEY, v)");
+    copy_make(&to, "to", NULL);
+    track(&from, "n10");
+    CHECK_INT(store_join(to.store, "m", &error), ==, GV_OK);
+    CHECK_INT(store_create_tables(to.store, &error), ==, GV_OK);
+    fail_everywhere(MAKE, MAKE_STRIDE);
+    must_pull(&to, &from);
+    check_equal(&from, &to);
+    CHECK(store_schema_digest(from.store) == store_schema_digest(to.store));
+    copy_close(&from);
+    copy_close(&to);
+    copies_remove();
+}
+
 static void everywhere(enum deed deed)
 {
     const char *stride = getenv("FAULT_STRIDE");
@@ -596,6 +644,11 @@ TEST(a_delta_is_applied_whole_or_not_at_all)
 TEST(a_bundle_is_applied_whole_or_not_at_all)
 {
     everywhere(BUNDLE);
+}
+
+TEST(tables_are_made_whole_or_not_at_all)
+{
+    make_everywhere();
 }
 
 TEST(an_open_that_fails_changes_nothing)

@@ -200,7 +200,7 @@ static int apply_row_of(struct copy *to, const struct site *site,
     for (size_t i = 0; i < key_columns; i++)
         key_append(&key, &text);
     stream_write_site(&out, site);
-    stream_write_table(&out, table, columns, 2);
+    write_table(&out, table, columns, 2);
     stream_begin_row(&writer, &out, 0, key.data, key.size, causal_length, 1,
                      mask_count(&mask, 1) - (mask & 1));
     stream_write_group(&writer, 0, RECORD_VERSION, &mask, 1);
@@ -301,7 +301,7 @@ TEST(an_interval_with_a_record_from_before_it_is_malformed)
     buffer_init(&bytes, 65536);
     key_append(&key, &text);
     stream_write_site(&out, &site);
-    stream_write_table(&out, "t", columns, 2);
+    write_table(&out, "t", columns, 2);
     stream_begin_row(&writer, &out, 0, key.data, key.size, 2, 1, 0);
     stream_write_group(&writer, 0, 7, &mask, 1);
     CHECK_INT(stream_end_row(&writer), ==, GV_OK);

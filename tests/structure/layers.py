@@ -20,6 +20,7 @@ LAYERS = {
     "src/node": ["base", "core", "wire", "store", "net"],
     "src/api": ["base", "store", "node"],
     "src/cmd": [],
+    "src/extension": ["base", "core", "wire", "store"],
     "sim": ["base", "core", "wire", "store"],
 }
 
@@ -29,6 +30,7 @@ LIBRARIES = {
     "sodium": "libsodium",
     "msgpack": "msgpack-c",
     "sqlite3": "SQLite",
+    "sqlite3ext": "SQLite",
     "zmq": "libzmq",
     "czmq": "czmq",
     "jansson": "jansson",
@@ -42,6 +44,7 @@ USES = {
     "src/node": ["jansson"],
     "src/api": ["jansson"],
     "src/cmd": ["jansson"],
+    "src/extension": ["SQLite"],
     "sim": ["SQLite"],
 }
 # The lab writes plain SQL, as an application would.

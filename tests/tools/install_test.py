@@ -93,6 +93,15 @@ class Install(unittest.TestCase):
         printed = run(self.file("build/program"), cwd=self.work)
         self.assertEqual(printed, EXPECTED)
 
+    def test_the_shell_loads_the_extension(self):
+        if shutil.which("sqlite3") is None or SANITIZE:
+            self.skipTest("there is no sqlite3 shell that could load it")
+        extension = self.find("grapevine.so")
+        self.assertIn(os.sep + "lib", extension[len(self.prefix):])
+        printed = run("sqlite3", "-cmd", ".load " + extension, ":memory:",
+                      "SELECT gv_site_id() IS NULL")
+        self.assertEqual(printed, "1\n")
+
     def test_only_the_public_functions_are_visible(self):
         if shutil.which("nm") is None:
             self.skipTest("there is no nm")

@@ -57,47 +57,112 @@ TEST(a_site_comes_back)
     buffer_close(&out);
 }
 
+static struct stream_column column_of(const char *wire, const char *local,
+                                      const char *type, struct value initial)
+{
+    return (struct stream_column){.wire = stream_text(wire),
+                                  .local = stream_text(local),
+                                  .type = stream_text(type),
+                                  .kind = stream_text("lww"),
+                                  .initial = initial};
+}
+
+static void check_text(struct stream_text text, const char *expected)
+{
+    CHECK_INT(text.size, ==, strlen(expected));
+    CHECK(memcmp(text.bytes, expected, text.size) == 0);
+}
+
+/* A table "contacts" with one key and @count columns, decoded. */
+static int decode_table(const struct stream_column *columns, size_t count,
+                        struct stream_item *item, uint8_t **bytes)
+{
+    struct stream_column key = column_of("id", "ident", "TEXT", integer(0));
+    struct stream_table table = {.wire = stream_text("contacts"),
+                                 .local = stream_text("people"),
+                                 .options = STREAM_TABLE_WITHOUT_ROWID,
+                                 .key_count = 1,
+                                 .column_count = count};
+    struct buffer out;
+    size_t size;
+    int rc;
+
+    buffer_init(&out, 10000000);
+    CHECK_INT(stream_write_table(&out, &table, &key, columns), ==, GV_OK);
+    *bytes = take_item(&out, &size);
+    rc = stream_decode(*bytes, size, item);
+    buffer_close(&out);
+    return rc;
+}
+
 TEST(a_table_comes_back_with_its_columns)
 {
-    static const char *const names[] = {"id", "phone number", "é", ""};
+    struct stream_column columns[3], key, back;
     struct stream_item item;
-    struct buffer out;
     uint8_t *bytes;
-    size_t size;
 
-    buffer_init(&out, 1000);
-    CHECK_INT(stream_write_table(&out, "contacts", names, 4), ==, GV_OK);
-    bytes = take_item(&out, &size);
-    CHECK_INT(stream_decode(bytes, size, &item), ==, GV_OK);
+    columns[0] = column_of("phone number", "phone number", "VARCHAR(10, 2)",
+                           bytes_of(VALUE_TEXT, "none", 4));
+    columns[1] = column_of("é", "e", "", integer(-7));
+    columns[2] = column_of("z", "y", "REAL", real_of_bits(UINT64_C(1) << 63));
+    CHECK_INT(decode_table(columns, 3, &item, &bytes), ==, GV_OK);
     CHECK_INT(item.kind, ==, STREAM_TABLE);
-    CHECK_INT(item.as.table.name_size, ==, 8);
-    CHECK(memcmp(item.as.table.name, "contacts", 8) == 0);
-    CHECK_INT(item.as.table.column_count, ==, 4);
-    for (size_t i = 0; i < 4; i++) {
-        const char *name;
-        size_t name_size;
-        stream_next_column(&item.as.table.columns, &name, &name_size);
-        CHECK_INT(name_size, ==, strlen(names[i]));
-        CHECK(memcmp(name, names[i], name_size) == 0);
+    check_text(item.as.table.head.wire, "contacts");
+    check_text(item.as.table.head.local, "people");
+    CHECK_INT(item.as.table.head.options, ==, STREAM_TABLE_WITHOUT_ROWID);
+    CHECK_INT(item.as.table.head.key_count, ==, 1);
+    CHECK_INT(item.as.table.head.column_count, ==, 3);
+    stream_next_key(&item.as.table.keys, &key);
+    check_text(key.wire, "id");
+    check_text(key.local, "ident");
+    check_text(key.type, "TEXT");
+    for (size_t i = 0; i < 3; i++) {
+        stream_next_column(&item.as.table.columns, &back);
+        CHECK(back.wire.size == columns[i].wire.size &&
+              back.local.size == columns[i].local.size);
+        CHECK(memcmp(back.wire.bytes, columns[i].wire.bytes, back.wire.size) ==
+              0);
+        CHECK(memcmp(back.local.bytes, columns[i].local.bytes,
+                     back.local.size) == 0);
+        CHECK(back.type.size == columns[i].type.size);
+        check_text(back.kind, "lww");
+        CHECK(value_equal(&back.initial, &columns[i].initial));
     }
+    CHECK(item.as.table.columns.at == item.as.table.columns.end);
     free(bytes);
-    buffer_close(&out);
 }
 
 TEST(a_table_may_have_no_columns)
 {
     struct stream_item item;
-    struct buffer out;
     uint8_t *bytes;
-    size_t size;
 
-    buffer_init(&out, 1000);
-    CHECK_INT(stream_write_table(&out, "t", NULL, 0), ==, GV_OK);
-    bytes = take_item(&out, &size);
-    CHECK_INT(stream_decode(bytes, size, &item), ==, GV_OK);
-    CHECK_INT(item.as.table.column_count, ==, 0);
+    CHECK_INT(decode_table(NULL, 0, &item, &bytes), ==, GV_OK);
+    CHECK_INT(item.as.table.head.column_count, ==, 0);
     free(bytes);
-    buffer_close(&out);
+}
+
+TEST(what_cannot_travel_of_a_definition_is_left_out)
+{
+    static char text[STREAM_DEFAULT_SIZE_MAX + 2];
+    struct stream_column column, back;
+    struct stream_item item;
+    uint8_t *bytes;
+
+    memset(text, 'x', sizeof text - 1);
+    column = column_of("a", "b\tc", text,
+                       bytes_of(VALUE_TEXT, text, STREAM_DEFAULT_SIZE_MAX));
+    CHECK_INT(decode_table(&column, 1, &item, &bytes), ==, GV_OK);
+    stream_next_column(&item.as.table.columns, &back);
+    check_text(back.local, "a");
+    check_text(back.type, "");
+    CHECK_INT(back.initial.size, ==, STREAM_DEFAULT_SIZE_MAX);
+    free(bytes);
+    column.initial.size++;
+    CHECK_INT(decode_table(&column, 1, &item, &bytes), ==, GV_OK);
+    stream_next_column(&item.as.table.columns, &back);
+    CHECK_INT(back.initial.class, ==, VALUE_NULL);
+    free(bytes);
 }
 
 struct group {
@@ -710,30 +775,130 @@ TEST(a_site_has_sixteen_bytes_and_nothing_more)
     CHECK_INT(item_of_site(16, 3), ==, GV_EPROTO);
 }
 
-static int item_of_table(const char *name, size_t name_size, uint32_t columns)
+/* A definition by hand: what it names its table, how often its columns. */
+struct definition {
+    const char *wire, *local, *column, *type;
+    size_t wire_size, column_size;
+    uint64_t options;
+    uint32_t keys, columns;
+    size_t initial_size;
+};
+
+static const struct definition plain = {.wire = "t",
+                                        .local = "t",
+                                        .column = "c",
+                                        .type = "TEXT",
+                                        .wire_size = 1,
+                                        .column_size = 1,
+                                        .keys = 1,
+                                        .columns = 1};
+
+static int item_of_table(const struct definition *given)
 {
+    static uint8_t initial[STREAM_DEFAULT_SIZE_MAX + 1];
     struct raw raw;
 
     raw_init(&raw);
-    msgpack_pack_array(&raw.packer, 3);
+    msgpack_pack_array(&raw.packer, 6);
     msgpack_pack_int(&raw.packer, STREAM_TABLE);
-    raw_text(&raw, name, name_size);
-    msgpack_pack_array(&raw.packer, columns);
-    for (uint32_t i = 0; i < columns; i++)
-        raw_text(&raw, name, name_size);
+    raw_text(&raw, given->wire, given->wire_size);
+    raw_text(&raw, given->local, strlen(given->local));
+    msgpack_pack_uint64(&raw.packer, given->options);
+    msgpack_pack_array(&raw.packer, given->keys);
+    for (uint32_t i = 0; i < given->keys; i++) {
+        msgpack_pack_array(&raw.packer, 3);
+        raw_text(&raw, given->column, given->column_size);
+        msgpack_pack_nil(&raw.packer);
+        raw_text(&raw, given->type, strlen(given->type));
+    }
+    msgpack_pack_array(&raw.packer, given->columns);
+    for (uint32_t i = 0; i < given->columns; i++) {
+        msgpack_pack_array(&raw.packer, 5);
+        raw_text(&raw, given->column, given->column_size);
+        msgpack_pack_nil(&raw.packer);
+        raw_text(&raw, given->type, strlen(given->type));
+        raw_text(&raw, "lww", 3);
+        raw_blob(&raw, initial, given->initial_size);
+    }
     return raw_decode(&raw);
 }
 
 TEST(names_and_columns_have_their_limits)
 {
     char name[1025];
+    struct definition given = plain;
 
     memset(name, 'x', sizeof(name));
-    CHECK_INT(item_of_table(name, 1024, 2), ==, GV_OK);
-    CHECK_INT(item_of_table(name, 1025, 0), ==, GV_EPROTO);
-    CHECK_INT(item_of_table("a\0b", 3, 0), ==, GV_EPROTO);
-    CHECK_INT(item_of_table("a", 1, 2000), ==, GV_OK);
-    CHECK_INT(item_of_table("a", 1, 2001), ==, GV_EPROTO);
+    given.wire = given.column = name;
+    given.wire_size = given.column_size = 1024;
+    CHECK_INT(item_of_table(&given), ==, GV_OK);
+    given.wire_size = 1025;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    given.wire_size = 0;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    given = plain;
+    given.column = "a\0b";
+    given.column_size = 3;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    given.column = "a\nb";
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    given = plain;
+    given.columns = 2000;
+    CHECK_INT(item_of_table(&given), ==, GV_OK);
+    given.columns = 2001;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+}
+
+TEST(a_definition_has_a_key_and_known_options)
+{
+    struct definition given = plain;
+
+    given.keys = 0;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    given.keys = KEY_COLUMNS_MAX;
+    CHECK_INT(item_of_table(&given), ==, GV_OK);
+    given.keys++;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    given = plain;
+    given.options = 3;
+    CHECK_INT(item_of_table(&given), ==, GV_OK);
+    given.options = 4;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+}
+
+TEST(types_and_defaults_have_their_limits)
+{
+    char type[257] = {0};
+    struct definition given = plain;
+
+    memset(type, 'x', 255);
+    given.type = type;
+    given.initial_size = STREAM_DEFAULT_SIZE_MAX;
+    CHECK_INT(item_of_table(&given), ==, GV_OK);
+    type[255] = 'x';
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    type[255] = '\0';
+    given.initial_size++;
+    CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+}
+
+TEST(names_that_are_not_ours_to_write_are_refused)
+{
+    static const char *const names[] = {"sqlite_schema", "SQLite_x", "gv_meta",
+                                        "GV_"};
+    struct definition given = plain;
+
+    for (size_t i = 0; i < 4; i++) {
+        given = plain;
+        given.wire = names[i];
+        given.wire_size = strlen(names[i]);
+        CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+        given = plain;
+        given.local = names[i];
+        CHECK_INT(item_of_table(&given), ==, GV_EPROTO);
+    }
+    given.local = "sqlite";
+    CHECK_INT(item_of_table(&given), ==, GV_OK);
 }
 
 TEST(unknown_kinds_and_trailing_bytes_are_refused)
@@ -759,7 +924,12 @@ TEST(unknown_kinds_and_trailing_bytes_are_refused)
 /* Some items of each kind, small enough to hit everything in them. */
 static size_t sample_items(struct buffer *samples)
 {
-    static const char *const names[] = {"id", "name"};
+    struct stream_column key = column_of("id", "id", "TEXT", integer(0));
+    struct stream_column columns[2];
+    struct stream_table table = {.wire = stream_text("t"),
+                                 .local = stream_text("u"),
+                                 .key_count = 1,
+                                 .column_count = 2};
     struct group groups[2] = {{0, 70000, {7}}, {1, VERSION_MAX, {8, 1}}};
     struct value values[4] = {integer(-5), real_of_bits(1),
                               bytes_of(VALUE_TEXT, "a\0b", 3),
@@ -769,8 +939,10 @@ static size_t sample_items(struct buffer *samples)
 
     for (size_t i = 0; i < 4; i++)
         buffer_init(&samples[i], 1000);
+    columns[0] = column_of("a", "a", "INT(8)", integer(1));
+    columns[1] = column_of("b", "c", "", bytes_of(VALUE_BLOB, "xyz", 3));
     stream_write_site(&samples[0], &site);
-    stream_write_table(&samples[1], "t", names, 2);
+    stream_write_table(&samples[1], &table, &key, columns);
     write_row(&samples[2], 1, groups, 2, values, 4);
     write_row(&samples[3], 2, &death, 1, NULL, 0);
     return 4;
@@ -798,14 +970,15 @@ static void walk(struct stream_item *item)
     uint64_t digest;
     uint64_t mask[ROW_WORDS_MAX];
     struct value value;
+    struct stream_column column;
     gv_version version;
-    const char *name;
     uint32_t site;
-    size_t size;
 
     if (item->kind == STREAM_TABLE) {
-        for (size_t i = 0; i < item->as.table.column_count; i++)
-            stream_next_column(&item->as.table.columns, &name, &size);
+        for (size_t i = 0; i < item->as.table.head.key_count; i++)
+            stream_next_key(&item->as.table.keys, &column);
+        for (size_t i = 0; i < item->as.table.head.column_count; i++)
+            stream_next_column(&item->as.table.columns, &column);
     } else if (item->kind == STREAM_ROW) {
         for (size_t i = 0; i < item->as.row.group_count; i++)
             CHECK_INT(stream_next_group(&item->as.row.groups, &site, &version,
@@ -848,14 +1021,22 @@ TEST(mutated_items_are_refused_or_read_without_fault)
 TEST(items_are_what_the_format_says)
 {
     static const uint8_t expected[] = {
-        0,    0,    0, 20,   0x92, 1,    0xc4, 16,   0,    1,    2,    3,
-        4,    5,    6, 7,    8,    9,    10,   11,   12,   13,   14,   15,
-        0,    0,    0, 9,    0x93, 2,    0xa1, 't',  0x92, 0xa1, 'a',  0xa1,
-        'b',  0,    0, 0,    40,   0x96, 3,    0,    0xc4, 13,   0,    0,
-        0,    9,    1, 0,    0,    0,    0,    0,    0,    0,    1,    1,
-        0x91, 0x93, 0, 0xcd, 1,    0,    0xc4, 1,    7,    0x92, 0xcb, 0x3f,
-        0xf0, 0,    0, 0,    0,    0,    0,    0xa1, 'x'};
-    static const char *const names[] = {"a", "b"};
+        0,    0,    0,    20,   0x92, 1,    0xc4, 16,   0,    1,    2,    3,
+        4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
+        0,    0,    0,    33,   0x96, 2,    0xa1, 't',  0xa1, 'u',  1,    0x91,
+        0x93, 0xa1, 'k',  0xc0, 0xa1, 'T',  0x92, 0x95, 0xa1, 'a',  0xc0, 0xa0,
+        0xa1, 'l',  0xc0, 0x95, 0xa1, 'b',  0xa1, 'c',  0xa1, 'T',  0xa1, 'l',
+        5,    0,    0,    0,    40,   0x96, 3,    0,    0xc4, 13,   0,    0,
+        0,    9,    1,    0,    0,    0,    0,    0,    0,    0,    1,    1,
+        0x91, 0x93, 0,    0xcd, 1,    0,    0xc4, 1,    7,    0x92, 0xcb, 0x3f,
+        0xf0, 0,    0,    0,    0,    0,    0,    0xa1, 'x'};
+    struct stream_column key = column_of("k", "k", "T", integer(0));
+    struct stream_column columns[2];
+    struct stream_table table = {.wire = stream_text("t"),
+                                 .local = stream_text("u"),
+                                 .options = STREAM_TABLE_STRICT,
+                                 .key_count = 1,
+                                 .column_count = 2};
     uint64_t mask = 7;
     struct site site;
     struct value one = {.class = VALUE_REAL, .real = 1.0};
@@ -867,7 +1048,10 @@ TEST(items_are_what_the_format_says)
         site.bytes[i] = i;
     buffer_init(&out, 1000);
     stream_write_site(&out, &site);
-    stream_write_table(&out, "t", names, 2);
+    columns[0] = column_of("a", "a", "", (struct value){.class = VALUE_NULL});
+    columns[1] = column_of("b", "c", "T", integer(5));
+    columns[0].kind = columns[1].kind = stream_text("l");
+    stream_write_table(&out, &table, &key, columns);
     stream_begin_row(&writer, &out, 0, key_one, sizeof(key_one), 1, 1, 2);
     stream_write_group(&writer, 0, 256, &mask, 1);
     stream_write_value(&writer, &one);
