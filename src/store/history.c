@@ -126,7 +126,7 @@ static int record(struct conflict *conflict, size_t bit,
 
     GV_ASSERT(store->space.stored && bit != ROW_EXISTENCE);
     GV_ASSERT(value->class <= VALUE_BLOB);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* goes with the apply */
+    GV_ASSERT(transaction_open(store)); /* goes with the apply */
     sqlite3_bind_int64(insert, 1, conflict->table->id);
     sqlite3_bind_int64(insert, 2, store->space.rid);
     sqlite3_bind_int64(insert, 3, (sqlite3_int64)bit);
