@@ -94,9 +94,8 @@ static int open_reader(struct store *store, struct gv_error *error)
 
     if (store->borrowed)
         store->reader = store->db;
-    rc = store->reader != NULL
-             ? GV_OK
-             : connection_open(store, &store->reader, error);
+    rc = store->reader != NULL ? GV_OK
+                               : connection_open(store, &store->reader, error);
     if (rc != GV_OK)
         return rc;
     rc = prepare_list(store->reader, list, sizeof list / sizeof list[0]);
