@@ -36,6 +36,9 @@ int command_backup(int argc, char **argv);
 int command_lab(int argc, char **argv);
 int command_help(int argc, char **argv);
 
+/* memory.c: before anything of SQLite is used. */
+void memory_uncounted(void);
+
 /* report.c: an error for a person, in three parts on stderr.  Returns the
  * exit code that goes with it. */
 int report_error(const struct gv_error *error);

@@ -83,6 +83,7 @@ int main(int argc, char **argv)
     command = find(argv[1]);
     if (command == NULL)
         return report_usage(NULL, "There is no command %s.", argv[1]);
+    memory_uncounted();
     if (asks_for_help(argc - 1, argv + 1)) {
         fputs(command->help, stdout);
         return EXIT_DONE;

@@ -54,13 +54,54 @@ _Static_assert(RANGE_ROWS_MAX * sizeof(struct row_place) == 3200000,
 
 /* Begin */
 
+static void drop(sqlite3_stmt **statement)
+{
+    sqlite3_finalize(*statement);
+    *statement = NULL;
+}
+
+void reader_close(struct store *store)
+{
+    int rc;
+
+    drop(&store->reader_begin);
+    drop(&store->reader_rollback);
+    drop(&store->reader_mark);
+    drop(&store->reader_journal);
+    drop(&store->reader_range);
+    for (size_t i = 0; i < store->table_count; i++) {
+        drop(&store->tables[i]->extract_all);
+        drop(&store->tables[i]->extract_one);
+    }
+    rc = store->borrowed ? SQLITE_OK : sqlite3_close(store->reader);
+    GV_ASSERT(rc == SQLITE_OK); /* else a statement was left */
+    store->reader = NULL;
+}
+
+/* What every extract runs stays prepared: a peer that lacks one row waits
+ * longer for SQLite's parser than for the row. */
 static int open_reader(struct store *store, struct gv_error *error)
 {
+    const struct statement_text list[] = {
+        {&store->reader_begin, "BEGIN"},
+        {&store->reader_rollback, "ROLLBACK"},
+        {&store->reader_mark, "SELECT mark FROM gv_meta WHERE id=1"},
+        {&store->reader_journal, "SELECT EXISTS(SELECT 1 FROM gv_journal)"},
+        {&store->reader_range, "SELECT tbl,rid FROM gv_ver WHERE site=?1 AND"
+                               " version>?2"},
+    };
+    int rc;
+
     if (store->borrowed)
         store->reader = store->db;
-    if (store->reader != NULL)
-        return GV_OK;
-    return connection_open(store, &store->reader, error);
+    rc = store->reader != NULL ? GV_OK
+                               : connection_open(store, &store->reader, error);
+    if (rc != GV_OK)
+        return rc;
+    rc = prepare_list(store->reader, list, sizeof list / sizeof list[0]);
+    return rc == GV_OK ? rc
+                       : sql_fail(store->reader, rc, error,
+                                  "cannot prepare an extract");
 }
 
 static void end_snapshot(struct store *store)
@@ -71,26 +112,34 @@ static void end_snapshot(struct store *store)
         sql_run(store->db, "COMMIT") == GV_OK)
         return;
     if (store->reader == NULL || sqlite3_get_autocommit(store->reader) ||
-        sql_run(store->reader, "ROLLBACK") == GV_OK)
+        sql_finish(store->reader_rollback) == GV_OK)
         return;
-    if (!store->borrowed)
-        sqlite3_close(store->reader); /* it ends with its connection */
-    store->reader = NULL;
+    reader_close(store); /* it ends with its connection */
+}
+
+static int number_of(sqlite3_stmt *statement, int64_t *number)
+{
+    int rc = sql_step(statement);
+
+    if (rc > 0) {
+        *number = sqlite3_column_int64(statement, 0);
+        sqlite3_reset(statement);
+    }
+    return rc > 0 ? GV_OK : rc == 0 ? GV_ENOTFOUND : rc;
 }
 
 /* Open the reader's snapshot; GV_EBUSY if its journal is not empty. */
 static int snapshot(struct store *store)
 {
     int64_t mark = 0, waiting = 0;
-    int rc = sql_run(store->reader, "BEGIN");
+    int rc = sql_finish(store->reader_begin);
 
     if (rc == GV_OK)
-        rc = sql_number(store->reader, &mark, "SELECT mark FROM gv_meta");
+        rc = number_of(store->reader_mark, &mark);
     if (rc == GV_OK && (uint64_t)mark != store->mark)
         rc = GV_EMOVED;
     if (rc == GV_OK)
-        rc = sql_number(store->reader, &waiting,
-                        "SELECT EXISTS(SELECT 1 FROM gv_journal)");
+        rc = number_of(store->reader_journal, &waiting);
     if (rc == GV_OK && waiting != 0)
         rc = GV_EBUSY;
     if (rc != GV_OK)
@@ -233,11 +282,9 @@ static int compare_places(const void *a, const void *b)
 static int find_places(struct extract *extract)
 {
     struct store *store = extract->store;
-    sqlite3_stmt *range;
+    sqlite3_stmt *range = store->reader_range;
     size_t kept = 0;
-    int rc = sql_prepare(store->reader, &range,
-                         "SELECT tbl,rid FROM gv_ver WHERE site=?1 AND"
-                         " version>?2");
+    int rc = GV_OK;
 
     GV_ASSERT(!extract->whole && extract->place_count == 0);
     GV_ASSERT(extract->asker_count == store->site_count);
@@ -246,7 +293,6 @@ static int find_places(struct extract *extract)
             rc = find_range(extract, range, i);
     if (rc == GV_OK)
         add_effort(extract, range);
-    sqlite3_finalize(range);
     if (rc == GV_ELIMIT) {
         extract->whole = true;
         return GV_OK;
@@ -380,18 +426,18 @@ static char *read_columns(const struct store_table *table, const char *keys)
     return sqlite3_str_finish(text);
 }
 
-static int prepare_read(struct extract *extract,
-                        const struct store_table *table)
+static int prepare_read(const struct extract *extract,
+                        const struct store_table *table, sqlite3_stmt **read)
 {
     char *keys = log_keys(table);
     char *columns = keys == NULL ? NULL : read_columns(table, keys);
     char *join = table->shown ? user_join(table) : sqlite3_mprintf("");
     int rc = GV_ENOMEM;
 
-    GV_ASSERT(extract->read == NULL);
+    GV_ASSERT(*read == NULL);
     GV_ASSERT(!table->integer_key || table->key_count == 1);
     if (columns != NULL && join != NULL)
-        rc = sql_prepare(extract->store->reader, &extract->read,
+        rc = sql_prepare(extract->store->reader, read,
                          "SELECT r.rid,r.cl,r.state,%s FROM gv_row_%lld AS r"
                          "%s%s%s",
                          columns, (long long)table->id, join,
@@ -400,17 +446,19 @@ static int prepare_read(struct extract *extract,
     sqlite3_free(keys);
     sqlite3_free(columns);
     sqlite3_free(join);
-    extract->read_table = table->id;
-    GV_ASSERT(rc != GV_OK || (size_t)sqlite3_column_count(extract->read) >=
+    GV_ASSERT(rc != GV_OK || (size_t)sqlite3_column_count(*read) >=
                                  READ_KEY + table->key_count);
     return rc;
 }
 
+/* Statements went with the tables that they read, if these were read anew. */
 static void end_read(struct extract *extract)
 {
-    if (extract->read != NULL)
+    if (extract->read != NULL &&
+        extract->schema_generation == extract->store->schema_generation) {
         add_effort(extract, extract->read);
-    sqlite3_finalize(extract->read);
+        sqlite3_reset(extract->read);
+    }
     sqlite3_finalize(extract->parked);
     extract->read = extract->parked = NULL;
 }
@@ -626,14 +674,25 @@ static int flush_chunk(struct extract *extract, size_t above)
 }
 
 /* The table to read, its statement prepared. */
-static int use_table(struct extract *extract, const struct store_table *table)
+static int use_table(struct extract *extract, struct store_table *table)
 {
+    sqlite3_stmt **read;
+
     if (table == NULL)
         return GV_ECORRUPT;
     if (extract->read != NULL && extract->read_table == table->id)
         return GV_OK;
     end_read(extract);
-    return prepare_read(extract, table);
+    read = extract->whole ? &table->extract_all : &table->extract_one;
+    if (*read == NULL) {
+        int rc = prepare_read(extract, table, read);
+
+        if (rc != GV_OK)
+            return rc;
+    }
+    extract->read = *read;
+    extract->read_table = table->id;
+    return GV_OK;
 }
 
 /* One row of the places found; *@done after the last. */

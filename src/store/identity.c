@@ -406,7 +406,8 @@ static int move_row(struct store *store, struct store_table *table,
         if (*last < record->version)
             *last = record->version;
     }
-    return rows_save(store, table, &key);
+    rc = rows_save(store, table, &key);
+    return rc == GV_OK ? rows_flush(store) : rc;
 }
 
 /* Each row that is moved leaves the list of @next. */

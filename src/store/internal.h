@@ -79,6 +79,11 @@ struct store_table {
     sqlite3_stmt *user_read, *user_keys, *user_insert, *user_delete;
     struct table_update updates[TABLE_UPDATES_MAX];
     size_t update_next;
+    sqlite3_stmt *batch_states, *batch_rowids, *batch_users, *batch_insert,
+        *batch_insert_many;
+    bool rowid_known, has_rowid; /* batch.c's */
+    /* On the reader: extract.c's. */
+    sqlite3_stmt *extract_all, *extract_one;
 };
 
 /* Word @word of @mask without the existence bit. */
@@ -100,7 +105,17 @@ struct row_space {
     /* As it was read: what gv_ver and the fingerprint hold of it. */
     struct record *before; /* masks not kept */
     size_t before_count;
-    struct hash128 before_sum;
+    struct hash128 before_sum; /* once checked */
+    uint32_t check;            /* of the state as it was read */
+    bool checked;
+};
+
+/* Rows of gv_ver that go into one INSERT. */
+#define VER_ROWS 32
+#define VER_COLUMNS 4
+
+struct ver_row {
+    int64_t columns[VER_COLUMNS]; /* site, version, table, rid */
 };
 
 /* What gv_parked says of a cell: `held` in the file. */
@@ -204,12 +219,22 @@ struct store {
     size_t table_count;
 
     sqlite3_stmt *begin, *commit, *rollback, *schema_version_read, *mark_read,
-        *meta_write, *journal_read, *journal_clear, *ver_insert, *ver_delete,
-        *site_raise, *site_find, *interval_insert, *interval_find, *untold,
-        *told_write, *data_version_read;
+        *meta_write, *journal_read, *journal_clear, *ver_insert,
+        *ver_insert_many, *ver_delete, *site_raise, *site_find,
+        *interval_insert, *interval_find, *untold, *told_write,
+        *data_version_read;
     sqlite3_stmt *history_insert, *history_prune;             /* history.c */
     sqlite3_stmt *parked_find, *parked_write, *parked_delete; /* parked.c */
 
+    /* Saved rows' dots that gv_ver does not have yet; see rows_flush(). */
+    struct ver_row ver_rows[VER_ROWS];
+    size_t ver_count;
+
+    /* Of the reader. */
+    sqlite3_stmt *reader_begin, *reader_rollback, *reader_mark,
+        *reader_journal, *reader_range;
+
+    struct batch *batch;       /* rows read ahead, or NULL */
     struct row_space space;    /* the row at hand */
     struct row_space fragment; /* what is merged into it */
     struct buffer state;       /* a state being encoded */
@@ -430,9 +455,19 @@ int row_key_read(sqlite3_stmt *statement, int first, size_t count,
 /* Read a row's state into store->space; causal length 0 if there is none. */
 int rows_find(struct store *store, struct store_table *table,
               const struct row_key *key, struct gv_error *error);
-/* Write store->space back, with gv_ver and the fingerprint. */
+/* The same in two steps, for a reader that may need only the first: damage is
+ * seen by the second. */
+int rows_read(struct store *store, struct store_table *table,
+              const struct row_key *key, struct gv_error *error);
+int rows_check(struct store *store, const struct store_table *table,
+               const struct row_key *key, struct gv_error *error);
+/* Write store->space back, with the fingerprint; gv_ver follows by the next
+ * rows_flush(). */
 int rows_save(struct store *store, struct store_table *table,
               const struct row_key *key);
+/* Write the dots that wait into gv_ver: before the transaction ends, or a
+ * savepoint of it, and before gv_ver is read. */
+int rows_flush(struct store *store);
 /* Read the user's row: *@present, and the values of the columns that are
  * shown, by column index, borrowed until user_read_done(). */
 int user_read(struct store *store, struct store_table *table,
@@ -597,10 +632,18 @@ int directory_clean(struct store *store);
 
 /* extract.c */
 void extracts_close(struct store *store);
+/* Close the reader; no extract reads. */
+void reader_close(struct store *store);
 
 /* open.c */
 /* A connection with our settings. */
 int connection_open(struct store *store, sqlite3 **db, struct gv_error *error);
+struct statement_text {
+    sqlite3_stmt **statement;
+    const char *text;
+};
+/* Prepare those of @list that are not yet. */
+int prepare_list(sqlite3 *db, const struct statement_text *list, size_t count);
 /* Make the file a member, of no mesh yet. */
 int store_adopt(struct store *store, struct gv_error *error);
 

@@ -1,6 +1,6 @@
 /* Opening a file: the lock, the connections and their settings, membership of
  * a mesh. */
-#include "store/internal.h"
+#include "store/batch.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
@@ -43,6 +43,9 @@ static int configure(struct store *store, sqlite3 *db)
         set_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1);
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, STORE_BUSY_COMMAND_MS);
+    rc = batch_register(store, db);
+    if (rc != GV_OK)
+        return rc;
     rc = sql_run(db, "PRAGMA mmap_size=0;"
                      "PRAGMA cell_size_check=ON;"
                      "PRAGMA synchronous=NORMAL;"
@@ -74,13 +77,7 @@ int connection_open(struct store *store, sqlite3 **db, struct gv_error *error)
 
 /* Statements */
 
-struct statement_text {
-    sqlite3_stmt **statement;
-    const char *text;
-};
-
-static int prepare_list(sqlite3 *db, const struct statement_text *list,
-                        size_t count)
+int prepare_list(sqlite3 *db, const struct statement_text *list, size_t count)
 {
     int rc = GV_OK;
 
@@ -105,8 +102,23 @@ static int prepare_common(struct store *store)
     return prepare_list(store->db, list, LIST_COUNT(list));
 }
 
+/* INSERT of VER_ROWS rows.  OR FAIL: what fails takes the transaction with it,
+ * and to take back the statement alone, as ABORT does, SQLite would copy each
+ * page that it writes. */
+static char *ver_insert_text(void)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    sqlite3_str_appendall(text, "INSERT OR FAIL INTO gv_ver VALUES");
+    for (int i = 0; i < VER_ROWS; i++)
+        sqlite3_str_appendf(text, "%s(?,?,?,?)", i == 0 ? "" : ",");
+    return sqlite3_str_finish(text);
+}
+
 static int prepare_joined(struct store *store)
 {
+    char *many = ver_insert_text();
+    int rc;
     const struct statement_text list[] = {
         {&store->mark_read, "SELECT mark FROM gv_meta WHERE id=1"},
         {&store->meta_write, "UPDATE gv_meta SET clock=?1,fingerprint=?2,"
@@ -115,6 +127,7 @@ static int prepare_joined(struct store *store)
         {&store->journal_clear, "DELETE FROM gv_journal"},
         {&store->ver_insert, "INSERT INTO gv_ver(site,version,tbl,rid)"
                              " VALUES(?1,?2,?3,?4)"},
+        {&store->ver_insert_many, many},
         {&store->ver_delete, "DELETE FROM gv_ver WHERE site=?1 AND version=?2"
                              " AND tbl=?3 AND rid=?4"},
         {&store->site_find, "SELECT num FROM gv_site WHERE site=?1"},
@@ -129,33 +142,26 @@ static int prepare_joined(struct store *store)
         {&store->interval_find, "SELECT 1 FROM gv_interval WHERE version=?1"},
     };
 
-    return prepare_list(store->db, list, LIST_COUNT(list));
+    rc = many == NULL ? GV_ENOMEM
+                      : prepare_list(store->db, list, LIST_COUNT(list));
+    sqlite3_free(many);
+    return rc;
 }
 
 static void finalize_all(struct store *store)
 {
     sqlite3_stmt *const list[] = {
-        store->begin,
-        store->commit,
-        store->rollback,
-        store->schema_version_read,
-        store->mark_read,
-        store->meta_write,
-        store->journal_read,
-        store->journal_clear,
-        store->ver_insert,
-        store->ver_delete,
-        store->site_raise,
-        store->site_find,
-        store->interval_insert,
-        store->interval_find,
-        store->untold,
-        store->told_write,
-        store->data_version_read,
-        store->history_insert,
-        store->history_prune,
-        store->parked_find,
-        store->parked_write,
+        store->begin,          store->commit,
+        store->rollback,       store->schema_version_read,
+        store->mark_read,      store->meta_write,
+        store->journal_read,   store->journal_clear,
+        store->ver_insert,     store->ver_insert_many,
+        store->ver_delete,     store->site_raise,
+        store->site_find,      store->interval_insert,
+        store->interval_find,  store->untold,
+        store->told_write,     store->data_version_read,
+        store->history_insert, store->history_prune,
+        store->parked_find,    store->parked_write,
         store->parked_delete,
     };
 
@@ -486,9 +492,8 @@ void store_close(struct store *store)
     store_stage_drop(store, store->stage_token);
     extracts_close(store);
     schema_close(store);
+    reader_close(store);
     if (!store->borrowed) {
-        connection_close(store->reader);
-        store->reader = NULL;
         if (store->overwritten)
             log_goes(store);
         else

@@ -50,6 +50,13 @@ static void finalize_statements(struct store_table *table)
     sqlite3_finalize(table->user_keys);
     sqlite3_finalize(table->user_insert);
     sqlite3_finalize(table->user_delete);
+    sqlite3_finalize(table->batch_states);
+    sqlite3_finalize(table->batch_rowids);
+    sqlite3_finalize(table->batch_users);
+    sqlite3_finalize(table->batch_insert);
+    sqlite3_finalize(table->batch_insert_many);
+    sqlite3_finalize(table->extract_all);
+    sqlite3_finalize(table->extract_one);
     for (size_t i = 0; i < TABLE_UPDATES_MAX; i++)
         sqlite3_finalize(table->updates[i].statement);
 }

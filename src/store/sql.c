@@ -186,6 +186,32 @@ void sql_bind_value(sqlite3_stmt *statement, int index,
     }
 }
 
+void sql_result_value(sqlite3_context *context, const struct value *value)
+{
+    GV_ASSERT(value->class <= VALUE_BLOB);
+    switch (value->class) {
+    case VALUE_NULL:
+        sqlite3_result_null(context);
+        break;
+    case VALUE_INTEGER:
+        sqlite3_result_int64(context, value->integer);
+        break;
+    case VALUE_REAL:
+        sqlite3_result_double(context, value->real);
+        break;
+    case VALUE_TEXT:
+        sqlite3_result_text64(
+            context, value->size == 0 ? "" : (const char *)value->bytes,
+            value->size, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case VALUE_BLOB:
+        sqlite3_result_blob64(
+            context, value->size == 0 ? "" : (const char *)value->bytes,
+            value->size, SQLITE_STATIC);
+        break;
+    }
+}
+
 bool sql_checked(const char *line)
 {
     static const char forbidden[] = "NULL value in ";

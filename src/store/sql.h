@@ -43,6 +43,8 @@ char *sql_text_dup(sqlite3_stmt *statement, int column);
 
 void sql_bind_value(sqlite3_stmt *statement, int index,
                     const struct value *value);
+/* As a virtual table's; the bytes stay borrowed. */
+void sql_result_value(sqlite3_context *context, const struct value *value);
 /* Borrowed until the statement moves. */
 void sql_column_value(sqlite3_stmt *statement, int index, struct value *value);
 

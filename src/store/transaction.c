@@ -16,6 +16,7 @@ void store_rollback(struct store *store)
     if (!store->in_transaction)
         return;
     store->in_transaction = false;
+    store->ver_count = 0;
     if (transaction_open(store))
         sql_finish(store->rollback);
     GV_ASSERT(!store->firing); /* triggers fire inside an apply alone */
@@ -286,6 +287,8 @@ int store_commit(struct store *store, struct store_sealed *sealed,
     GV_ASSERT(store->in_transaction);
     if (rc == GV_OK && !transaction_open(store))
         rc = GV_EIO; /* else what follows would be written by itself */
+    if (rc == GV_OK)
+        rc = rows_flush(store);
     if (rc != GV_OK) {
         error_set(error, rc, "The transaction was given up: %s.",
                   gv_strerror(rc));

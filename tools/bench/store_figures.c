@@ -612,6 +612,7 @@ int main(int argc, char **argv)
     bool memory;
 
     take_options(argc, argv, &settings);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* as the command has it */
     directory_make(settings.directory);
     printf("store: SQLite %s, %s, %s; %u rows, CPU time, medians of %d\n\n",
            sqlite3_libversion(), file_system(settings.directory, &memory),

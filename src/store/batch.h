@@ -1,0 +1,58 @@
+/* Rows read ahead: a seal of many rows knows their keys before it looks at the
+ * first, and many rows by one statement cost half of what one by one does. */
+#ifndef STORE_BATCH_H
+#define STORE_BATCH_H
+
+#include "store/internal.h"
+
+/* Fewer are not worth the statements. */
+#define BATCH_ROWS_MIN 64
+
+/* A row of the batch.  Where its bytes and values lie is the batch's own. */
+struct batch_row {
+    const uint8_t *key; /* borrowed; the same bytes as its reader's key */
+    size_t key_size;
+    bool stored; /* gv_row_N has it */
+    int64_t rid;
+    uint64_t causal_length;
+    size_t state_at, state_size;
+    bool read;    /* the user's row was read */
+    bool present; /* and is there */
+    int64_t user_rowid;
+    size_t values_at;
+};
+
+/* How many rows of @table one batch may have. */
+size_t batch_room(const struct store_table *table);
+/* Begin a batch of @table's rows, none yet; any earlier one ends. */
+int batch_begin(struct store *store, struct store_table *table);
+/* One more row.  Keys differ, stand in key order, and stay where they are
+ * until the batch ends. */
+void batch_add(struct store *store, const uint8_t *key, size_t size);
+/* Read all: states, and the user's rows.  Nothing else may write to them
+ * before the batch ends, but each row's own reader, once. */
+int batch_read(struct store *store);
+/* The row with @key if it was read ahead, else NULL.  Rows are asked for in
+ * the order in which they were added. */
+const struct batch_row *batch_find(struct store *store,
+                                   const struct store_table *table,
+                                   const struct row_key *key);
+const uint8_t *batch_state(const struct store *store,
+                           const struct batch_row *row);
+/* The user's values by column index, borrowed until the batch ends. */
+void batch_values(const struct store *store, const struct store_table *table,
+                  const struct batch_row *row, struct value *values);
+/* Put a row of the batch that gv_row_N lacks there, with the state in
+ * store->state; *@rid is its own from now on.  It is written with others, by
+ * the next batch_flush() at the latest. */
+int batch_insert(struct store *store, const struct row_key *key,
+                 uint64_t causal_length, int64_t *rid);
+int batch_flush(struct store *store);
+/* What was not flushed is lost. */
+void batch_end(struct store *store);
+
+/* Let @db read the rows of @store's batch as a table, gv_batch.  An
+ * application's connection that the store borrowed gets no such table. */
+int batch_register(struct store *store, sqlite3 *db);
+
+#endif
