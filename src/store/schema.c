@@ -43,22 +43,22 @@ void column_close(struct store_column *column)
 
 static void finalize_statements(struct store_table *table)
 {
-    sqlite3_finalize(table->row_find);
-    sqlite3_finalize(table->row_insert);
-    sqlite3_finalize(table->row_update);
-    sqlite3_finalize(table->user_read);
-    sqlite3_finalize(table->user_keys);
-    sqlite3_finalize(table->user_insert);
-    sqlite3_finalize(table->user_delete);
-    sqlite3_finalize(table->batch_states);
-    sqlite3_finalize(table->batch_rowids);
-    sqlite3_finalize(table->batch_users);
-    sqlite3_finalize(table->batch_insert);
-    sqlite3_finalize(table->batch_insert_many);
-    sqlite3_finalize(table->extract_all);
-    sqlite3_finalize(table->extract_one);
-    for (size_t i = 0; i < TABLE_UPDATES_MAX; i++)
+    sqlite3_stmt **const list[] = {
+        &table->row_find,    &table->row_insert,   &table->row_update,
+        &table->user_read,   &table->user_keys,    &table->user_insert,
+        &table->user_delete, &table->batch_states, &table->batch_rowids,
+        &table->batch_users, &table->batch_insert, &table->batch_insert_many,
+        &table->extract_all, &table->extract_one,
+    };
+
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        sqlite3_finalize(*list[i]);
+        *list[i] = NULL;
+    }
+    for (size_t i = 0; i < TABLE_UPDATES_MAX; i++) {
         sqlite3_finalize(table->updates[i].statement);
+        table->updates[i].statement = NULL;
+    }
 }
 
 void table_free(struct store_table *table)
@@ -130,19 +130,9 @@ static int compare_wire(const void *a, const void *b, void *context)
 
 _Static_assert(ROW_BITS_MAX <= UINT16_MAX, "order[] holds every column");
 
-/* Statements name the columns that there were. */
-static void forget_statements(struct store_table *table)
-{
-    finalize_statements(table);
-    table->row_find = table->row_insert = table->row_update = NULL;
-    table->user_read = table->user_keys = NULL;
-    table->user_insert = table->user_delete = NULL;
-    memset(table->updates, 0, sizeof table->updates);
-}
-
 int table_finish(struct store_table *table)
 {
-    forget_statements(table);
+    finalize_statements(table); /* they name the columns that there were */
     free(table->order);
     GV_ASSERT(table->column_count < ROW_BITS_MAX);
     table->wire_hash = hash64(table->wire, strlen(table->wire));
