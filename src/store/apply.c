@@ -390,7 +390,7 @@ static int write_user_row(struct apply *apply, struct store_table *table,
 
     /* Only the other life that won can have ended this one or begun it. */
     GV_ASSERT(reset || was_alive == alive);
-    if (!table->shown) {
+    if (!table->shown || table->suspended) {
         show_nothing(store, table, cells, reset, in_table);
         return GV_OK;
     }
@@ -519,7 +519,7 @@ static int find_row(struct apply *apply, struct store_table *table,
     rc = history_note(store, table, key, apply->interval, apply->claim);
     if (rc != GV_OK)
         return rc;
-    if (!table->shown) {
+    if (!table->shown || table->suspended) {
         rows_held(row, table->words, store->old_held);
         memcpy(store->old_digests, row->digests,
                table->words * 64 * sizeof *row->digests);
@@ -686,6 +686,12 @@ static void journal_past(struct store *store)
         row_key_decode(&key, store->past_key.data, store->past_key.size,
                        table->key_count) != GV_OK)
         return;
+    /* In the middle of a migration it is no write. */
+    if (audit_pending(store)) {
+        if (audit_suspend(store, schema_by_id(store, table->id)) != GV_OK)
+            store->lost = GV_ENOMEM;
+        return;
+    }
     if (journal_row(store, table, &key) == GV_OK)
         store->journalled = true;
     else if (!transaction_open(store))
@@ -721,7 +727,7 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
     /* Rows found changed stay in the journal; a look at the others that
      * triggers put there sees nothing. */
     if (rc == GV_OK && apply->fired && !store->journalled)
-        rc = sql_finish(store->journal_clear);
+        rc = seal_clear(store);
     if (rc == GV_OK)
         rc = claim(apply);
     if (rc == GV_OK && !bare)

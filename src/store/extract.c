@@ -128,6 +128,27 @@ static int number_of(sqlite3_stmt *statement, int64_t *number)
     return rc > 0 ? GV_OK : rc == 0 ? GV_ENOTFOUND : rc;
 }
 
+/* Rows of suspended tables stay where they are, and none of these tables is
+ * read. */
+static int journal_waits(struct store *store, int64_t *waiting)
+{
+    int rc = number_of(store->reader_journal, waiting);
+    char *list;
+
+    if (rc != GV_OK || *waiting == 0)
+        return rc;
+    list = audit_list(store);
+    if (list == NULL)
+        return GV_ENOMEM;
+    if (list[0] != '\0')
+        rc = sql_number(store->reader, waiting,
+                        "SELECT EXISTS(SELECT 1 FROM gv_journal WHERE tbl NOT"
+                        " IN(%s))",
+                        list);
+    sqlite3_free(list);
+    return rc;
+}
+
 /* Open the reader's snapshot; GV_EBUSY if its journal is not empty. */
 static int snapshot(struct store *store)
 {
@@ -139,7 +160,7 @@ static int snapshot(struct store *store)
     if (rc == GV_OK && (uint64_t)mark != store->mark)
         rc = GV_EMOVED;
     if (rc == GV_OK)
-        rc = number_of(store->reader_journal, &waiting);
+        rc = journal_waits(store, &waiting);
     if (rc == GV_OK && waiting != 0)
         rc = GV_EBUSY;
     if (rc != GV_OK)
@@ -508,13 +529,23 @@ static int damaged(const struct store_table *table, const struct row_key *key,
 }
 
 /* The row got past the triggers: it is a local write, to be sealed first. */
-static int differs(struct extract *extract, const struct store_table *table,
+static int differs(struct extract *extract, struct store_table *table,
                    const struct row_key *key, struct gv_error *error)
 {
     char name[200];
-    int rc = journal_row(extract->store, table, key);
+    int rc;
 
     row_name(table, key, name, sizeof name);
+    /* In the middle of a migration it is no write. */
+    if (audit_pending(extract->store)) {
+        rc = audit_suspend(extract->store, table);
+        return rc != GV_OK ? rc
+                           : error_set(error, GV_ESCHEMA,
+                                       "%s is unlike the log; its table waits"
+                                       " for the audit.",
+                                       name);
+    }
+    rc = journal_row(extract->store, table, key);
     if (rc != GV_OK)
         return sql_fail(extract->store->db, rc, error, "cannot journal a row");
     error_set(error, GV_EDIFFERS, "%s was changed past the triggers.", name);
@@ -674,12 +705,17 @@ static int flush_chunk(struct extract *extract, size_t above)
 }
 
 /* The table to read, its statement prepared. */
-static int use_table(struct extract *extract, struct store_table *table)
+static int use_table(struct extract *extract, struct store_table *table,
+                     struct gv_error *error)
 {
     sqlite3_stmt **read;
 
     if (table == NULL)
         return GV_ECORRUPT;
+    if (table->suspended)
+        return error_set(error, GV_ESCHEMA,
+                         "Table %s is not synced now: it waits for the audit.",
+                         table->local);
     if (extract->read != NULL && extract->read_table == table->id)
         return GV_OK;
     end_read(extract);
@@ -713,7 +749,7 @@ static int step_place(struct extract *extract, bool *done,
     /* Ascending, so that a table's statement serves all of its rows. */
     GV_ASSERT(extract->place_at == 1 || compare_places(place - 1, place) < 0);
     table = schema_by_id(extract->store, place->table);
-    rc = use_table(extract, table);
+    rc = use_table(extract, table, error);
     if (rc != GV_OK)
         return rc;
     sqlite3_bind_int64(extract->read, 1, place->rid);
@@ -749,7 +785,7 @@ static int step_join(struct extract *extract, bool *done,
              ? GV_OK
              : fragments_define(&extract->fragments, table);
     if (rc == GV_OK)
-        rc = use_table(extract, table);
+        rc = use_table(extract, table, error);
     if (rc != GV_OK)
         return rc;
     rc = sql_step(extract->read);

@@ -60,6 +60,7 @@ struct store_table {
     bool shown;       /* tracked, there, and with its key: rows can be read
                          and written; see README.md, Cells */
     unsigned options; /* STREAM_TABLE_… */
+    bool suspended;   /* not synced until it has been audited; see audit.c */
     bool integer_key; /* INTEGER PRIMARY KEY: the rid of gv_row_N is the key */
     size_t key_count;
     struct store_column *keys; /* they have no default */
@@ -142,6 +143,64 @@ struct row_key {
     size_t size;
     size_t count;
     struct value values[KEY_COLUMNS_MAX];
+};
+
+/* What the audit knows of a table.  It is kept apart from the store_table,
+ * which is made anew whenever the schema moves. */
+struct audit_table {
+    int64_t id;
+    bool suspended;
+    bool publish;    /* what is found in it now is published */
+    uint64_t live;   /* rows that the log says are alive */
+    uint64_t dead;   /* of these, how many are not there */
+    uint64_t unlike; /* rows unlike the log, the dead ones among them */
+};
+
+/* A row found unlike the log, to be looked at again under the lock. */
+struct audit_place {
+    int64_t table;
+    size_t key_at, key_size; /* in audit.keys */
+};
+
+enum audit_phase {
+    AUDIT_REST,
+    AUDIT_LOOK,    /* counting what is unlike the log */
+    AUDIT_WAIT,    /* until the schema has been quiet */
+    AUDIT_PUBLISH, /* putting it into the journal */
+    AUDIT_LIFT,    /* the next transaction seals it */
+    AUDIT_CLOSE    /* the next transaction notes that it is done */
+};
+
+struct audit {
+    /* As in gv_meta: the schema_version that was audited, or -1, and when by
+     * the wall clock. */
+    int64_t audited;
+    gv_time_ms audited_at;
+
+    enum audit_phase phase;
+    int64_t schema;   /* the schema_version at the last step */
+    gv_time_ms since; /* when it was first seen */
+    int64_t settled;  /* the schema_version that was quiet for long enough, so
+                         that what is missing is taken for gone */
+    bool believed;    /* the tables are read at that version */
+    bool accepted;    /* by a person: no more waiting */
+    bool resumed;     /* a table is synced again; not reported yet */
+    uint64_t found;   /* rows published since the store was opened */
+
+    struct audit_table *tables;
+    size_t table_count;
+
+    /* Where the walk stands: the table, in its log or in the user's table,
+     * and behind which row. */
+    size_t walk_table;
+    bool walk_user;
+    bool walk_begun;
+    int64_t walk_rid;
+    struct buffer walk_key;
+
+    struct audit_place *places;
+    size_t place_count, place_capacity;
+    struct buffer keys;
 };
 
 /* Numbers that change with each transaction and live in gv_meta. */
@@ -256,6 +315,7 @@ struct store {
     struct buffer interval; /* the interval sealed last */
     struct store_sealed sealed;
 
+    struct audit audit;
     struct spool stage;       /* a delta that is arriving */
     uint64_t stage_token;     /* 0: none */
     struct extract *extracts; /* all that live */
@@ -408,6 +468,10 @@ struct store_column *column_by_local(const struct store_table *table,
  * what SQLite says of its columns, register new ones, or set its fault. */
 int schema_match(struct store *store, struct store_table *table,
                  struct store_table *now, bool may_write);
+/* No table bears @table's name: suspend it; once the schema has been quiet,
+ * follow a rename (*@now is the table to go on with) or take it for gone. */
+int match_missing(struct store *store, struct store_table *table,
+                  bool may_write, struct store_table **now);
 int schema_set_fault(struct store_table *table, const char *format,
                      const char *name);
 
@@ -416,10 +480,12 @@ int schema_set_fault(struct store_table *table, const char *format,
 /* The trigger's text; @which is one of "ikud".  sqlite3_free() it. */
 char *trigger_sql(const struct store_table *table, char which);
 /* Put @table's triggers right.  Where one was missing, writes may have gone
- * by: every row that is there is looked at again. */
+ * by: the table is suspended until it has been audited. */
 int triggers_mend(struct store *store, struct store_table *table);
 /* Ours go. */
 int triggers_drop(struct store *store, const struct store_table *table);
+/* Make @table's triggers. */
+int triggers_make(struct store *store, const struct store_table *table);
 /* A time of the host (ms) as the journal keeps it: a Julian day. */
 #define JOURNAL_DAY "(%lld/86400000.0+2440587.5)"
 /* Mark all rows of @table as changed. */
@@ -497,6 +563,9 @@ void rows_held(const struct row *row, size_t words, uint64_t *held);
 bool affinity_keeps(enum affinity affinity, const struct value *value);
 /* Mark one row as changed, now. */
 int journal_row(struct store *store, const struct store_table *table,
+                const struct row_key *key);
+/* Whether the journal has the row: 1, 0 or an error. */
+int journal_has(struct store *store, const struct store_table *table,
                 const struct row_key *key);
 /* "contacts 'ann'" for people. */
 void row_name(const struct store_table *table, const struct row_key *key,
@@ -617,6 +686,43 @@ bool log_is_orphan(struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);
+/* Delete the journal's rows but those of suspended tables. */
+int seal_clear(struct store *store);
+
+/* What a look at a row would publish. */
+enum look { LOOK_SAME, LOOK_WRITTEN, LOOK_BORN, LOOK_DEAD };
+/* Look, write nothing.  GV_ECORRUPT: the row's state is damaged. */
+int seal_look(struct store *store, struct store_table *table,
+              const struct row_key *key, enum look *found,
+              struct gv_error *error);
+
+/* audit.c */
+
+/* What is known of a table, made if need be; until the next such call. */
+int audit_entry(struct store *store, int64_t id, struct audit_table **entry);
+/* Read what gv_meta holds of it. */
+int audit_load(struct store *store);
+/* A file that is just being made has nothing to audit. */
+int audit_begin(struct store *store);
+/* We moved the schema ourselves, from version @before: no reason to audit. */
+int audit_follow(struct store *store, int64_t before);
+/* Whether the schema moved since the last audit, so that what differs from
+ * the log may be a migration under way. */
+bool audit_pending(const struct store *store);
+/* Sync @table no more until it has been audited. */
+int audit_suspend(struct store *store, struct store_table *table);
+/* A transaction was rolled back: look again at what it may have held. */
+void audit_undo(struct store *store);
+bool audit_suspended(const struct store *store, int64_t id);
+/* Suspend it no longer. */
+void audit_lift(struct store *store, int64_t id);
+/* A comma-separated list of the suspended tables' ids, "" if there are none;
+ * sqlite3_free() it. */
+char *audit_list(const struct store *store);
+/* Inside a write transaction, before the seal: look again at what the last
+ * step found, and journal what is still so. */
+int audit_turn(struct store *store, struct gv_error *error);
+void audit_close(struct store *store);
 
 /* directory.c */
 

@@ -1,10 +1,31 @@
-/* What is registered against what is there: ALTER TABLE and migrations. */
+/* What is registered against what is there: ALTER TABLE and migrations.
+ *
+ * Wire names never change; what a table or column is called here may.  The
+ * name decides first: a column that bears a registered name is that column,
+ * and so is one that bears the wire name of a column that was gone.  Only then
+ * a column that appears where another vanished is taken for that one renamed,
+ * if its values are the ones whose digests the log holds. */
 #include "store/internal.h"
 
 #include "base/assert.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+int schema_set_fault(struct store_table *table, const char *format,
+                     const char *name)
+{
+    char *text = sqlite3_mprintf(format, name);
+
+    if (text == NULL)
+        return GV_ENOMEM;
+    free(table->fault);
+    table->fault = strdup(text);
+    sqlite3_free(text);
+    return table->fault == NULL ? GV_ENOMEM : GV_OK;
+}
+
+/* Columns */
 
 struct store_column *column_by_local(const struct store_table *table,
                                      const char *local)
@@ -37,6 +58,26 @@ static struct store_column *column_of_peers(const struct store_table *table,
     return found;
 }
 
+static struct store_column *column_of_wire(const struct store_table *table,
+                                           const char *wire)
+{
+    for (size_t i = 0; i < table->column_count; i++)
+        if (sqlite3_stricmp(table->columns[i].wire, wire) == 0)
+            return &table->columns[i];
+    return NULL;
+}
+
+static int name_column(struct store *store, const struct store_table *table,
+                       const struct store_column *column)
+{
+    GV_ASSERT(column >= table->columns);
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    return sql_run(store->db,
+                   "UPDATE gv_col SET local=%Q WHERE tbl=%lld AND bit=%lld",
+                   column->local, (long long)table->id,
+                   (long long)(column - table->columns) + 1);
+}
+
 static bool wire_taken(const struct store_table *table, const char *wire)
 {
     for (size_t i = 0; i < table->column_count; i++)
@@ -64,6 +105,7 @@ static int adopt_column(struct store *store, const struct store_table *table,
     column->wire = known.wire;
     column->peer = known.peer;
     column->returned = may_write;
+    column->shown = true;
     column->default_differs =
         value_digest(&now->initial) != value_digest(&known.initial);
     now->local = now->type = known.local = NULL;
@@ -85,6 +127,194 @@ static int adopt_column(struct store *store, const struct store_table *table,
     return rc;
 }
 
+/* @column was renamed: it is the one that @now describes. */
+static int show_column(struct store *store, const struct store_table *table,
+                       struct store_column *column, struct store_column *now)
+{
+    GV_ASSERT(!column->shown && column->local != NULL);
+    GV_ASSERT(now->local != NULL); /* not taken yet */
+    free(column->local);
+    column->local = now->local;
+    now->local = NULL; /* so it is taken */
+    column->affinity = now->affinity;
+    column->shown = true;
+    log_line(&store->log, GV_LOG_INFO, "column %s of table %s is now %s here",
+             column->wire, table->local, column->local);
+    return name_column(store, table, column);
+}
+
+/* "t.a=r.k1 AND …", or ",r.k1,…" with neither; sqlite3_free() it. */
+static char *key_text(const struct store_table *table, bool compared)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    GV_ASSERT(table->key_count > 0);
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (compared)
+            sqlite3_str_appendf(text, "%st.\"%w\"=", i == 0 ? "" : " AND ",
+                                table->keys[i].local);
+        else
+            sqlite3_str_appendall(text, ",");
+        if (table->integer_key)
+            sqlite3_str_appendall(text, "r.rid");
+        else
+            sqlite3_str_appendf(text, "r.k%d", (int)i + 1);
+    }
+    return sqlite3_str_finish(text);
+}
+
+static bool holds(const struct row *row, size_t bit)
+{
+    for (size_t i = 0; i < row->record_count; i++)
+        if (mask_get(row->records[i].mask, bit))
+            return true;
+    return false;
+}
+
+/* Enough to tell a column's values from another's; and how many may have been
+ * written since, which says nothing of the column. */
+#define SAMPLE_ROWS 100
+#define SAMPLE_TRIES 200
+
+static int prepare_sample(struct store *store, const struct store_table *table,
+                          const char *local, sqlite3_stmt **rows)
+{
+    char *join = key_text(table, true), *keys = key_text(table, false);
+    int rc = GV_ENOMEM;
+
+    *rows = NULL;
+    if (join != NULL && keys != NULL)
+        rc =
+            sql_prepare(store->db, rows,
+                        "SELECT r.state,t.\"%w\"%s FROM gv_row_%lld AS r"
+                        " JOIN main.\"%w\" AS t ON %s WHERE r.cl%%2=1",
+                        local, keys, (long long)table->id, table->local, join);
+    sqlite3_free(join);
+    sqlite3_free(keys);
+    return rc;
+}
+
+/* Whether the row at hand waits to be sealed: 1, 0 or an error. */
+static int is_journalled(struct store *store, const struct store_table *table,
+                         sqlite3_stmt *rows)
+{
+    struct row_key key;
+    bool null;
+    int rc;
+
+    GV_ASSERT((size_t)sqlite3_data_count(rows) == 2 + table->key_count);
+    buffer_clear(&store->key);
+    rc = row_key_read(rows, 2, table->key_count, &store->key, &null);
+    if (rc == GV_OK)
+        rc = row_key_decode(&key, store->key.data, store->key.size,
+                            table->key_count);
+    return rc == GV_OK ? journal_has(store, table, &key) : rc;
+}
+
+/* How many of the rows that hold @bit have in column @local the value whose
+ * digest they hold. */
+static int sample(struct store *store, const struct store_table *table,
+                  size_t bit, const char *local, size_t *seen, size_t *same)
+{
+    size_t tries = 0;
+    sqlite3_stmt *rows;
+    int rc = prepare_sample(store, table, local, &rows);
+
+    GV_ASSERT(bit > ROW_EXISTENCE && bit <= table->column_count);
+    *seen = *same = 0;
+    while (rc == GV_OK && *seen < SAMPLE_ROWS && tries < SAMPLE_TRIES &&
+           (rc = sql_step(rows)) > 0) {
+        struct value value;
+        uint32_t check;
+
+        rc = state_decode(sqlite3_column_blob(rows, 0),
+                          (size_t)sqlite3_column_bytes(rows, 0),
+                          table->column_count, &store->space, &check);
+        if (rc != GV_OK || !holds(&store->space.row, bit)) {
+            rc = rc == GV_ECORRUPT ? GV_OK : rc; /* verify names it */
+            continue;
+        }
+        tries++;
+        rc = is_journalled(store, table, rows);
+        if (rc != 0) {
+            rc = rc > 0 ? GV_OK : rc;
+            continue;
+        }
+        sql_column_value(rows, 1, &value);
+        *seen += 1;
+        *same += value_digest(&value) == store->space.row.digests[bit];
+    }
+    sqlite3_finalize(rows);
+    GV_ASSERT(*same <= *seen);
+    return rc < 0 ? rc : GV_OK;
+}
+
+/* No values to compare: its place and type must do. */
+static bool same_place(const struct store_table *table,
+                       const struct store_column *gone,
+                       const struct store_table *now,
+                       const struct store_column *appeared)
+{
+    size_t place = 0, count = 0;
+
+    GV_ASSERT(gone->local != NULL && !gone->shown);
+    GV_ASSERT(appeared >= now->columns);
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (table->columns[i].local == NULL)
+            continue;
+        count++;
+        place += &table->columns[i] < gone;
+    }
+    return count == now->column_count &&
+           place == (size_t)(appeared - now->columns) &&
+           sqlite3_stricmp(gone->type, appeared->type) == 0;
+}
+
+/* The column that vanished and whose values @appeared has, or NULL. */
+static int find_renamed(struct store *store, struct store_table *table,
+                        const struct store_table *now,
+                        const struct store_column *appeared,
+                        struct store_column **renamed)
+{
+    int rc = GV_OK;
+
+    *renamed = NULL;
+    GV_ASSERT(appeared->local != NULL);
+    for (size_t i = 0; i < table->column_count && rc == GV_OK; i++) {
+        struct store_column *gone = &table->columns[i];
+        size_t seen, same;
+
+        if (gone->shown || gone->local == NULL)
+            continue;
+        rc = sample(store, table, i + 1, appeared->local, &seen, &same);
+        if (rc == GV_OK && (seen == 0 ? same_place(table, gone, now, appeared)
+                                      : 2 * same > seen)) {
+            *renamed = gone;
+            return GV_OK;
+        }
+    }
+    return rc;
+}
+
+/* Wire names are unique in a table: "a" may be the wire name of a column that
+ * is called otherwise here by now. */
+static int unique_wire(const struct store_table *table,
+                       struct store_column *column)
+{
+    for (unsigned i = 2; column_of_wire(table, column->wire) != NULL; i++) {
+        char *text = sqlite3_mprintf("%s.%u", column->local, i);
+        char *wire = text == NULL ? NULL : strdup(text);
+
+        sqlite3_free(text);
+        if (wire == NULL)
+            return GV_ENOMEM;
+        free(column->wire);
+        column->wire = wire;
+        GV_ASSERT(i <= ROW_BITS_MAX + 1); /* that many have a name at most */
+    }
+    return GV_OK;
+}
+
 /* A column that is there and that nobody knows: its default is the baseline
  * of all rows, so nothing changes. */
 static int add_column(struct store *store, struct store_table *table,
@@ -92,13 +322,15 @@ static int add_column(struct store *store, struct store_table *table,
 {
     struct store_column *grown =
         realloc(table->columns, (table->column_count + 1) * sizeof *grown);
-    int rc;
+    int rc = unique_wire(table, column);
 
     GV_ASSERT(table->fault == NULL);
     GV_ASSERT(transaction_open(store));
     if (grown == NULL)
         return GV_ENOMEM;
     table->columns = grown;
+    if (rc != GV_OK)
+        return rc;
     if (table->column_count >= STREAM_COLUMNS_MAX ||
         !stream_name_valid(stream_text(column->local)) ||
         wire_taken(table, column->wire)) {
@@ -112,16 +344,39 @@ static int add_column(struct store *store, struct store_table *table,
                          column);
     if (rc != GV_OK)
         return rc;
+    column->shown = true;
     grown[table->column_count++] = *column;
     memset(column, 0, sizeof *column);
     return rc;
 }
 
-/* Columns that are there and were not. */
-static int take_columns(struct store *store, struct store_table *table,
-                        struct store_table *now, bool may_write)
+/* What vanished and was not renamed: its cells stay in the log. */
+static int release_columns(struct store *store, struct store_table *table)
 {
     int rc = GV_OK;
+
+    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    for (size_t i = 0; i < table->column_count && rc == GV_OK; i++) {
+        struct store_column *column = &table->columns[i];
+
+        if (column->shown || column->local == NULL)
+            continue;
+        log_line(&store->log, GV_LOG_WARNING,
+                 "column %s of table %s is gone; peers keep it", column->local,
+                 table->local);
+        free(column->local);
+        column->local = NULL;
+        rc = name_column(store, table, column);
+    }
+    return rc;
+}
+
+/* What is there under a name that is not registered here: first the columns
+ * that bear a known one, then those that may have been renamed. */
+static int place_columns(struct store *store, struct store_table *table,
+                         struct store_table *now, bool may_write)
+{
+    int rc = row_space_reserve(&store->space, 1, ROW_WORDS_MAX);
 
     for (size_t i = 0; i < now->column_count && rc == GV_OK; i++) {
         struct store_column *column = &now->columns[i], *known;
@@ -129,12 +384,27 @@ static int take_columns(struct store *store, struct store_table *table,
         if (column_by_local(table, column->local) != NULL)
             continue;
         known = column_of_peers(table, column->local);
-        if (known != NULL)
+        if (known != NULL) {
             rc = adopt_column(store, table, known, column, may_write);
-        else if (may_write)
-            rc = add_column(store, table, column);
+            continue;
+        }
+        known = column_of_wire(table, column->local);
+        if (may_write && known != NULL && !known->shown)
+            rc = show_column(store, table, known, column);
     }
-    return rc;
+    for (size_t i = 0; may_write && i < now->column_count && rc == GV_OK;
+         i++) {
+        struct store_column *column = &now->columns[i], *known = NULL;
+
+        if (column->local == NULL ||
+            column_by_local(table, column->local) != NULL)
+            continue;
+        rc = find_renamed(store, table, now, column, &known);
+        if (rc == GV_OK)
+            rc = known != NULL ? show_column(store, table, known, column)
+                               : add_column(store, table, column);
+    }
+    return rc == GV_OK && may_write ? release_columns(store, table) : rc;
 }
 
 /* What SQLite says of a registered column now. */
@@ -174,51 +444,133 @@ static int follow_options(struct store *store, struct store_table *table,
                    (int)now->options, (long long)table->id);
 }
 
-int schema_set_fault(struct store_table *table, const char *format,
-                     const char *name)
-{
-    char *text = sqlite3_mprintf(format, name);
+/* Tables */
 
-    if (text == NULL)
-        return GV_ENOMEM;
-    free(table->fault);
-    table->fault = strdup(text);
-    sqlite3_free(text);
-    return table->fault == NULL ? GV_ENOMEM : GV_OK;
+static bool same_key(const struct store_table *table,
+                     const struct store_table *now)
+{
+    bool same = table->key_count == now->key_count &&
+                (now->integer_key || !table->integer_key);
+
+    for (size_t i = 0; same && i < table->key_count; i++)
+        same = sqlite3_stricmp(table->keys[i].local, now->keys[i].local) == 0;
+    return same;
+}
+
+/* A table with other keys under the name: once that is believed, it is another
+ * table, which nobody has asked to share. */
+static int other_key(struct store *store, struct store_table *table,
+                     bool may_write)
+{
+    int rc;
+
+    GV_ASSERT(table->tracked);
+    if (!may_write || !store->audit.believed) {
+        rc = schema_set_fault(table,
+                              "the key columns of '%s' are not those it was"
+                              " tracked with",
+                              table->local);
+        return rc == GV_OK ? audit_suspend(store, table) : rc;
+    }
+    table->tracked = false;
+    audit_lift(store, table->id);
+    log_line(&store->log, GV_LOG_WARNING,
+             "table %s has other key columns now and is not tracked any more;"
+             " track it again to share it",
+             table->local);
+    rc = schema_set_fault(table,
+                          "the key columns of '%s' are not those it was"
+                          " tracked with, so it is not tracked any more",
+                          table->local);
+    return rc == GV_OK ? sql_run(store->db,
+                                 "UPDATE gv_table SET tracked=0 WHERE id=%lld",
+                                 (long long)table->id)
+                       : rc;
 }
 
 int schema_match(struct store *store, struct store_table *table,
                  struct store_table *now, bool may_write)
 {
-    bool same_key = table->key_count == now->key_count &&
-                    (now->integer_key || !table->integer_key);
     int rc = GV_OK;
 
     GV_ASSERT(table->fault == NULL);
-    for (size_t i = 0; same_key && i < table->key_count; i++)
-        same_key =
-            sqlite3_stricmp(table->keys[i].local, now->keys[i].local) == 0;
-    if (!same_key)
-        return schema_set_fault(table,
-                                "the key columns of '%s' are not those it"
-                                " was tracked with",
-                                table->local);
+    if (!same_key(table, now))
+        return other_key(store, table, may_write);
     for (size_t i = 0; i < table->key_count && rc == GV_OK; i++)
         rc = follow_column(store, table, -(int64_t)i - 1, &table->keys[i],
                            &now->keys[i], may_write);
     for (size_t i = 0; i < table->column_count && rc == GV_OK; i++) {
-        struct store_column *column = &table->columns[i], *there;
+        struct store_column *column = &table->columns[i], *there = NULL;
 
-        if (column->local == NULL)
-            continue;
-        there = column_by_local(now, column->local);
-        if (there == NULL)
-            return schema_set_fault(table, "its column '%s' is gone",
-                                    column->local);
-        rc = follow_column(store, table, (int64_t)i + 1, column, there,
-                           may_write);
+        if (column->local != NULL)
+            there = column_by_local(now, column->local);
+        column->shown = there != NULL;
+        if (there != NULL)
+            rc = follow_column(store, table, (int64_t)i + 1, column, there,
+                               may_write);
     }
     if (rc == GV_OK)
         rc = follow_options(store, table, now, may_write);
-    return rc == GV_OK ? take_columns(store, table, now, may_write) : rc;
+    return rc == GV_OK ? place_columns(store, table, now, may_write) : rc;
+}
+
+/* The table that our trigger went along with, or the one that bears the wire
+ * name again; *@name from malloc(), NULL if there is none. */
+static int find_moved(struct store *store, const struct store_table *table,
+                      char **name)
+{
+    sqlite3_stmt *list;
+    int rc = sql_prepare(
+        store->db, &list,
+        "SELECT tbl_name,0 FROM main.sqlite_schema WHERE type='trigger' AND"
+        " name='gv_%lld_i' UNION ALL SELECT name,1 FROM main.sqlite_schema"
+        " WHERE type='table' AND name=%Q COLLATE NOCASE AND NOT EXISTS(SELECT"
+        " 1 FROM gv_table WHERE local=%Q COLLATE NOCASE) ORDER BY 2",
+        (long long)table->id, table->wire, table->wire);
+
+    *name = NULL;
+    GV_ASSERT(store->audit.believed);
+    if (rc == GV_OK && (rc = sql_step(list)) > 0) {
+        *name = sql_text_dup(list, 0);
+        rc = *name == NULL ? GV_ENOMEM : GV_OK;
+    }
+    sqlite3_finalize(list);
+    return rc;
+}
+
+/* Go on under the name @local. */
+static int follow(struct store *store, struct store_table *table, char *local)
+{
+    GV_ASSERT(local != NULL && !sqlite3_get_autocommit(store->db));
+    log_line(&store->log, GV_LOG_INFO, "table %s is called %s here now",
+             table->local, local);
+    free(table->local);
+    table->local = local;
+    return sql_run(store->db, "UPDATE gv_table SET local=%Q WHERE id=%lld",
+                   local, (long long)table->id);
+}
+
+int match_missing(struct store *store, struct store_table *table,
+                  bool may_write, struct store_table **now)
+{
+    bool believed = may_write && store->audit.believed;
+    char *local = NULL;
+    int rc = believed ? find_moved(store, table, &local) : GV_OK;
+
+    GV_ASSERT(*now == NULL);
+    if (rc == GV_OK && local != NULL)
+        rc = schema_describe(store, local, now, NULL);
+    if (rc == GV_OK && *now != NULL && same_key(table, *now))
+        return follow(store, table, local);
+    free(local);
+    table_free(*now);
+    *now = NULL;
+    if (rc == GV_OK)
+        rc = schema_set_fault(table, "there is no table '%s' in the file",
+                              table->local);
+    if (rc == GV_OK && believed)
+        audit_lift(store, table->id);
+    else if (rc == GV_OK)
+        rc = audit_suspend(store, table);
+    return rc;
 }

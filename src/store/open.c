@@ -406,6 +406,10 @@ int store_open(const char *path, const struct store_options *options,
     buffer_init(&store->hashed, SIZE_MAX);
     buffer_init(&store->key, SIZE_MAX);
     buffer_init(&store->past_key, SIZE_MAX);
+    buffer_init(&store->audit.walk_key, SIZE_MAX);
+    buffer_init(&store->audit.keys, SIZE_MAX);
+    store->audit.schema = -1;
+    store->audit.settled = -1;
     buffer_init(&store->stream, MESSAGE_NEWS_SIZE_MAX);
     buffer_init(&store->interval, MESSAGE_NEWS_SIZE_MAX);
     buffer_init(&store->parked.bytes, SIZE_MAX);
@@ -492,6 +496,7 @@ void store_close(struct store *store)
     store_stage_drop(store, store->stage_token);
     extracts_close(store);
     schema_close(store);
+    audit_close(store);
     reader_close(store);
     if (!store->borrowed) {
         if (store->overwritten)
@@ -534,6 +539,8 @@ static int create_tables(struct store *store)
         rc = prepare_joined(store);
     if (rc == GV_OK)
         rc = identity_create(store);
+    if (rc == GV_OK)
+        rc = audit_begin(store);
     if (rc == GV_OK)
         rc = sql_finish(store->commit);
     if (rc != GV_OK && transaction_open(store))

@@ -186,11 +186,19 @@ static struct store_table *find_known(struct store *store, const char *local)
     return known;
 }
 
+/* The triggers of a table that is tracked from now on. */
+static int capture(struct store *store, struct store_table *table, int64_t id)
+{
+    GV_ASSERT(table->tracked && id > 0);
+    table->id = id;
+    return triggers_make(store, table);
+}
+
 int schema_register(struct store *store, const char *local,
                     struct gv_error *error)
 {
     struct store_table *table, *known = find_known(store, local);
-    int64_t id = 0;
+    int64_t id = 0, before = store->schema_version;
     int rc = schema_describe(store, local, &table, error);
 
     GV_ASSERT(store->in_transaction);
@@ -211,6 +219,11 @@ int schema_register(struct store *store, const char *local,
         id = known->id;
     rc = known != NULL ? adopt_table(store, known, table)
                        : write_registration(store, table, &id);
+    /* What is there already is published. */
+    if (rc == GV_OK)
+        rc = capture(store, table, id);
+    if (rc == GV_OK)
+        rc = triggers_journal_all(store, table);
     table_free(table);
     store->schema_version = -1;
     if (rc != GV_OK)
@@ -219,7 +232,7 @@ int schema_register(struct store *store, const char *local,
     /* What came while the table was not shared moves into it. */
     if (rc == GV_OK && known != NULL && schema_by_id(store, id)->shown)
         rc = parked_show(store, schema_by_id(store, id), NULL, error);
-    return rc;
+    return rc == GV_OK ? audit_follow(store, before) : rc;
 }
 
 /* Definitions from peers.  register_foreign_… note what this file has not. */
@@ -344,6 +357,8 @@ int register_made_table(struct store *store, const struct stream_item *item,
     }
     if (rc == GV_OK)
         rc = write_registration(store, made, &id);
+    if (rc == GV_OK)
+        rc = capture(store, made, id);
     table_free(made);
     return rc == GV_OK ? schema_load(store, id, registered) : rc;
 }

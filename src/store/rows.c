@@ -545,6 +545,7 @@ static int prepare_user_update(struct store *store, struct store_table *table,
     for (size_t i = 0; i < table->column_count; i++) {
         if (!mask_get(mask, i + 1))
             continue;
+        GV_ASSERT(table->columns[i].shown);
         sqlite3_str_appendf(text, "%s\"%w\"=?%d", comma,
                             table->columns[i].local, ++parameter);
         comma = ",";
@@ -764,6 +765,31 @@ int journal_row(struct store *store, const struct store_table *table,
         return rc;
     bind_key(statement, key);
     rc = sql_finish(statement);
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+int journal_has(struct store *store, const struct store_table *table,
+                const struct row_key *key)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    sqlite3_stmt *statement = NULL;
+    char *where;
+    int rc = GV_ENOMEM;
+
+    GV_ASSERT(key->count == table->key_count);
+    for (size_t i = 0; i < key->count; i++)
+        sqlite3_str_appendf(text, " AND k%d=?%d", (int)i + 1, (int)i + 1);
+    where = sqlite3_str_finish(text);
+    if (where != NULL)
+        rc = sql_prepare(store->db, &statement,
+                         "SELECT 1 FROM gv_journal WHERE tbl=%lld%s LIMIT 1",
+                         (long long)table->id, where);
+    sqlite3_free(where);
+    if (rc == GV_OK) {
+        bind_key(statement, key);
+        rc = sql_step(statement);
+    }
     sqlite3_finalize(statement);
     return rc;
 }

@@ -15,7 +15,7 @@ int schema_create(struct store *store)
         store->db,
         "CREATE TABLE gv_meta(id INTEGER PRIMARY KEY, format INT, site INT,"
         " inode INT, birth INT, mesh TEXT, clock INT, fingerprint BLOB,"
-        " busy INT, mark INT, creates INT, audited INT);"
+        " busy INT, mark INT, creates INT, audited INT, audited_at INT);"
         "CREATE TABLE gv_site(num INTEGER PRIMARY KEY, site BLOB UNIQUE,"
         " version INT, told INT);"
         "CREATE INDEX gv_untold ON gv_site(num) WHERE version<>told;"
@@ -232,16 +232,15 @@ static int look_at_table(struct store *store, struct store_table *table,
     int rc = schema_describe(store, table->local, &now, NULL);
 
     GV_ASSERT(table->tracked && !table->shown);
-    if (rc == GV_OK)
+    if (rc == GV_ENOTFOUND)
+        rc = match_missing(store, table, may_write, &now);
+    if (rc == GV_OK && now != NULL)
         rc = schema_match(store, table, now, may_write);
-    else if (rc == GV_ENOTFOUND)
-        rc = schema_set_fault(table, "there is no table '%s' in the file",
-                              table->local);
+    GV_ASSERT(rc != GV_OK || now != NULL || table->fault != NULL);
     table_free(now);
-    table->shown = rc == GV_OK && table->fault == NULL;
-    for (size_t i = 0; i < table->column_count; i++)
-        table->columns[i].shown =
-            table->shown && table->columns[i].local != NULL;
+    table->shown = rc == GV_OK && table->tracked && table->fault == NULL;
+    for (size_t i = 0; !table->shown && i < table->column_count; i++)
+        table->columns[i].shown = false;
     return rc;
 }
 
@@ -273,6 +272,7 @@ static int load_table(struct store *store, sqlite3_stmt *row, bool may_write,
     if (rc == GV_OK)
         rc = table_finish(table);
     GV_ASSERT(rc != GV_OK || table->order != NULL);
+    table->suspended = audit_suspended(store, table->id);
     if (rc == GV_OK && may_write && table->shown)
         rc = triggers_mend(store, table);
     return rc;
@@ -391,7 +391,7 @@ static int show_parked(struct store *store, struct gv_error *error)
         struct store_table *table = store->tables[i];
 
         rc = show_columns(store, table, error);
-        if (rc == GV_OK && table->shown && table->parks &&
+        if (rc == GV_OK && table->shown && table->parks && !table->suspended &&
             digest != store->resumed_schema)
             rc = parked_resume(store, table, error);
     }
@@ -402,7 +402,7 @@ static int show_parked(struct store *store, struct gv_error *error)
 
 int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
 {
-    int64_t version;
+    int64_t version = -1;
     int rc = sql_step(store->schema_version_read);
 
     /* What is registered stands or falls with the caller's transaction. */
@@ -416,8 +416,11 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
     }
     if (rc == GV_OK) {
         schema_close(store);
-        rc = load_tables(store, may_write);
+        store->audit.believed = version == store->audit.settled;
+        rc = audit_load(store);
     }
+    if (rc == GV_OK)
+        rc = load_tables(store, may_write);
     if (rc == GV_OK)
         rc = triggers_judge(store);
     if (rc == GV_OK && may_write)
@@ -425,6 +428,8 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
     if (rc == GV_OK)
         rc = sql_number(store->db, &store->schema_version,
                         "PRAGMA main.schema_version");
+    if (rc == GV_OK && may_write)
+        rc = audit_follow(store, version);
     if (rc != GV_OK) {
         sql_fail(store->db, rc, error, "cannot read the tracked tables");
         schema_close(store);

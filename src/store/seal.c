@@ -55,7 +55,7 @@ struct run {
 struct journal {
     struct journal_row *rows;
     size_t count, capacity;
-    bool any; /* it had rows at all */
+    bool any; /* it had rows that do not stay */
     struct buffer keys;
     struct run *runs;
     size_t run_count, run_capacity;
@@ -111,19 +111,6 @@ static int run_of(struct journal *journal, gv_time_ms ms, uint32_t *run)
     return GV_OK;
 }
 
-static int fault_of(const struct store_table *table, struct gv_error *error)
-{
-    GV_ASSERT(table->fault != NULL);
-    error_set(error, GV_ESCHEMA, "Table %s is not synced now: %s.",
-              table->local, table->fault);
-    error_meaning(error, "Writes to this file are kept and stay unsent, and"
-                         " nothing is applied, until the table is as it was"
-                         " when it was tracked.");
-    error_remedy(error, "Finish the migration, or bring the table back with"
-                        " the columns it had.");
-    return GV_ESCHEMA;
-}
-
 #define KEY_PREFIX_SIZE 5 /* length and class of a key's first column */
 
 /* The first 8 bytes of what the key's first column holds.  They tell most keys
@@ -140,8 +127,7 @@ static uint64_t key_head(const uint8_t *key, size_t size)
     return load_u64(head) ^ (uint64_t)(key[4] == VALUE_INTEGER) << 63;
 }
 
-static int journal_take(struct store *store, struct journal *journal,
-                        struct gv_error *error)
+static int journal_take(struct store *store, struct journal *journal)
 {
     struct store_table *table =
         schema_by_id(store, sqlite3_column_int64(store->journal_read, 1));
@@ -151,12 +137,11 @@ static int journal_take(struct store *store, struct journal *journal,
     bool null;
     int rc;
 
-    if (table == NULL || !table->tracked)
-        return GV_OK; /* of a registration that is gone */
-    if (table->fault != NULL)
-        return fault_of(table, error);
-    if (!table->shown)
-        return GV_OK; /* nobody shares it any more */
+    if (table != NULL && table->suspended)
+        return GV_OK; /* it stays, see seal_clear() */
+    journal->any = true;
+    if (table == NULL || !table->shown)
+        return GV_OK; /* a registration or a table that is gone */
     rc = grow(&items, &journal->capacity, journal->count,
               sizeof *journal->rows);
     if (rc != GV_OK)
@@ -184,8 +169,7 @@ static int journal_take(struct store *store, struct journal *journal,
                   &row->run);
 }
 
-static int journal_load(struct store *store, struct journal *journal,
-                        struct gv_error *error)
+static int journal_load(struct store *store, struct journal *journal)
 {
     int rc;
 
@@ -193,8 +177,7 @@ static int journal_load(struct store *store, struct journal *journal,
     GV_ASSERT(!sqlite3_stmt_busy(store->journal_read));
     buffer_init(&journal->keys, SIZE_MAX);
     while ((rc = sql_step(store->journal_read)) > 0) {
-        journal->any = true;
-        rc = journal_take(store, journal, error);
+        rc = journal_take(store, journal);
         if (rc != GV_OK) {
             sqlite3_reset(store->journal_read);
             return rc;
@@ -544,12 +527,57 @@ static int publish(struct store *store, gv_version to)
     return rc;
 }
 
+int seal_clear(struct store *store)
+{
+    char *list = audit_list(store);
+    int rc = list == NULL      ? GV_ENOMEM
+             : list[0] == '\0' ? sql_finish(store->journal_clear)
+                               : sql_run(store->db,
+                                         "DELETE FROM gv_journal WHERE tbl"
+                                         " NOT IN(%s)",
+                                         list);
+
+    GV_ASSERT(store->in_transaction);
+    sqlite3_free(list);
+    return rc;
+}
+
+int seal_look(struct store *store, struct store_table *table,
+              const struct row_key *key, enum look *found,
+              struct gv_error *error)
+{
+    uint64_t written[ROW_WORDS_MAX] = {0};
+    bool present, alive;
+    int rc = look(store, table, key, &present, error);
+
+    if (rc != GV_OK)
+        return rc;
+    /* Of a life that the table does not show, whether it has the one before
+     * is known, and no more. */
+    if (mask_get(store->parked.listed, ROW_EXISTENCE)) {
+        user_read_done(table);
+        *found = present && !mask_get(store->parked.seen, ROW_EXISTENCE)
+                     ? LOOK_BORN
+                     : LOOK_SAME;
+        return GV_OK;
+    }
+    alive = store->space.row.causal_length % 2 == 1;
+    if (present && alive)
+        compare_values(store, table, key, false, written);
+    user_read_done(table);
+    GV_ASSERT(!mask_get(written, ROW_EXISTENCE));
+    *found = present != alive ? (present ? LOOK_BORN : LOOK_DEAD)
+             : mask_empty(written, table->words) ? LOOK_SAME
+                                                 : LOOK_WRITTEN;
+    return GV_OK;
+}
+
 int seal_journal(struct store *store, struct gv_error *error)
 {
     struct journal journal = {.last_ms = UNTIMED};
     struct fragments fragments;
     gv_version last = 0;
-    int rc = journal_load(store, &journal, error);
+    int rc = journal_load(store, &journal);
 
     GV_ASSERT(store->in_transaction);
     GV_ASSERT(!store->sealed.any);
@@ -566,7 +594,7 @@ int seal_journal(struct store *store, struct gv_error *error)
             rc = publish(store, last);
         GV_ASSERT(rc != GV_OK || store->sealed.any == (last > 0));
         if (rc == GV_OK && journal.any)
-            rc = sql_finish(store->journal_clear);
+            rc = seal_clear(store);
         if (rc != GV_OK && error != NULL && error->code != rc)
             sql_fail(store->db, rc, error, "cannot seal");
     } else if (error != NULL && error->code != rc) {

@@ -321,7 +321,7 @@ void show_nothing(struct store *store, const struct store_table *table,
     bool alive = store->space.row.causal_length % 2 == 1, earlier;
     const uint64_t one = 1;
 
-    GV_ASSERT(!table->shown);
+    GV_ASSERT(!table->shown || table->suspended);
     GV_ASSERT(!in_table || !mask_get(parked->listed, ROW_EXISTENCE));
     earlier = in_table || mask_get(parked->seen, ROW_EXISTENCE);
     if (reset) {

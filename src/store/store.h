@@ -226,6 +226,19 @@ void extract_free(struct extract *extract);
 int store_backup(const char *path, const char *to, const char *vfs,
                  struct gv_error *error);
 
+/* What waits for the audit, and what it did. */
+struct store_audit_state {
+    gv_time_ms last;   /* wall clock; 0: never */
+    bool due;          /* the schema moved since, or something waits */
+    uint64_t found;    /* rows published since the file was opened */
+    uint64_t waiting;  /* rows that wait */
+    bool most_died;    /* more than half of a table's rows are gone */
+    const char *table; /* the last that waits, or NULL; until the schema
+                          moves */
+};
+void store_audit_state(const struct store *store,
+                       struct store_audit_state *state);
+
 /* For status. */
 struct store_table_status {
     const char *name;  /* here */
@@ -253,6 +266,29 @@ struct store_status {
 int store_status(struct store *store, struct store_status *status,
                  struct gv_error *error);
 void store_status_close(struct store_status *status);
+
+/* The audit finds what was written past the triggers (audit.c): a walk over
+ * all rows, in slices, when anyone else moved the schema and once a day.  What
+ * it finds waits until the schema has been quiet for 10 s, and if more than
+ * half of a table's rows are gone, for 60 s; the table is not synced
+ * meanwhile.  Then a transaction seals it. */
+struct store_audit {
+    gv_time_ms due; /* when the next step has something to do */
+    bool write;     /* a transaction (begin to commit) is wanted first */
+    bool resumed;   /* a table is synced again: what was refused for the schema
+                       may be tried */
+};
+
+/* One slice of about @rows rows; @now is a monotonic time in ms.  Writes
+ * nothing.  Errors: GV_EIO, GV_ENOMEM, …: try again later. */
+int store_audit_step(struct store *store, gv_time_ms now, size_t rows,
+                     struct store_audit *report, struct gv_error *error);
+
+/* Audit everything now, and publish what is found without waiting, in
+ * transactions of its own; *@published counts the rows.  Errors as of
+ * store_begin(); GV_EBUSY also when the schema moved meanwhile. */
+int store_audit_accept(struct store *store, uint64_t *published,
+                       struct gv_error *error);
 
 /* Who wrote each value of a row, and what it beat. */
 struct store_dot {

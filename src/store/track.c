@@ -343,7 +343,7 @@ static int register_and_publish(struct store *store, const char *local,
         return rc;
     table = schema_by_local(store, local);
     GV_ASSERT(table != NULL);
-    /* Making the triggers has journalled every row. */
+    /* Registering it has journalled every row. */
     return seal_journal(store, error);
 }
 

@@ -22,6 +22,7 @@ void store_rollback(struct store *store)
     GV_ASSERT(!store->firing); /* triggers fire inside an apply alone */
     store->numbers = store->committed;
     store->schema_version = -1;
+    audit_undo(store);
     store->resumed_schema = 0; /* what moved into tables is back */
     store->stale = sites_load(store) != GV_OK;
 }
@@ -154,6 +155,8 @@ int store_begin(struct store *store, struct gv_error *error)
         rc = read_again(store, error);
     if (rc == GV_OK)
         rc = schema_refresh(store, true, error);
+    if (rc == GV_OK)
+        rc = audit_turn(store, error);
     if (rc == GV_OK)
         rc = seal_journal(store, error);
     if (rc != GV_OK)

@@ -130,7 +130,7 @@ static int triggers_look(struct store *store, struct store_table *table,
     return rc;
 }
 
-static int triggers_make(struct store *store, const struct store_table *table)
+int triggers_make(struct store *store, const struct store_table *table)
 {
     int rc = GV_OK;
 
@@ -190,8 +190,13 @@ int triggers_mend(struct store *store, struct store_table *table)
     if (rc != GV_OK || found == TRIGGERS_RIGHT)
         return rc;
     rc = triggers_make(store, table);
-    if (rc == GV_OK && found == TRIGGERS_MISSING)
-        rc = triggers_journal_all(store, table);
+    if (rc == GV_OK && found == TRIGGERS_MISSING) {
+        log_line(&store->log, GV_LOG_WARNING,
+                 "triggers of table %s were gone and are put back; it is not"
+                 " synced until it has been audited",
+                 table->local);
+        rc = audit_suspend(store, table);
+    }
     return rc;
 }
 

@@ -12,6 +12,7 @@ static int from_1(struct store *store)
 {
     return sql_run(store->db, "ALTER TABLE gv_meta ADD COLUMN creates INT;"
                               "ALTER TABLE gv_meta ADD COLUMN audited INT;"
+                              "ALTER TABLE gv_meta ADD COLUMN audited_at INT;"
                               "ALTER TABLE gv_table ADD COLUMN tracked INT;"
                               "ALTER TABLE gv_table ADD COLUMN options INT;"
                               "ALTER TABLE gv_col ADD COLUMN type TEXT;"

@@ -46,34 +46,6 @@ static void report_column(struct verify *verify,
     sqlite3_free(text);
 }
 
-/* A row that waits to be sealed may differ from the log; 1, 0 or an error. */
-static int is_journalled(struct verify *verify,
-                         const struct store_table *table,
-                         const struct row_key *key)
-{
-    sqlite3_str *text = sqlite3_str_new(NULL);
-    sqlite3_stmt *statement = NULL;
-    char *where;
-    int rc = GV_ENOMEM;
-
-    GV_ASSERT(key->count == table->key_count);
-    for (size_t i = 0; i < key->count; i++)
-        sqlite3_str_appendf(text, " AND k%d=?%d", (int)i + 1, (int)i + 1);
-    where = sqlite3_str_finish(text);
-    if (where != NULL)
-        rc = sql_prepare(verify->store->db, &statement,
-                         "SELECT 1 FROM gv_journal WHERE tbl=%lld%s LIMIT 1",
-                         (long long)table->id, where);
-    sqlite3_free(where);
-    if (rc == GV_OK) {
-        for (size_t i = 0; i < key->count; i++)
-            sql_bind_value(statement, (int)i + 1, &key->values[i]);
-        rc = sql_step(statement);
-    }
-    sqlite3_finalize(statement);
-    return rc;
-}
-
 /* The first column whose value is unlike what the log says it shows, or -1. */
 static int64_t column_unlike(struct verify *verify,
                              const struct store_table *table,
@@ -140,7 +112,7 @@ static int check_values(struct verify *verify, struct store_table *table,
     user_read_done(table);
     if (present == alive && unlike < 0)
         return GV_OK;
-    rc = is_journalled(verify, table, key);
+    rc = journal_has(store, table, key);
     if (rc != 0)
         return rc > 0 ? GV_OK : rc;
     GV_ASSERT(unlike < (int64_t)table->column_count);
@@ -250,7 +222,7 @@ static int for_each_key(struct verify *verify, struct store_table *table,
 static int report_unknown(struct verify *verify, struct store_table *table,
                           const struct row_key *key)
 {
-    int rc = is_journalled(verify, table, key);
+    int rc = journal_has(verify->store, table, key);
 
     if (rc == 0)
         report(verify, table, key,
