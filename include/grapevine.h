@@ -134,6 +134,17 @@ GV_API int gv_status(struct gv_db *db, char **json, struct gv_error *error);
  * GV_EDIFFERS (something is not as it should be). */
 GV_API int gv_verify(struct gv_db *db, char **json, struct gv_error *error);
 
+/* Look for rows that were written past the triggers and publish them at once,
+ * as writes of this file, without the wait that protects a migration under
+ * way (10 s without a change of the schema; 60 s when more than half of a
+ * table's rows are gone).  *@published counts them.  Goes through the running
+ * node, if any, else takes the file's lock.
+ *
+ * Errors: GV_EBUSY (another program writes, or moved the schema meanwhile; try
+ * again), GV_ELOCKED, GV_EIO, … */
+GV_API int gv_accept(struct gv_db *db, uint64_t *published,
+                     struct gv_error *error);
+
 /* Who wrote each value of the row of @table with the key @key, one text for
  * each key column: an SQL literal (7, 'ann', x'ff'), or plain text where it is
  * none or where the column is TEXT.  @json gets what `grapevine blame --json`

@@ -15,6 +15,7 @@
 #define DRIVER_RETRY_MS 1000
 #define DRIVER_IO_ERRORS_MAX 10
 #define DRIVER_DELTA_TRIES 3
+#define DRIVER_AUDIT_ROWS 200
 
 static struct world *world_of(const struct machine *machine)
 {
@@ -661,6 +662,8 @@ static void take_commits(struct machine *machine)
         return;
     if (news.schema_moved)
         machine->schema_moved = true;
+    if (news.schema_moved)
+        machine->audit_due = 0;
     if (news.committed || news.schema_moved)
         machine->write_wanted = true;
 }
@@ -684,6 +687,29 @@ static void write_if_due(struct machine *machine)
     if (!machine->falling && write_pending(machine) &&
         driver_now(machine) >= machine->write_due)
         write_turn(machine);
+}
+
+static bool idle(const struct machine *machine)
+{
+    return !machine->falling && !machine->work.pending &&
+           !write_pending(machine) && machine->deltas == NULL;
+}
+
+/* One slice of the audit when nothing else is to be done. */
+static void audit_if_idle(struct machine *machine)
+{
+    gv_time_ms now = driver_now(machine);
+    struct store_audit audit;
+    struct gv_error why = {0};
+    int rc;
+
+    if (!idle(machine) || now < machine->audit_due)
+        return;
+    rc = machine->keeper->methods->audit_step(machine->keeper, now,
+                                              DRIVER_AUDIT_ROWS, &audit, &why);
+    machine->audit_due = rc == GV_OK ? audit.due : now + DRIVER_POLL_MS;
+    machine->write_wanted |= audit.write || audit.resumed;
+    machine->schema_moved |= audit.resumed;
 }
 
 /* What was done since the turn began took the disk so long, and the processor
@@ -711,6 +737,8 @@ static void ask_for_next(struct machine *machine)
         due = machine->poll_due;
     if (write_pending(machine) && machine->write_due < due)
         due = machine->write_due;
+    if (idle(machine) && machine->audit_due < due)
+        due = machine->audit_due;
     driver_wake(machine, due < SIM_NEVER / SIM_MS ? due * SIM_MS : SIM_NEVER);
 }
 
@@ -725,6 +753,7 @@ static void loop(struct machine *machine)
     write_if_due(machine);
     if (!machine->falling && !machine->work.pending)
         delta_turn(machine);
+    audit_if_idle(machine);
     if (machine_fallen(machine))
         return;
     pass_time(machine);
@@ -812,6 +841,7 @@ void driver_start(struct machine *machine)
     machine->busy_until = 0;
     machine->poll_due = driver_now(machine);
     machine->write_due = 0;
+    machine->audit_due = 0;
     machine->write_wanted = true;
     machine->schema_moved = false;
     machine->io_errors = 0;

@@ -30,6 +30,8 @@ struct keeper_methods {
     int (*stage)(struct keeper *keeper, uint64_t token, uint64_t offset,
                  const uint8_t *bytes, size_t size);
     void (*stage_drop)(struct keeper *keeper, uint64_t token);
+    int (*audit_step)(struct keeper *keeper, gv_time_ms now, size_t rows,
+                      struct store_audit *report, struct gv_error *error);
     /* Reads a whole delta; GV_EBUSY: seal and call again. */
     int (*extract)(struct keeper *keeper, struct vv_view vv,
                    struct keeper_extract **extract, struct gv_error *error);

@@ -97,6 +97,7 @@ struct machine {
     sim_time busy_until;
     sim_time work_max;
     gv_time_ms poll_due;
+    gv_time_ms audit_due;
     gv_time_ms write_due;
     bool write_wanted, schema_moved;
     unsigned io_errors; /* in a row */

@@ -100,6 +100,13 @@ static void keeper_stage_drop(struct keeper *keeper, uint64_t token)
     store_stage_drop(store_of(keeper), token);
 }
 
+static int keeper_audit_step(struct keeper *keeper, gv_time_ms now,
+                             size_t rows, struct store_audit *report,
+                             struct gv_error *error)
+{
+    return store_audit_step(store_of(keeper), now, rows, report, error);
+}
+
 static int keeper_extract(struct keeper *keeper, struct vv_view vv,
                           struct keeper_extract **extract,
                           struct gv_error *error)
@@ -161,6 +168,7 @@ static const struct keeper_methods methods = {
     .schema_digest = keeper_schema_digest,
     .stage = keeper_stage,
     .stage_drop = keeper_stage_drop,
+    .audit_step = keeper_audit_step,
     .extract = keeper_extract,
     .extract_spool = keeper_extract_spool,
     .extract_size = keeper_extract_size,

@@ -325,6 +325,31 @@ int gv_verify(struct gv_db *db, char **json, struct gv_error *error)
     return GV_EDIFFERS;
 }
 
+static json_t *answer_accept(struct store *store,
+                             const struct question *question,
+                             struct gv_error *error)
+{
+    (void)question;
+    return status_of_accept(store, error);
+}
+
+int gv_accept(struct gv_db *db, uint64_t *published, struct gv_error *error)
+{
+    struct question question = {.request = json_pack("{s:s}", "op", "accept"),
+                                .patience_ms = CLIENT_VERIFY_PATIENCE_MS,
+                                .mode = STORE_WRITE,
+                                .answer = answer_accept};
+    json_t *answer = NULL;
+    int rc = ask(db, &question, &answer, error);
+
+    json_decref(question.request);
+    if (rc == GV_OK)
+        *published =
+            (uint64_t)json_integer_value(json_object_get(answer, "published"));
+    json_decref(answer);
+    return rc;
+}
+
 static json_t *answer_blame(struct store *store,
                             const struct question *question,
                             struct gv_error *error)

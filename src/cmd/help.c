@@ -135,7 +135,7 @@ const char help_status[] =
     "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
 const char help_verify[] =
-    "usage: grapevine verify DB\n"
+    "usage: grapevine verify DB [--accept]\n"
     "\n"
     "Recompute every digest, record, index and the fingerprint from the rows\n"
     "and compare. Names each row and record that is not as it should be, and\n"
@@ -146,6 +146,14 @@ const char help_verify[] =
     "A finding means that a row was written past the triggers (with triggers\n"
     "switched off, or through REPLACE on a second unique key), or that the\n"
     "file is damaged.\n"
+    "\n"
+    "A running node finds rows written past the triggers by itself, when the\n"
+    "schema moves and once a day. It publishes them when the schema has been\n"
+    "left alone for 10 s, since they may be a migration half done, or for\n"
+    "60 s when more than half of a table's rows are gone; until then the\n"
+    "table is not synced, and status says so.\n"
+    "\n"
+    "  --accept   publish them at once, then verify\n"
     "\n"
     "Exit codes: 0 all is as it should be, 1 something is not, 2 wrong "
     "usage.\n";

@@ -84,6 +84,23 @@ static void print_warnings(const json_t *status)
     }
 }
 
+static void print_audit(const json_t *status)
+{
+    const json_t *audit = json_object_get(status, "audit");
+    const char *why = field_text(audit, "why");
+
+    if (field_number(audit, "found") > 0) {
+        fputs("audit        ", stdout);
+        print_count(field_number(audit, "found"), "row");
+        puts(" written past the triggers published since the node started");
+    }
+    if (why[0] == '\0')
+        return;
+    fputs("audit        ", stdout);
+    print_count(field_number(audit, "waiting"), "row");
+    printf(" waiting: %s\n", why);
+}
+
 static void print_parked(const json_t *status)
 {
     size_t index;
@@ -123,6 +140,7 @@ static void print_status(const char *path, const json_t *status)
     fputs("journal      ", stdout);
     print_count(field_number(status, "journal"), "row");
     puts(" not sealed yet");
+    print_audit(status);
     print_parked(status);
     printf("fingerprint  %s over ", field_text(status, "fingerprint"));
     print_count((int64_t)json_object_size(json_object_get(status, "vv")),

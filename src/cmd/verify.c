@@ -40,6 +40,20 @@ static void print_report(const char *json)
     json_decref(report);
 }
 
+/* Publish what was written past the triggers. */
+static int accept_findings(struct gv_db *db)
+{
+    struct gv_error error = {0};
+    uint64_t published;
+
+    if (gv_accept(db, &published, &error) != GV_OK)
+        return report_error(&error);
+    printf("%" PRIu64 " row%s published that %s written past the triggers\n",
+           published, published == 1 ? "" : "s",
+           published == 1 ? "was" : "were");
+    return EXIT_DONE;
+}
+
 static int verify(struct gv_db *db)
 {
     struct gv_error error = {0};
@@ -56,18 +70,27 @@ static int verify(struct gv_db *db)
 
 int command_verify(int argc, char **argv)
 {
-    static const struct option options[] = {{0}};
+    static const struct option options[] = {
+        {"accept", no_argument, NULL, 'a'},
+        {0},
+    };
+    bool accept = false;
     struct gv_db *db;
     int found, rc = EXIT_DONE;
 
     opterr = 0;
-    found = getopt_long(argc, argv, ":", options, NULL);
-    if (found != -1)
-        return report_option("verify", found, argv);
+    while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (found != 'a')
+            return report_option("verify", found, argv);
+        accept = true;
+    }
     db = open_argument("verify", argc, argv, 0, &rc);
     if (db == NULL)
         return rc;
-    rc = verify(db);
+    if (accept)
+        rc = accept_findings(db);
+    if (rc == EXIT_DONE)
+        rc = verify(db);
     gv_close(db);
     return rc;
 }

@@ -20,6 +20,8 @@
  * meeting another program that does the same. */
 #define LOOP_CHECKPOINT_QUIET_MS 1000
 #define LOOP_CHECKPOINT_FRAMES 1000
+/* Rows of one slice of the audit: some 2 ms, no lock. */
+#define LOOP_AUDIT_ROWS 200
 
 gv_time_ms loop_now(void)
 {
@@ -104,6 +106,8 @@ void loop_poll_store(struct gv_node *node, gv_time_ms since)
         return;
     if (news.schema_moved)
         node->schema_moved = true;
+    if (news.schema_moved)
+        node->audit_due = 0;
     if (!news.committed && !news.schema_moved)
         return;
     pace_commit(&node->pace, since, loop_now());
@@ -113,6 +117,11 @@ void loop_poll_store(struct gv_node *node, gv_time_ms since)
 static bool write_pending(const struct gv_node *node)
 {
     return node->write_wanted || node->applies.first != NULL;
+}
+
+static bool idle(const struct gv_node *node)
+{
+    return !write_pending(node) && node->deltas.first == NULL;
 }
 
 static int timeout(const struct gv_node *node)
@@ -126,6 +135,8 @@ static int timeout(const struct gv_node *node)
         due = node->poll_due;
     if (write_pending(node) && pace_due(&node->pace) < due)
         due = pace_due(&node->pace);
+    if (idle(node) && node->audit_due < due)
+        due = node->audit_due;
     if (!outbox_empty(&node->outbox) && now + OUTBOX_RETRY_MS < due)
         due = now + OUTBOX_RETRY_MS;
     return due <= now ? 0 : (int)(due - now);
@@ -230,6 +241,31 @@ static void write_if_due(struct gv_node *node)
         writes_turn(node);
 }
 
+void loop_follow_audit(struct gv_node *node, const struct store_audit *audit)
+{
+    node->audit_due = audit->due;
+    node->write_wanted |= audit->write || audit->resumed;
+    node->schema_moved |= audit->resumed;
+}
+
+/* One slice of the audit when nothing else is to be done. */
+static void audit_if_idle(struct gv_node *node)
+{
+    gv_time_ms now = loop_now();
+    struct store_audit audit;
+    struct gv_error why = {0};
+
+    if (!idle(node) || now < node->audit_due)
+        return;
+    if (store_audit_step(node->store, now, LOOP_AUDIT_ROWS, &audit, &why) !=
+        GV_OK) {
+        log_line(&node->log, GV_LOG_WARNING, "the audit could not go on: %s",
+                 why.what);
+        audit.due = now + LOOP_POLL_MS;
+    }
+    loop_follow_audit(node, &audit);
+}
+
 static void wait(struct gv_node *node)
 {
     struct pollfd fds[3 + CONTROL_FDS_MAX] = {
@@ -253,6 +289,7 @@ static void turn(struct gv_node *node)
     take_time(node);
     write_if_due(node);
     deltas_turn(node);
+    audit_if_idle(node);
     outbox_flush(&node->outbox, node->net);
 }
 

@@ -49,6 +49,7 @@ struct gv_node {
     bool schema_moved;       /* to be told to the core after the next commit */
     bool checkpoint_wanted;  /* written since the last checkpoint */
     gv_time_ms poll_due;     /* the next look without being woken */
+    gv_time_ms audit_due;    /* the next slice of the audit, when idle */
     struct gv_error trouble; /* why writing fails at present; code GV_OK */
     unsigned trouble_count;  /* in a row */
     struct gv_error end;     /* why the node cannot go on; code GV_OK */
@@ -78,6 +79,9 @@ void loop_moved(struct gv_node *node, const struct gv_error *why);
 /* Ask the store what others did, and remember what follows from it.  @since:
  * the earliest moment at which a commit found now can have happened. */
 void loop_poll_store(struct gv_node *node, gv_time_ms since);
+
+/* What an audit's step asks for. */
+void loop_follow_audit(struct gv_node *node, const struct store_audit *audit);
 
 /* effects.c: carry out what a step asked for. */
 void effects_carry_out(struct gv_node *node, const struct effects *effects);

@@ -2,6 +2,8 @@
  *
  *     {"op": "status"}               what `grapevine status --json` prints
  *     {"op": "verify"}               {"ok", "rows", "records", "findings", …}
+ *     {"op": "accept"}               publish what the audit found:
+ * {"published"}
  *     {"op": "track", "table": "t"}  {"notes": "…"}
  *     {"op": "blame", "table": "t", "key": ["ann"]}
  *                                    what `grapevine blame --json` prints
@@ -27,6 +29,20 @@ static json_t *ask_verify(struct gv_node *node, const json_t *request,
 {
     (void)request;
     return status_of_verify(node->store, error);
+}
+
+static json_t *ask_accept(struct gv_node *node, const json_t *request,
+                          struct gv_error *error)
+{
+    struct store_audit again = {.due = 0, .resumed = true};
+    json_t *answer = status_of_accept(node->store, error);
+
+    (void)request;
+    if (answer != NULL) {
+        loop_follow_audit(node, &again);
+        writes_tell_sealed(node);
+    }
+    return answer;
 }
 
 static json_t *ask_track(struct gv_node *node, const json_t *request,
@@ -132,8 +148,9 @@ static const struct {
     json_t *(*ask)(struct gv_node *node, const json_t *request,
                    struct gv_error *error);
 } operations[] = {
-    {"status", ask_status},   {"verify", ask_verify}, {"track", ask_track},
-    {"untrack", ask_untrack}, {"blame", ask_blame},   {"stop", ask_stop},
+    {"status", ask_status}, {"verify", ask_verify},   {"accept", ask_accept},
+    {"track", ask_track},   {"untrack", ask_untrack}, {"blame", ask_blame},
+    {"stop", ask_stop},
 };
 
 static json_t *ask(struct gv_node *node, const json_t *request,
@@ -147,7 +164,8 @@ static json_t *ask(struct gv_node *node, const json_t *request,
     }
     error_set(error, GV_EINVAL, "The request is not one that is known.");
     error_meaning(error, "A request is a line such as {\"op\": \"status\"}; "
-                         "there are status, verify, track, untrack, blame and "
+                         "there are status, verify, accept, track, untrack, "
+                         "blame and "
                          "stop.");
     return NULL;
 }

@@ -102,6 +102,46 @@ static json_t *warnings_array(const struct store_status *status)
     return array;
 }
 
+/* Why rows wait, or NULL. */
+static json_t *audit_reason(const struct store_audit_state *audit)
+{
+    if (audit->table == NULL)
+        return NULL;
+    if (audit->waiting == 0)
+        return json_sprintf("table %s is not as it was; it is synced again"
+                            " when it is, or looked at when the schema has"
+                            " been left alone for 10 s",
+                            audit->table);
+    if (audit->most_died)
+        return json_sprintf("more than half of the rows of %s are gone; that"
+                            " is published when the schema has been left alone"
+                            " for 60 s, or by 'grapevine verify --accept'",
+                            audit->table);
+    return json_sprintf("table %s was written past the triggers, or a"
+                        " migration is under way; what is there is published"
+                        " when the schema has been left alone for 10 s, or by"
+                        " 'grapevine verify --accept'",
+                        audit->table);
+}
+
+static json_t *audit_object(const struct store *store)
+{
+    struct store_audit_state audit;
+    json_t *object = json_object(), *why;
+
+    store_audit_state(store, &audit);
+    json_object_set_new(object, "last_ms", json_integer(audit.last));
+    json_object_set_new(object, "due", json_boolean(audit.due));
+    json_object_set_new(object, "found",
+                        json_integer((json_int_t)audit.found));
+    json_object_set_new(object, "waiting",
+                        json_integer((json_int_t)audit.waiting));
+    why = audit_reason(&audit);
+    if (why != NULL)
+        json_object_set_new(object, "why", why);
+    return object;
+}
+
 /* What is parked, and what frees it. */
 static json_t *notes_array(const struct store_status *status)
 {
@@ -134,6 +174,8 @@ json_t *status_of_store(struct store *store, struct gv_error *error)
                                      fingerprint.high, fingerprint.low));
     json_object_set_new(json, "journal", json_integer(status.journal));
     json_object_set_new(json, "parked", json_integer(status.parked));
+    if (status.tracked)
+        json_object_set_new(json, "audit", audit_object(store));
     json_object_set_new(json, "hollow", json_integer(status.hollow));
     json_object_set_new(json, "parked_notes", notes_array(&status));
     json_object_set_new(json, "tables", tables_array(&status));
@@ -341,6 +383,15 @@ static void take_finding(void *context, const struct store_finding *finding)
     json_object_set_new(item, "key", text(finding->key));
     json_object_set_new(item, "finding", text(finding->text));
     json_array_append_new(array, item);
+}
+
+json_t *status_of_accept(struct store *store, struct gv_error *error)
+{
+    uint64_t published;
+
+    if (store_audit_accept(store, &published, error) != GV_OK)
+        return NULL;
+    return json_pack("{s:I}", "published", (json_int_t)published);
 }
 
 json_t *status_of_verify(struct store *store, struct gv_error *error)

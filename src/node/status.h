@@ -23,6 +23,9 @@ json_t *status_text(const char *bytes);
 #define STATUS_FINDINGS_MAX 1000
 json_t *status_of_verify(struct store *store, struct gv_error *error);
 
+/* Publish at once what the audit finds: {"published"}.  NULL: @error. */
+json_t *status_of_accept(struct store *store, struct gv_error *error);
+
 /* {"code", "what", "meaning", "remedy"}, and back. */
 json_t *status_of_error(const struct gv_error *error);
 void status_read_error(const json_t *json, struct gv_error *error);
