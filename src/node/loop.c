@@ -121,7 +121,8 @@ static bool write_pending(const struct gv_node *node)
 
 static bool idle(const struct gv_node *node)
 {
-    return !write_pending(node) && node->deltas.first == NULL;
+    return !write_pending(node) && node->deltas.first == NULL &&
+           node->moved.code == GV_OK;
 }
 
 static int timeout(const struct gv_node *node)

@@ -159,6 +159,7 @@ static void let_go(struct gv_node *node)
     pace_init(&node->pace);
     memset(&node->trouble, 0, sizeof node->trouble);
     node->moved = (struct gv_error){0};
+    node->audit_due = 0;
     node->write_wanted = true;
     node->poll_due = loop_now();
 }

@@ -15,7 +15,7 @@
 struct replica {
     char letter;
     uint8_t renewals;
-    gv_time_ms wall;
+    gv_time_ms wall, audit_now;
     struct disk *disk;
     struct process *node, *program;
     unsigned starts;

@@ -69,6 +69,31 @@ void send_must_seal(struct run *run, struct replica *replica)
         run_fail(run, "%c cannot seal: %s", replica->letter, error.what);
 }
 
+#define AUDIT_ROWS 100
+
+static void audit(struct run *run, struct replica *replica)
+{
+    struct store_audit report = {.due = 0};
+    struct gv_error error = {0};
+
+    do {
+        if (store_audit_step(replica->store, replica->audit_now, AUDIT_ROWS,
+                             &report, &error) != GV_OK) {
+            run_fail(run, "%c cannot audit: %s", replica->letter, error.what);
+            return;
+        }
+        if (report.write)
+            send_must_seal(run, replica);
+    } while (report.write || report.due <= replica->audit_now);
+}
+
+void send_audit(struct run *run, struct replica *replica, gv_time_ms later)
+{
+    audit(run, replica);
+    replica->audit_now += later;
+    audit(run, replica);
+}
+
 /* Intervals */
 
 bool send_held(const struct replica *replica,

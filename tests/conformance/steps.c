@@ -164,6 +164,15 @@ static void do_seal(struct run *run, const char *text)
                  refused ? "seals" : "cannot seal", error.what);
 }
 
+/* "A": the audit as far as it goes in no time; "A 10000": then after so many
+ * ms without a change of the schema. */
+static void do_audit(struct run *run, const char *text)
+{
+    const char *at = text + 1 + strspn(text + 1, " ");
+
+    send_audit(run, run_replica(run, text[0]), strtoll(at, NULL, 10));
+}
+
 /* "A t", "A t refused: WORDS". */
 static void do_track(struct run *run, const char *text)
 {
@@ -265,7 +274,7 @@ void steps_do(struct run *run, const char *line)
         {"restore ", do_restore},  {"replay ", do_replay},
         {"busy ", do_busy},        {"snapshot ", do_snapshot},
         {"rewind ", do_rewind},    {"replace ", do_replace},
-        {"links ", do_links},
+        {"links ", do_links},      {"audit ", do_audit},
     };
 
     if (do_write(run, line) || do_exchange(run, line))

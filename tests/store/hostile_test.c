@@ -247,6 +247,7 @@ TEST(a_row_found_changed_stays_in_the_journal_when_triggers_fire_after_it)
     sql(&b, "CREATE TABLE notes(x); CREATE TRIGGER note AFTER INSERT ON t"
             " BEGIN INSERT INTO notes VALUES(new.id); END");
     seal(&b);
+    CHECK_INT(audit_now(&b), ==, 0);
     CHECK_INT(
         sqlite3_db_config(b.app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL), ==,
         SQLITE_OK);

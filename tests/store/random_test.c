@@ -1005,6 +1005,7 @@ static void disturb(struct member *member)
         sql(&member->copy, statements[rnd(8)]);
         /* Missing triggers are put back before anybody writes again. */
         model_seal(member);
+        CHECK_INT(audit_now(&member->copy), ==, 0);
     }
 }
 

@@ -109,6 +109,8 @@ static void agree(struct copy *copy, const bool has[COLUMNS])
              columns, columns);
     sql(copy, text);
     seal(copy);
+    CHECK_INT(audit_now(copy), ==, 0);
+    seal(copy);
 }
 
 #define ROWS                                                                  \
