@@ -38,6 +38,10 @@ static json_t *ask_accept(struct gv_node *node, const json_t *request,
     json_t *answer = status_of_accept(node->store, error);
 
     (void)request;
+    if (answer == NULL && error->code == GV_EMOVED) {
+        loop_moved(node, error);
+        error_remedy(error, "Try again: the node is opening it anew.");
+    }
     if (answer != NULL) {
         loop_follow_audit(node, &again);
         writes_tell_sealed(node);
