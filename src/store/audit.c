@@ -168,7 +168,7 @@ static int note_audited(struct store *store, int64_t version)
     int rc = sql_run(store->db, "UPDATE gv_meta SET audited=%lld",
                      (long long)version);
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (rc == GV_OK)
         store->audit.audited = version;
     return rc;
@@ -180,7 +180,7 @@ static int note_time(struct store *store)
     int rc = sql_run(store->db, "UPDATE gv_meta SET audited_at=%lld",
                      (long long)now);
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (rc == GV_OK)
         store->audit.audited_at = now;
     return rc;
@@ -191,7 +191,7 @@ int audit_begin(struct store *store)
     int64_t version;
     int rc = sql_number(store->db, &version, "PRAGMA main.schema_version");
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     if (rc == GV_OK)
         rc = note_audited(store, version);
     return rc == GV_OK ? note_time(store) : rc;

@@ -71,7 +71,7 @@ static int name_column(struct store *store, const struct store_table *table,
                        const struct store_column *column)
 {
     GV_ASSERT(column >= table->columns);
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     return sql_run(store->db,
                    "UPDATE gv_col SET local=%Q WHERE tbl=%lld AND bit=%lld",
                    column->local, (long long)table->id,
@@ -320,17 +320,17 @@ static int unique_wire(const struct store_table *table,
 static int add_column(struct store *store, struct store_table *table,
                       struct store_column *column)
 {
-    struct store_column *grown =
-        realloc(table->columns, (table->column_count + 1) * sizeof *grown);
+    struct store_column *grown;
     int rc = unique_wire(table, column);
 
     GV_ASSERT(table->fault == NULL);
     GV_ASSERT(transaction_open(store));
+    if (rc != GV_OK)
+        return rc;
+    grown = realloc(table->columns, (table->column_count + 1) * sizeof *grown);
     if (grown == NULL)
         return GV_ENOMEM;
     table->columns = grown;
-    if (rc != GV_OK)
-        return rc;
     if (table->column_count >= STREAM_COLUMNS_MAX ||
         !stream_name_valid(stream_text(column->local)) ||
         wire_taken(table, column->wire)) {
@@ -355,7 +355,7 @@ static int release_columns(struct store *store, struct store_table *table)
 {
     int rc = GV_OK;
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db));
+    GV_ASSERT(transaction_open(store));
     for (size_t i = 0; i < table->column_count && rc == GV_OK; i++) {
         struct store_column *column = &table->columns[i];
 
@@ -541,7 +541,7 @@ static int find_moved(struct store *store, const struct store_table *table,
 /* Go on under the name @local. */
 static int follow(struct store *store, struct store_table *table, char *local)
 {
-    GV_ASSERT(local != NULL && !sqlite3_get_autocommit(store->db));
+    GV_ASSERT(local != NULL && transaction_open(store));
     log_line(&store->log, GV_LOG_INFO, "table %s is called %s here now",
              table->local, local);
     free(table->local);

@@ -510,7 +510,6 @@ TEST(a_table_that_is_gone_is_not_dead)
 TEST(a_table_with_other_key_columns_is_not_tracked_any_more)
 {
     struct copy a, b;
-    struct store_status status;
 
     two(&a, &b, TABLE);
     fill(&a);
@@ -523,9 +522,6 @@ TEST(a_table_with_other_key_columns_is_not_tracked_any_more)
     now += 1;
     CHECK_INT(audit(&a), ==, 0);
     CHECK_TEXT(ask(&a, "SELECT tracked FROM gv_table"), "0");
-    CHECK_INT(store_status(a.store, &status, NULL), ==, GV_OK);
-    CHECK(status.tables[0].fault != NULL);
-    store_status_close(&status);
     CHECK(!state(&a).due);
     close_two(&a, &b);
 }
