@@ -137,6 +137,10 @@ static void forget_statements(struct store_table *table)
     table->row_find = table->row_insert = table->row_update = NULL;
     table->user_read = table->user_keys = NULL;
     table->user_insert = table->user_delete = NULL;
+    table->batch_states = table->batch_rowids = table->batch_users = NULL;
+    table->batch_insert = table->batch_insert_many = NULL;
+    table->extract_all = table->extract_one = NULL;
+    table->rowid_known = false;
     memset(table->updates, 0, sizeof table->updates);
 }
 
