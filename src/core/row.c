@@ -1,7 +1,7 @@
-/* The merge of rows is a join, bit by bit: each bit goes to the largest
- * (version, site id, digest) that anyone wrote, after the causal length has
- * chosen the life.  A maximum is commutative, associative and idempotent, so
- * the merge is.
+/* The merge of rows is a join, bit by bit (and of each-bits cell by cell):
+ * each bit goes to the largest (version, site id, digest) that anyone wrote,
+ * after the causal length has chosen the life.  A maximum is commutative,
+ * associative and idempotent, so the merge is.
  *
  * Millions of rows a second pass here, most with one word of columns and one
  * or two records: no allocation, and no work for bits nobody disputes. */
@@ -34,6 +34,18 @@ bool mask_empty(const uint64_t *mask, size_t words)
             return false;
     }
     return true;
+}
+
+size_t row_rank(const struct row *row, size_t bit)
+{
+    size_t word = bit / 64;
+    uint64_t below = ((uint64_t)1 << bit % 64) - 1;
+    size_t rank = (size_t)__builtin_popcountll(row_each(row, word) & below);
+
+    GV_ASSERT(bit != ROW_EXISTENCE && bit < ROW_BITS_MAX);
+    while (word-- > 0)
+        rank += (size_t)__builtin_popcountll(row_each(row, word));
+    return rank;
 }
 
 size_t mask_count(const uint64_t *mask, size_t words)
@@ -86,6 +98,17 @@ static void copy_digests(struct row *row, const struct row *from, size_t word,
     }
 }
 
+static void copy_cells(const struct row *row, struct record *to,
+                       const struct record *from, size_t word, uint64_t bits)
+{
+    while (bits != 0) {
+        size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+        size_t rank = row_rank(row, bit);
+        to->cells[rank] = from->cells[rank];
+        bits &= bits - 1;
+    }
+}
+
 /* The fragment's life is newer: nothing of the old one survives. */
 static void replace(struct row *row, const struct row *fragment, size_t words,
                     struct row_change *change)
@@ -102,6 +125,8 @@ static void replace(struct row *row, const struct row *fragment, size_t words,
             row->records[i].mask[w] = from->mask[w];
             change->won[w] |= from->mask[w];
             copy_digests(row, fragment, w, from->mask[w]);
+            copy_cells(row, &row->records[i], from, w,
+                       from->mask[w] & row_each(row, w));
         }
     }
     change->reset = true;
@@ -127,6 +152,50 @@ static uint64_t larger_digests(const struct row *row,
     return larger;
 }
 
+/* Cells that both sides wrote under one dot: the larger digest.  Returns those
+ * that are the fragment's now. */
+static uint64_t larger_cells(const struct row *row, struct record *record,
+                             const struct record *from, size_t word,
+                             uint64_t bits)
+{
+    uint64_t larger = 0;
+
+    for (; bits != 0; bits &= bits - 1) {
+        size_t rank = row_rank(row, word * 64 + (size_t)__builtin_ctzll(bits));
+        if (from->cells[rank] <= record->cells[rank])
+            continue;
+        record->cells[rank] = from->cells[rank];
+        larger |= bits & -bits;
+    }
+    return larger;
+}
+
+/* As settle(), for the each-bits: a cell gives way to a newer one of its own
+ * site and to nothing else. */
+static uint64_t settle_cells(struct row *row, size_t count,
+                             const struct record *from, size_t word,
+                             uint64_t *won)
+{
+    uint64_t taken = from->mask[word] & row_each(row, word);
+
+    for (size_t i = 0; i < count && taken != 0; i++) {
+        struct record *record = &row->records[i];
+        uint64_t both = record->mask[word] & taken;
+        if (both == 0 || record->site != from->site)
+            continue;
+        if (from->version > record->version) {
+            record->mask[word] &= ~both;
+            continue;
+        }
+        taken &= ~both;
+        if (from->version == record->version)
+            won[word] |= larger_cells(row, record, from, word, both);
+    }
+    GV_ASSERT((taken & ~from->mask[word]) == 0);
+    won[word] |= taken;
+    return taken;
+}
+
 /* Settle word @word of the fragment's record @from against the first @count
  * records of @row.  Returns the bits that move to @from's dot; adds to
  * @won[word] all bits whose content is now the fragment's. */
@@ -134,7 +203,7 @@ static uint64_t settle(struct row *row, size_t count,
                        const struct row *fragment, const struct record *from,
                        size_t word, const struct site *sites, uint64_t *won)
 {
-    uint64_t taken = from->mask[word];
+    uint64_t taken = from->mask[word] & ~row_each(row, word);
     uint64_t same = 0;
 
     GV_ASSERT(count <= row->record_count);
@@ -142,6 +211,7 @@ static uint64_t settle(struct row *row, size_t count,
         struct record *record = &row->records[i];
         uint64_t both = record->mask[word] & from->mask[word];
         int order;
+        both &= ~row_each(row, word);
         if (both == 0)
             continue;
         order = dot_compare(from, record, sites);
@@ -203,11 +273,13 @@ void row_merge(struct row *row, const struct row *fragment, size_t words,
         for (size_t w = 0; w < words; w++) {
             uint64_t taken =
                 settle(row, count, fragment, from, w, sites, change->won);
-            if (taken == 0)
+            uint64_t cells = settle_cells(row, count, from, w, change->won);
+            if ((taken | cells) == 0)
                 continue;
             if (to == NULL)
                 to = record_of_dot(row, from, words, sites);
-            to->mask[w] |= taken;
+            to->mask[w] |= taken | cells;
+            copy_cells(row, to, from, w, cells);
         }
     }
     /* Not above: a bound known there makes gcc clear masks by rep stos, and a
@@ -216,7 +288,7 @@ void row_merge(struct row *row, const struct row *fragment, size_t words,
     GV_ASSERT(row->record_count <= count + fragment->record_count);
     change->any = !mask_empty(change->won, words);
     GV_ASSERT(change->any || row->record_count == count);
-    if (change->any)
+    if (change->any || row->siblings != NULL || row->sums != NULL)
         drop_empty(row, words);
 }
 
@@ -236,8 +308,11 @@ void row_write(struct row *row, uint32_t site, gv_version version,
         struct record *record = &row->records[i];
         if (record->site == site && record->version == version)
             own = record;
-        for (size_t w = 0; w < words; w++)
-            record->mask[w] &= ~written[w];
+        for (size_t w = 0; w < words; w++) {
+            uint64_t others =
+                record->site == site || row->sums == NULL ? 0 : row->sums[w];
+            record->mask[w] &= ~written[w] | others;
+        }
     }
     if (own == NULL) {
         own = &row->records[row->record_count++];
@@ -251,12 +326,31 @@ void row_write(struct row *row, uint32_t site, gv_version version,
     GV_ASSERT(reset || row_check(row, words));
 }
 
-static bool dots_differ(const struct row *row)
+void row_clear(const struct row *row, struct record *record, size_t bit)
+{
+    GV_ASSERT(row_each(row, bit / 64) >> bit % 64 & 1);
+    GV_ASSERT(mask_get(record->mask, bit));
+    record->mask[bit / 64] &= ~((uint64_t)1 << bit % 64);
+}
+
+/* Two records of one site have different versions and no bit in common. */
+static bool apart(const struct record *a, const struct record *b, size_t words)
+{
+    if (a->version == b->version)
+        return false;
+    for (size_t w = 0; w < words; w++) {
+        if ((a->mask[w] & b->mask[w]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool dots_differ(const struct row *row, size_t words)
 {
     for (size_t i = 0; i < row->record_count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (row->records[i].site == row->records[j].site &&
-                row->records[i].version == row->records[j].version)
+                !apart(&row->records[i], &row->records[j], words))
                 return false;
         }
     }
@@ -273,14 +367,14 @@ bool row_check(const struct row *row, size_t words)
         if (mask_empty(mask, words))
             return false;
         for (size_t w = 0; w < words; w++) {
-            if ((held[w] & mask[w]) != 0)
+            if ((held[w] & mask[w] & ~row_each(row, w)) != 0)
                 return false;
             held[w] |= mask[w];
         }
     }
     if (row->causal_length == 0)
         return row->record_count == 0;
-    if (!mask_get(held, ROW_EXISTENCE) || !dots_differ(row))
+    if (!mask_get(held, ROW_EXISTENCE) || !dots_differ(row, words))
         return false;
     return row->causal_length % 2 == 1 || mask_count(held, words) == 1;
 }

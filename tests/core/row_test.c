@@ -12,8 +12,13 @@ struct cell_row {
     struct row row;
     struct record records[RECORDS];
     uint64_t masks[RECORDS][WORDS];
+    uint64_t cells[RECORDS][WORDS * 64];
     uint64_t digests[WORDS * 64];
 };
+
+/* Counters and multi-value columns of the random rows, for tests of these. */
+static const uint64_t some_sums[WORDS] = {0xf0, 0x3};
+static const uint64_t some_siblings[WORDS] = {0xf00, 0xc};
 
 /* Numbers run against the order of ids, so that a comparison of numbers shows.
  */
@@ -26,6 +31,14 @@ static void row_empty(struct cell_row *cells)
     cells->row.digests = cells->digests;
     for (size_t i = 0; i < RECORDS; i++)
         cells->records[i].mask = cells->masks[i];
+    for (size_t i = 0; i < RECORDS; i++)
+        cells->records[i].cells = cells->cells[i];
+}
+
+static void row_use_each(struct cell_row *cells)
+{
+    cells->row.sums = some_sums;
+    cells->row.siblings = some_siblings;
 }
 
 static void row_add(struct cell_row *cells, uint32_t site, gv_version version,
@@ -47,12 +60,16 @@ static void row_dup(struct cell_row *to, const struct cell_row *from)
     row_empty(to);
     to->row.causal_length = from->row.causal_length;
     to->row.record_count = from->row.record_count;
+    to->row.sums = from->row.sums;
+    to->row.siblings = from->row.siblings;
     memcpy(to->digests, from->digests, sizeof(to->digests));
     for (size_t i = 0; i < from->row.record_count; i++) {
         to->records[i].site = from->records[i].site;
         to->records[i].version = from->records[i].version;
         memcpy(to->records[i].mask, from->records[i].mask,
                WORDS * sizeof(uint64_t));
+        memcpy(to->records[i].cells, from->records[i].cells,
+               sizeof(to->cells[i]));
     }
 }
 
@@ -76,6 +93,40 @@ static const struct record *holder(const struct cell_row *cells, size_t bit)
     return NULL;
 }
 
+/* The cell of @site in an each-bit. */
+static const struct record *cell_of(const struct cell_row *cells, size_t bit,
+                                    uint32_t site)
+{
+    for (size_t i = 0; i < cells->row.record_count; i++) {
+        if (cells->records[i].site == site &&
+            mask_get(cells->records[i].mask, bit))
+            return &cells->records[i];
+    }
+    return NULL;
+}
+
+static bool same_cells(const struct cell_row *a, const struct cell_row *b,
+                       size_t bit)
+{
+    size_t rank = row_rank(&a->row, bit);
+
+    for (uint32_t site = 0; site < 4; site++) {
+        const struct record *x = cell_of(a, bit, site);
+        const struct record *y = cell_of(b, bit, site);
+        if ((x == NULL) != (y == NULL))
+            return false;
+        if (x != NULL &&
+            (x->version != y->version || x->cells[rank] != y->cells[rank]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_each(const struct cell_row *cells, size_t bit)
+{
+    return row_each(&cells->row, bit / 64) >> bit % 64 & 1;
+}
+
 static bool row_same(const struct cell_row *a, const struct cell_row *b)
 {
     if (a->row.causal_length != b->row.causal_length ||
@@ -83,6 +134,11 @@ static bool row_same(const struct cell_row *a, const struct cell_row *b)
         return false;
     for (size_t bit = 0; bit < WORDS * 64; bit++) {
         const struct record *x = holder(a, bit), *y = holder(b, bit);
+        if (is_each(a, bit)) {
+            if (!same_cells(a, b, bit))
+                return false;
+            continue;
+        }
         if ((x == NULL) != (y == NULL))
             return false;
         if (x == NULL)
@@ -398,6 +454,125 @@ TEST(writes_keep_a_row_valid_and_win_their_bits)
                 CHECK_INT(holder(&row, bit)->site, ==, site);
         }
     }
+}
+
+/* Each-bits are held by several records at once. */
+static void row_random_each(struct cell_row *cells, struct random *random,
+                            bool whole)
+{
+    row_random(cells, random, whole);
+    row_use_each(cells);
+    if (cells->row.causal_length % 2 == 0)
+        return;
+    for (size_t i = 0; i < cells->row.record_count; i++) {
+        for (size_t w = 0; w < WORDS; w++)
+            cells->records[i].mask[w] |=
+                row_each(&cells->row, w) & random_u64(random);
+        for (size_t rank = 0; rank < WORDS * 64; rank++)
+            cells->records[i].cells[rank] = random_below(random, 3);
+    }
+}
+
+TEST(cells_of_sites_merge_commutatively_associatively_and_idempotently)
+{
+    struct random random;
+
+    random_seed(&random, 45);
+    for (int i = 0; i < 100000; i++) {
+        struct cell_row a, b, c, ab, ba, bc, left, right;
+        bool whole = i % 2 == 0;
+
+        row_random_each(&a, &random, whole);
+        row_random_each(&b, &random, whole);
+        row_random_each(&c, &random, whole);
+        row_dup(&ab, &a);
+        merge(&ab, &b);
+        row_dup(&ba, &b);
+        merge(&ba, &a);
+        CHECK(row_same(&ab, &ba));
+        row_dup(&left, &ab);
+        merge(&left, &c);
+        row_dup(&bc, &b);
+        merge(&bc, &c);
+        row_dup(&right, &a);
+        merge(&right, &bc);
+        CHECK(row_same(&left, &right));
+        CHECK(!merge(&left, &b));
+        CHECK(row_same(&left, &right));
+        CHECK(!whole || row_check(&left.row, WORDS));
+    }
+}
+
+/* Bit 4 is a counter, bit 8 has several values. */
+static void two_cells(struct cell_row *cells)
+{
+    row_empty(cells);
+    row_use_each(cells);
+    cells->row.causal_length = 1;
+    row_add(cells, 1, 10, 0x111, 0);
+    row_add(cells, 2, 11, 0x110, 0);
+    for (size_t i = 0; i < 2; i++) {
+        cells->records[i].cells[row_rank(&cells->row, 4)] = 100 + i;
+        cells->records[i].cells[row_rank(&cells->row, 8)] = 200 + i;
+    }
+    CHECK(row_check(&cells->row, WORDS));
+}
+
+TEST(a_cell_gives_way_to_a_newer_one_of_its_own_site_alone)
+{
+    struct cell_row row, newer;
+    const struct record *cell;
+
+    two_cells(&row);
+    row_empty(&newer);
+    row_use_each(&newer);
+    newer.row.causal_length = 1;
+    row_add(&newer, 1, 12, 0x10, 0);
+    newer.records[0].cells[0] = 300;
+    CHECK(merge(&row, &newer));
+    cell = cell_of(&row, 4, 1);
+    CHECK_INT(cell->version, ==, 12);
+    CHECK_INT(cell->cells[row_rank(&row.row, 4)], ==, 300);
+    cell = cell_of(&row, 4, 2);
+    CHECK_INT(cell->version, ==, 11);
+    CHECK_INT(cell->cells[row_rank(&row.row, 4)], ==, 101);
+    CHECK_INT(won[0], ==, 0x10);
+}
+
+TEST(a_write_replaces_its_own_cell_of_a_counter_and_all_of_several_values)
+{
+    struct cell_row row;
+
+    two_cells(&row);
+    row_write(&row.row, 2, 12, (uint64_t[WORDS]){0x110}, WORDS, false);
+    CHECK(row_check(&row.row, WORDS));
+    CHECK_INT(cell_of(&row, 4, 1)->version, ==, 10);
+    CHECK_INT(cell_of(&row, 4, 2)->version, ==, 12);
+    CHECK(cell_of(&row, 8, 1) == NULL);
+    CHECK_INT(cell_of(&row, 8, 2)->version, ==, 12);
+}
+
+TEST(one_site_has_no_two_cells_of_one_bit)
+{
+    struct cell_row row;
+
+    two_cells(&row);
+    row.records[1].site = 1;
+    CHECK(!row_check(&row.row, WORDS));
+}
+
+TEST(a_record_whose_last_cell_is_replaced_goes_with_the_next_merge)
+{
+    struct cell_row row, other;
+
+    two_cells(&row);
+    row.records[1].mask[0] = 0x100;
+    row_clear(&row.row, &row.records[1], 8);
+    two_cells(&other);
+    other.row.record_count = 1;
+    CHECK(!merge(&row, &other));
+    CHECK_INT(row.row.record_count, ==, 1);
+    CHECK(row_check(&row.row, WORDS));
 }
 
 int main(int argc, char **argv)
