@@ -59,6 +59,10 @@ int cursor_move(struct cursor_of_changes *cursor, struct gv_error *error)
         return GV_OK;
     }
     rc = changes_next(cursor->changes, &cursor->change);
+    if (rc == GV_ESCHEMA)
+        return error_set(error, rc,
+                         "Changes do not carry counters and multi-value"
+                         " columns: use gv_delta() and gv_apply().");
     if (rc < 0)
         return error_set(error, rc, "The changes cannot be read: %s.",
                          gv_strerror(rc));

@@ -235,6 +235,20 @@ static int map_mask(struct apply *apply, const struct stream_table_here *from,
     return GV_OK;
 }
 
+/* Add a record's bits to @held; false if another record has one that only one
+ * can have. */
+static bool add_mask(const struct row *row, const struct record *record,
+                     const struct store_table *table, uint64_t *held)
+{
+    GV_ASSERT(row->sums == table->sums && row->siblings == table->siblings);
+    for (size_t word = 0; word < table->words; word++) {
+        if ((held[word] & record->mask[word] & ~row_each(row, word)) != 0)
+            return false;
+        held[word] |= record->mask[word];
+    }
+    return true;
+}
+
 /* The fragment's records, with our numbers and bits.  *@held gets the union
  * of the stream's own masks, which the values follow. */
 static int load_groups(struct apply *apply,
@@ -243,11 +257,12 @@ static int load_groups(struct apply *apply,
 {
     struct row_space *fragment = &apply->store->fragment;
     size_t words = (from->column_count + 1 + 63) / 64;
-    uint64_t mask[ROW_WORDS_MAX];
+    uint64_t mask[ROW_WORDS_MAX], ours[ROW_WORDS_MAX] = {0};
     int rc;
 
     GV_ASSERT(item->as.row.group_count > 0); /* stream_decode() has looked */
     fragment->row.record_count = 0;
+    row_space_use(fragment, from->table);
     rc = row_space_reserve(fragment, item->as.row.group_count,
                            from->table->words);
     for (size_t i = 0; i < item->as.row.group_count && rc == GV_OK; i++) {
@@ -267,6 +282,9 @@ static int load_groups(struct apply *apply,
         for (size_t word = 0; word < words; word++)
             held[word] |= mask[word];
         rc = map_mask(apply, from, mask, record->mask);
+        if (rc == GV_OK &&
+            !add_mask(&fragment->row, record, from->table, ours))
+            return malformed(apply, "a column written twice");
     }
     fragment->row.record_count = item->as.row.group_count;
     fragment->row.causal_length = item->as.row.causal_length;
@@ -279,12 +297,95 @@ static bool is_nan(const struct value *value)
     return value->class == VALUE_REAL && value->real != value->real;
 }
 
-static void load_values(struct apply *apply,
-                        const struct stream_table_here *from,
-                        struct stream_item *item, const uint64_t *held)
+/* A value of a column that only one wrote last. */
+static void load_value(struct store *store, size_t bit, struct cursor *values)
+{
+    struct value *value = &store->values[bit - 1];
+    uint64_t digest = 0;
+    bool there = stream_next_value(values, value, &digest);
+
+    GV_ASSERT(bit > ROW_EXISTENCE && bit < ROW_BITS_MAX);
+    store->fragment.digests[bit] = there ? value_digest(value) : digest;
+    if (!there || is_nan(value))
+        mask_set(store->hollow, bit);
+}
+
+/* One site's cell of a column that has one for each. */
+static int load_cell(struct apply *apply, const struct store_table *table,
+                     struct record *record, size_t bit, struct cursor *values)
+{
+    struct row_space *fragment = &apply->store->fragment;
+    bool sums = table->columns[bit - 1].kind == COLUMN_COUNTER;
+    struct cell *cell;
+
+    GV_ASSERT(mask_get(record->mask, bit));
+    if (stream_peek_value(values) != (sums ? STREAM_VALUE : STREAM_CELL))
+        return malformed(apply, "a cell of another kind of column");
+    if (cells_get(&fragment->cells, bit, record->site) != NULL)
+        return malformed(apply, "two cells of one site");
+    cell = cells_put(&fragment->cells, bit, record->site);
+    if (cell == NULL)
+        return GV_ENOMEM;
+    cell->version = record->version;
+    if (sums)
+        stream_next_value(values, &cell->value, &(uint64_t){0});
+    else
+        stream_next_cell(values, &cell->value, &cell->over);
+    if (sums && cell->value.class != VALUE_INTEGER)
+        return malformed(apply, "a counter that is no integer");
+    record->cells[row_rank(&fragment->row, bit)] =
+        cell_digest(table->columns[bit - 1].kind, &cell->value, cell->over);
+    return GV_OK;
+}
+
+/* The cells, group by group; *@left values are left. */
+static int load_cells(struct apply *apply,
+                      const struct stream_table_here *from,
+                      struct stream_item *item, struct cursor groups,
+                      size_t *left)
+{
+    struct row_space *fragment = &apply->store->fragment;
+    size_t words = (from->column_count + 1 + 63) / 64;
+    uint64_t mask[ROW_WORDS_MAX];
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < item->as.row.group_count && rc == GV_OK; i++) {
+        struct record *record = &fragment->records[i];
+        uint32_t site;
+        gv_version version;
+
+        stream_next_group(&groups, &site, &version, mask, words);
+        GV_ASSERT(apply->sites[site].number == record->site);
+        GV_ASSERT(version == record->version);
+        for (size_t word = 0; word < words && rc == GV_OK; word++) {
+            uint64_t bits = column_bits(mask, word);
+
+            for (; bits != 0 && rc == GV_OK; bits &= bits - 1) {
+                size_t bit =
+                    from->bits[word * 64 + (size_t)__builtin_ctzll(bits)];
+
+                if (!kinds_each(from->table, bit))
+                    continue;
+                if ((*left)-- == 0)
+                    return malformed(apply, "a column without its value");
+                rc = load_cell(apply, from->table, record, bit,
+                               &item->as.row.values);
+            }
+        }
+    }
+    return rc;
+}
+
+/* All values of the fragment; @groups: its groups from the first on. */
+static int load_values(struct apply *apply,
+                       const struct stream_table_here *from,
+                       struct stream_item *item, struct cursor groups,
+                       const uint64_t *held)
 {
     struct store *store = apply->store;
     size_t words = (from->column_count + 1 + 63) / 64;
+    size_t left = item->as.row.value_count;
+    int rc = GV_OK;
 
     memset(store->hollow, 0, from->table->words * sizeof *store->hollow);
     for (size_t word = 0; word < words; word++) {
@@ -292,18 +393,23 @@ static void load_values(struct apply *apply,
 
         for (; bits != 0; bits &= bits - 1) {
             size_t bit = from->bits[word * 64 + (size_t)__builtin_ctzll(bits)];
-            struct value *value = &store->values[bit - 1];
-            uint64_t digest = 0;
-            bool there;
 
             GV_ASSERT(bit > 0 && bit <= from->table->column_count);
-            there = stream_next_value(&item->as.row.values, value, &digest);
-            store->fragment.digests[bit] =
-                there ? value_digest(value) : digest;
-            if (!there || is_nan(value))
-                mask_set(store->hollow, bit);
+            if (kinds_each(from->table, bit))
+                continue;
+            if (left-- == 0)
+                return malformed(apply, "a column without its value");
+            if (stream_peek_value(&item->as.row.values) == STREAM_CELL)
+                return malformed(apply, "a cell of another kind of column");
+            load_value(store, bit, &item->as.row.values);
         }
     }
+    cells_clear(&store->fragment.cells);
+    if (from->table->each_count > 0)
+        rc = load_cells(apply, from, item, groups, &left);
+    if (rc == GV_OK && left > 0)
+        rc = malformed(apply, "a value without its column");
+    return rc;
 }
 
 /* The cells that a new life resets, of columns that the table has. */
@@ -343,7 +449,7 @@ static void find_filled(const struct store *store,
     GV_ASSERT(ours->site == from->site && ours->version == from->version);
     for (size_t word = 0; word < table->words; word++) {
         uint64_t bits = column_bits(ours->mask, word) & from->mask[word] &
-                        ~store->hollow[word];
+                        ~store->hollow[word] & ~row_each(row, word);
 
         for (; bits != 0; bits &= bits - 1) {
             size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
@@ -482,7 +588,8 @@ static bool holds_fragment(const struct store *store,
 
     GV_ASSERT(fragment->record_count > 0);
     GV_ASSERT(table->words <= store->fragment.words);
-    if (row->causal_length != fragment->causal_length || table->parks)
+    if (row->causal_length != fragment->causal_length || table->parks ||
+        table->each_count > 0)
         return false;
     for (size_t i = 0; i < fragment->record_count; i++)
         if (!holds_record(table, row, &fragment->records[i],
@@ -537,6 +644,29 @@ static void keep_past(struct store *store, struct store_table *table,
     buffer_append(&store->past_key, key->bytes, key->size);
 }
 
+/* Merge the fragment into the log's row; *@any: something is not as it was. */
+static int merge(struct store *store, const struct store_table *table,
+                 struct row_change *change, bool *any)
+{
+    struct row *row = &store->space.row;
+    uint64_t cleared[ROW_WORDS_MAX] = {0};
+    int rc = GV_OK;
+
+    if (table->each_count > 0)
+        rc = kinds_judge(store, table, cleared);
+    if (rc != GV_OK)
+        return rc;
+    row_merge(row, &store->fragment.row, table->words, store->sites, change);
+    *any = change->any || !mask_empty(cleared, table->words);
+    GV_ASSERT(!change->reset || change->any);
+    GV_ASSERT(row_check(row, table->words));
+    GV_ASSERT(row->causal_length >= store->fragment.row.causal_length);
+    GV_ASSERT(*any || row->record_count == store->space.before_count);
+    if (*any && table->each_count > 0)
+        rc = kinds_merged(store, table, change->reset, cleared, change->won);
+    return rc;
+}
+
 /* Merge the fragment in store->fragment, store->values and store->hollow. */
 static int merge_row(struct apply *apply, struct store_table *table,
                      const struct row_key *key)
@@ -545,27 +675,25 @@ static int merge_row(struct apply *apply, struct store_table *table,
     struct row *row = &store->space.row;
     uint64_t won[ROW_WORDS_MAX];
     struct row_change change = {.won = won};
-    bool was_alive, filled;
+    bool was_alive, filled, any;
     int rc = rows_read(store, table, key, apply->error);
 
     if (rc == GV_OK && holds_fragment(store, table))
         return GV_OK;
     if (rc == GV_OK)
         rc = find_row(apply, table, key);
+    was_alive = row->causal_length % 2 == 1;
+    if (rc == GV_OK)
+        rc = merge(store, table, &change, &any);
     if (rc != GV_OK)
         return rc;
-    was_alive = row->causal_length % 2 == 1;
-    row_merge(row, &store->fragment.row, table->words, store->sites, &change);
-    GV_ASSERT(row_check(row, table->words));
-    GV_ASSERT(row->causal_length >= store->fragment.row.causal_length);
-    GV_ASSERT(change.any || row->record_count == store->space.before_count);
     filled = fill_hollow(store, table, won);
     /* All cells of a new life are the fragment's anyway. */
     GV_ASSERT(!filled || !change.reset);
-    if (!change.any && !filled)
+    if (!any && !filled)
         return GV_OK;
     rc = write_user_row(apply, table, key, was_alive, change.reset, won);
-    if (rc == GV_OK && change.any)
+    if (rc == GV_OK && any)
         rc = rows_save(store, table, key);
     if (rc == GV_OK)
         rc = parked_save(store, table);
@@ -591,6 +719,7 @@ static int other_key(struct apply *apply, const struct stream_table_here *from,
 static int apply_row(struct apply *apply, struct stream_item *item)
 {
     uint64_t held[ROW_WORDS_MAX] = {0};
+    struct cursor groups = item->as.row.groups;
     struct stream_table_here *from;
     struct row_key key;
     int rc;
@@ -607,9 +736,10 @@ static int apply_row(struct apply *apply, struct stream_item *item)
                          "is a rowid here and of another type"
                          " there");
     rc = load_groups(apply, from, item, held);
+    if (rc == GV_OK)
+        rc = load_values(apply, from, item, groups, held);
     if (rc != GV_OK)
         return rc;
-    load_values(apply, from, item, held);
     return merge_row(apply, from->table, &key);
 }
 

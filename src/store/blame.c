@@ -234,6 +234,33 @@ static int read_parked(struct store *store, const struct store_table *table,
     return rc;
 }
 
+/* What each site wrote of a column that has a cell for each. */
+static int fill_parts(const struct store *store, size_t bit,
+                      struct store_cell *cell)
+{
+    const struct cells *cells = &store->space.cells;
+
+    GV_ASSERT(cell->parts == NULL && cell->part_count == 0);
+    cell->parts = calloc(cells->count + 1, sizeof *cell->parts);
+    if (cell->parts == NULL)
+        return GV_ENOMEM;
+    for (size_t i = 0; i < cells->count; i++) {
+        const struct cell *from = &cells->items[i];
+        struct store_part *part = &cell->parts[cell->part_count];
+
+        if (from->bit != bit)
+            continue;
+        GV_ASSERT(!from->gone && from->site < store->site_count);
+        part->dot = (struct store_dot){.site = store->sites[from->site],
+                                       .version = from->version};
+        part->value = literal(&from->value);
+        if (part->value == NULL)
+            return GV_ENOMEM;
+        cell->part_count++;
+    }
+    return GV_OK;
+}
+
 /* @shown: what the user's table has there, or NULL. */
 static int fill_cell(struct store *store, const struct store_table *table,
                      size_t bit, const struct value *shown,
@@ -253,7 +280,9 @@ static int fill_cell(struct store *store, const struct store_table *table,
     cell->state = record == NULL ? CELL_DEFAULT : CELL_WRITTEN;
     if (cell->column == NULL)
         return GV_ENOMEM;
-    if (record != NULL) {
+    if (record != NULL && kinds_each(table, bit))
+        rc = fill_parts(store, bit, cell);
+    if (record != NULL && rc == GV_OK) {
         cell->dot = dot_of(store, record);
         rc = read_parked(store, table, bit, cell, &parked);
     }
@@ -396,6 +425,9 @@ void store_blame_close(struct store_blame *blame)
         GV_ASSERT(cell->lost_count == 0 || cell->lost != NULL);
         for (size_t j = 0; j < cell->lost_count; j++)
             free(cell->lost[j].value);
+        for (size_t j = 0; j < cell->part_count; j++)
+            free(cell->parts[j].value);
+        free(cell->parts);
         free(cell->lost);
         free(cell->value);
         free(cell->column);

@@ -48,6 +48,7 @@ uint64_t change_hash(const struct change *change)
 struct changes_table {
     struct text name;
     struct text *columns;
+    uint64_t each[ROW_WORDS_MAX]; /* those with a cell for each site */
     size_t column_count;
 };
 
@@ -156,6 +157,13 @@ static int add_site(struct changes *changes, const struct site *site)
     return GV_OK;
 }
 
+static bool text_is_lww(struct stream_text kind)
+{
+    enum column_kind found;
+
+    return kind_named(kind.bytes, kind.size, &found) && found == COLUMN_LWW;
+}
+
 static int add_table(struct changes *changes, struct stream_item *item)
 {
     const struct stream_table *head = &item->as.table.head;
@@ -170,6 +178,7 @@ static int add_table(struct changes *changes, struct stream_item *item)
     table = &grown[changes->table_count];
     table->name = (struct text){head->wire.bytes, head->wire.size};
     table->column_count = count;
+    memset(table->each, 0, sizeof table->each);
     table->columns = calloc(count + 1, sizeof *table->columns);
     if (table->columns == NULL)
         return GV_ENOMEM;
@@ -179,6 +188,8 @@ static int add_table(struct changes *changes, struct stream_item *item)
 
         stream_next_column(&item->as.table.columns, &column);
         table->columns[i] = (struct text){column.wire.bytes, column.wire.size};
+        if (!text_is_lww(column.kind))
+            mask_set(table->each, i + 1);
     }
     return GV_OK;
 }
@@ -240,6 +251,10 @@ static int open_row(struct changes *changes)
         for (size_t word = 0; word < words; word++)
             held[word] |= mask[word];
     }
+    /* A cell of several sites is no one value of one version. */
+    for (size_t word = 0; word < words; word++)
+        if ((held[word] & changes->tables[row->as.row.table].each[word]) != 0)
+            return GV_ESCHEMA;
     read_values(changes, held, words);
     return GV_OK;
 }
@@ -442,6 +457,15 @@ static int add_cell(struct store *store, struct making *making,
 
     if (bit < 0)
         return not_known(change, false, error);
+    if (kinds_each(making->table, (size_t)bit)) {
+        error_set(error, GV_ESCHEMA,
+                  "Column '%s' is a counter or a multi-value column.",
+                  making->table->columns[bit - 1].wire);
+        error_meaning(error, "Changes carry one value for a cell; nothing of"
+                             " them was applied.");
+        error_remedy(error, "Use gv_delta() and gv_apply().");
+        return GV_ESCHEMA;
+    }
     if (mask_get(making->seen, (size_t)bit))
         return GV_EPROTO;
     mask_set(making->seen, (size_t)bit);
@@ -479,6 +503,8 @@ static int add_row(struct store *store, struct fragments *fragments,
                        table->key_count) != GV_OK)
         return GV_EPROTO;
     memset(store->hollow, 0, sizeof store->hollow);
+    row_space_use(&store->fragment, table);
+    row_space_use(&store->space, table);
     rc = row_space_reserve(&store->fragment, table->column_count + 1,
                            table->words);
     if (rc == GV_OK) /* for the causal length and digests */

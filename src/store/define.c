@@ -27,6 +27,12 @@ static int too_many(struct gv_error *error, const char *what, size_t most)
     return GV_ESCHEMA;
 }
 
+static bool text_is(const char *text, struct stream_text other)
+{
+    return strlen(text) == other.size &&
+           memcmp(text, other.bytes, other.size) == 0;
+}
+
 static int unknown_kind(const struct store_table *table,
                         const struct stream_column *column,
                         struct gv_error *error)
@@ -42,6 +48,25 @@ static int unknown_kind(const struct store_table *table,
     return GV_ESCHEMA;
 }
 
+static int other_kind(const struct store_table *table,
+                      const struct store_column *column,
+                      const struct stream_column *theirs,
+                      struct gv_error *error)
+{
+    GV_ASSERT(!text_is(kind_name(column->kind), theirs->kind));
+    error_set(error, GV_ESCHEMA,
+              "Column '%s' of table '%s' is of the kind '%s' here, and '%.*s'"
+              " at a peer.",
+              column->wire, table->wire, kind_name(column->kind),
+              (int)theirs->kind.size, theirs->kind.bytes);
+    error_meaning(error, "Writes could not be merged; nothing of what came"
+                         " with it was applied, and the peer keeps it.");
+    error_remedy(error, "Kinds are given when a table is first tracked, the"
+                        " same ones on every node: track a copy of the table"
+                        " under another name, with the peer's kinds.");
+    return GV_ESCHEMA;
+}
+
 /* A key and a column under one name could not stand in one table. */
 static int named_twice(struct gv_error *error)
 {
@@ -51,12 +76,6 @@ static int named_twice(struct gv_error *error)
     error_remedy(error, "Look at the versions of both programs; if they are"
                         " equal, report this.");
     return GV_EPROTO;
-}
-
-static bool text_is(const char *text, struct stream_text other)
-{
-    return strlen(text) == other.size &&
-           memcmp(text, other.bytes, other.size) == 0;
 }
 
 /* The index of the column, or column_count. */
@@ -169,12 +188,16 @@ static int take_columns(struct store *store, struct store_table *table,
     for (size_t i = 0; i < item->as.table.head.column_count && rc == GV_OK;
          i++) {
         struct stream_column column;
+        enum column_kind kind;
         size_t index;
 
         stream_next_column(&columns, &column);
         index = column_by_wire(table, column.wire);
-        if (!text_is("lww", column.kind))
+        if (!kind_named(column.kind.bytes, column.kind.size, &kind))
             rc = unknown_kind(table, &column, error);
+        else if (index < table->column_count &&
+                 table->columns[index].kind != kind)
+            rc = other_kind(table, &table->columns[index], &column, error);
         else if (index < table->column_count)
             rc = compare_column(store, table, index, &column);
         else

@@ -44,6 +44,7 @@ struct extract {
     size_t place_count, place_capacity, place_at;
     sqlite3_stmt *read;   /* of the table at hand */
     sqlite3_stmt *parked; /* its entries, once a table that has some is read */
+    sqlite3_stmt *cells;  /* likewise */
     int64_t read_table;
 
     uint64_t scan_steps, vm_steps;
@@ -481,7 +482,8 @@ static void end_read(struct extract *extract)
         sqlite3_reset(extract->read);
     }
     sqlite3_finalize(extract->parked);
-    extract->read = extract->parked = NULL;
+    sqlite3_finalize(extract->cells);
+    extract->read = extract->parked = extract->cells = NULL;
 }
 
 /* Which records the asker lacks, moved to the front of @records; if it lacks
@@ -623,6 +625,23 @@ static int read_parked(struct extract *extract,
                        : rc;
 }
 
+/* The cells of the row that is read. */
+static int read_cells(struct extract *extract, const struct store_table *table)
+{
+    int rc = GV_OK;
+
+    GV_ASSERT((table->each_count > 0) ==
+              (table->sums != NULL || table->siblings != NULL));
+    if (table->each_count == 0)
+        return GV_OK;
+    if (extract->cells == NULL)
+        rc = cells_prepare(extract->store->reader, &extract->cells);
+    return rc == GV_OK ? cells_load(extract->store, table,
+                                    sqlite3_column_int64(extract->read, 0),
+                                    extract->cells)
+                       : rc;
+}
+
 /* The key of the row that is read, and its state into store->space. */
 static int read_state(struct extract *extract, const struct store_table *table,
                       struct row_key *key, uint32_t *check,
@@ -641,6 +660,7 @@ static int read_state(struct extract *extract, const struct store_table *table,
                        table->key_count) != GV_OK)
         return rc != GV_OK ? rc : GV_ECORRUPT;
     row->causal_length = (uint64_t)sqlite3_column_int64(read, 1);
+    row_space_use(&store->space, table);
     rc = state_decode(sqlite3_column_blob(read, 2),
                       (size_t)sqlite3_column_bytes(read, 2),
                       table->column_count, &store->space, check);
@@ -679,6 +699,8 @@ static int read_row(struct extract *extract, struct store_table *table,
             sql_column_value(read, at++, &store->values[i]);
     GV_ASSERT(sqlite3_data_count(read) == at);
     rc = read_parked(extract, table);
+    if (rc == GV_OK)
+        rc = read_cells(extract, table);
     if (rc == GV_OK)
         rc = find_values(store, table, &key, chosen, count,
                          sqlite3_column_type(read, 3) != SQLITE_NULL);

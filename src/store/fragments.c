@@ -63,7 +63,7 @@ static void define_column(struct stream_column *column,
         .wire = stream_text(from->wire),
         .local = stream_text(local),
         .type = stream_text(from->type),
-        .kind = stream_text("lww"),
+        .kind = stream_text(kind_name(from->kind)),
         .initial = from->initial,
     };
 }
@@ -106,7 +106,9 @@ static void write_values(struct stream_row_writer *writer,
                          size_t words, size_t room)
 {
     for (size_t word = 0; word < words; word++) {
-        for (uint64_t bits = held[word]; bits != 0; bits &= bits - 1) {
+        uint64_t bits = held[word] & ~row_each(&store->space.row, word);
+
+        for (; bits != 0; bits &= bits - 1) {
             size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
             const struct value *value = &store->values[bit - 1];
 
@@ -121,12 +123,57 @@ static void write_values(struct stream_row_writer *writer,
     }
 }
 
+/* The cells of one record. */
+static void write_cells(struct stream_row_writer *writer,
+                        const struct store *store,
+                        const struct store_table *table,
+                        const struct record *record)
+{
+    for (size_t word = 0; word < table->words; word++) {
+        uint64_t bits = record->mask[word] & row_each(&store->space.row, word);
+
+        for (; bits != 0; bits &= bits - 1) {
+            size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+            const struct cell *cell =
+                cells_get(&store->space.cells, bit, record->site);
+
+            GV_ASSERT(cell != NULL && cell->version == record->version);
+            GV_ASSERT(cell->value.class <= VALUE_BLOB);
+            if (table->columns[bit - 1].kind == COLUMN_COUNTER)
+                stream_write_value(writer, &cell->value);
+            else
+                stream_write_cell(writer, &cell->value, cell->over);
+        }
+    }
+}
+
+/* How many values a row has: one for each bit of @held, but one for each
+ * record that has it of columns with a cell for each site. */
+static size_t count_values(const struct store *store,
+                           const struct store_table *table,
+                           const struct record *records, size_t record_count,
+                           const uint64_t *held)
+{
+    const struct row *row = &store->space.row;
+    size_t count = 0;
+
+    GV_ASSERT(record_count <= STREAM_GROUPS_MAX);
+    for (size_t word = 0; word < table->words; word++) {
+        uint64_t each = row_each(row, word);
+
+        count += (size_t)__builtin_popcountll(held[word] & ~each);
+        for (size_t i = 0; i < record_count && each != 0; i++)
+            count +=
+                (size_t)__builtin_popcountll(records[i].mask[word] & each);
+    }
+    return count;
+}
+
 /* Of an item, for what is not values: groups, digests, heads. */
 #define HEAD_SIZE_MAX (4u * 1024 * 1024)
 
-_Static_assert((STREAM_COLUMNS_MAX + 1) * (STREAM_MASK_SIZE_MAX + 64) <
-                   HEAD_SIZE_MAX,
-               "a group for each column fits");
+_Static_assert(STREAM_GROUPS_MAX *(STREAM_MASK_SIZE_MAX + 64) < HEAD_SIZE_MAX,
+               "all groups fit");
 
 int fragments_add(struct fragments *fragments, const struct store *store,
                   const struct store_table *table, const struct row_key *key,
@@ -139,6 +186,8 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     int rc = fragments_define(fragments, table);
 
     GV_ASSERT(record_count > 0); /* a fragment of nothing says nothing */
+    if (record_count > STREAM_GROUPS_MAX)
+        return GV_ELIMIT;
     for (size_t i = 0; i < record_count && rc == GV_OK; i++) {
         rc = define_site(fragments, store, records[i].site);
         for (size_t word = 0; word < table->words; word++)
@@ -147,9 +196,9 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     if (rc != GV_OK)
         return rc;
     held[0] &= ~(uint64_t)1;
-    value_count = mask_count(held, table->words);
+    value_count = count_values(store, table, records, record_count, held);
     /* The stream's numbers stand as + 1, so that 0 is "not defined yet". */
-    GV_ASSERT(value_count <= table->column_count);
+    GV_ASSERT(table->each_count > 0 || value_count <= table->column_count);
     GV_ASSERT(fragments->tables[index] > 0 &&
               fragments->tables[index] <= fragments->table_count);
     stream_begin_row(&writer, fragments->out, fragments->tables[index] - 1,
@@ -163,5 +212,7 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     write_values(&writer, store, held, table->words,
                  taken < STREAM_ITEM_SIZE_MAX ? STREAM_ITEM_SIZE_MAX - taken
                                               : 0);
+    for (size_t i = 0; i < record_count && table->each_count > 0; i++)
+        write_cells(&writer, store, table, &records[i]);
     return stream_end_row(&writer);
 }

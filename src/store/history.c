@@ -249,8 +249,10 @@ static int meet(struct conflict *conflict, const struct record *held,
 
     GV_ASSERT(held->site != arriving->site);
     for (size_t w = 0; w < conflict->table->words && rc == GV_OK; w++) {
-        uint64_t both =
-            column_bits(held->mask, w) & column_bits(arriving->mask, w);
+        /* Where each site has a cell of its own, none beats another's. */
+        uint64_t both = column_bits(held->mask, w) &
+                        column_bits(arriving->mask, w) &
+                        ~row_each(&store->space.row, w);
 
         if (both == 0)
             continue;
@@ -312,7 +314,8 @@ static int other_life(struct conflict *conflict, bool arriving_loses)
             continue;
         for (size_t w = 0; w < conflict->table->words && rc == GV_OK; w++) {
             uint64_t bits =
-                unlike(conflict->store, won, w, column_bits(loser->mask, w));
+                unlike(conflict->store, won, w,
+                       column_bits(loser->mask, w) & ~row_each(row, w));
 
             rc = arriving_loses
                      ? lose_arriving(conflict, w, bits, loser, winner)

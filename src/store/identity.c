@@ -395,6 +395,8 @@ static int move_row(struct store *store, struct store_table *table,
     int rc = row_key_decode(&key, bytes->data, bytes->size, table->key_count);
 
     rc = rc == GV_OK ? rows_find(store, table, &key, error) : GV_ECORRUPT;
+    if (rc == GV_OK && table->each_count > 0)
+        rc = moving_cells(store, table, &key);
     if (rc != GV_OK)
         return rc;
     for (size_t i = 0; i < row->record_count; i++) {

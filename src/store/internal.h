@@ -40,7 +40,8 @@ struct store_column {
                       looked yet */
     struct value initial; /* its default when it was registered; owned */
     uint64_t initial_digest;
-    bool default_differs; /* from a peer's, as of its last definition */
+    bool default_differs;  /* from a peer's, as of its last definition */
+    enum column_kind kind; /* not of keys */
 };
 
 #define TABLE_UPDATES_MAX 16
@@ -66,14 +67,17 @@ struct store_table {
     struct store_column *keys; /* they have no default */
     size_t column_count;
     struct store_column *columns;
-    size_t words;      /* of this table's masks */
-    uint16_t *order;   /* column indexes by ascending wire name */
-    char *fault;       /* why it cannot be read or written now, or NULL */
-    bool has_triggers; /* of the application's own */
-    bool raises;       /* one of them may refuse a row or skip it */
-    bool fires;        /* they fire on apply: they write untracked tables */
-    bool parks;        /* gv_parked may have cells of it */
-    bool refused;      /* SQLite refused a row of it, and the log says so */
+    size_t words;       /* of this table's masks */
+    size_t each_count;  /* columns with a cell for each site; their masks: */
+    uint64_t *sums;     /* of counters, NULL if there is none */
+    uint64_t *siblings; /* of multi-value columns, likewise */
+    uint16_t *order;    /* column indexes by ascending wire name */
+    char *fault;        /* why it cannot be read or written now, or NULL */
+    bool has_triggers;  /* of the application's own */
+    bool raises;        /* one of them may refuse a row or skip it */
+    bool fires;         /* they fire on apply: they write untracked tables */
+    bool parks;         /* gv_parked may have cells of it */
+    bool refused;       /* SQLite refused a row of it, and the log says so */
 
     /* Prepared when first needed. */
     sqlite3_stmt *row_find, *row_insert, *row_update;
@@ -93,6 +97,23 @@ static inline uint64_t column_bits(const uint64_t *mask, size_t word)
     return word == 0 ? mask[0] & ~(uint64_t)1 : mask[word];
 }
 
+/* The cell of one site in a column of a row; see cells.c. */
+struct cell {
+    size_t bit;
+    uint32_t site;
+    gv_version version;
+    struct value value;
+    struct vv_view over; /* what it replaces; multi-value columns alone */
+    uint8_t *owned;      /* the bytes of value and over, or NULL: borrowed */
+    bool changed;        /* to be written, or deleted */
+    bool gone;
+};
+
+struct cells {
+    struct cell *items;
+    size_t count, capacity;
+};
+
 /* A row's state in memory, with room to change it. */
 struct row_space {
     struct row row;
@@ -100,8 +121,11 @@ struct row_space {
     int64_t rid;
     size_t capacity;
     size_t words;
+    size_t each;      /* each-bits of the table that it is used for */
+    size_t each_room; /* cells of each record */
     struct record *records;
-    uint64_t *masks;
+    uint64_t *room; /* the records' masks and cells */
+    struct cells cells;
     uint64_t digests[ROW_BITS_MAX];
     /* As it was read: what gv_ver and the fingerprint hold of it. */
     struct record *before; /* masks not kept */
@@ -284,6 +308,7 @@ struct store {
         *data_version_read;
     sqlite3_stmt *history_insert, *history_prune;             /* history.c */
     sqlite3_stmt *parked_find, *parked_write, *parked_delete; /* parked.c */
+    sqlite3_stmt *cells_read, *cell_write, *cell_delete;      /* cells.c */
 
     /* Saved rows' dots that gv_ver does not have yet; see rows_flush(). */
     struct ver_row ver_rows[VER_ROWS];
@@ -315,6 +340,7 @@ struct store {
     struct buffer interval; /* the interval sealed last */
     struct store_sealed sealed;
 
+    const struct store_kinds *kinds; /* asked of the table being tracked */
     struct audit audit;
     struct spool stage;       /* a delta that is arriving */
     uint64_t stage_token;     /* 0: none */
@@ -396,7 +422,9 @@ int schema_load(struct store *store, int64_t id, struct store_table **loaded);
     " shown INT, PRIMARY KEY(tbl, rid, bit)) WITHOUT ROWID;"                  \
     "CREATE TABLE gv_history(id INTEGER PRIMARY KEY, tbl INT, rid INT,"       \
     " bit INT, value, size INT, site INT, version INT, by_site INT,"          \
-    " by_version INT);"
+    " by_version INT);"                                                       \
+    "CREATE TABLE gv_cell(tbl INT, rid INT, bit INT, site INT, version INT,"  \
+    " value, over BLOB, PRIMARY KEY(tbl, rid, bit, site)) WITHOUT ROWID;"
 /* Bring the tables to STORE_FORMAT; inside a write transaction. */
 int upgrade(struct store *store, struct gv_error *error);
 
@@ -497,6 +525,8 @@ void triggers_fire(struct store *store, bool on);
 
 /* state.c: the state of a row <-> bytes, and its hash */
 
+/* Rows of @table come next, with its each-bits; before row_space_reserve(). */
+void row_space_use(struct row_space *space, const struct store_table *table);
 int row_space_reserve(struct row_space *space, size_t records, size_t words);
 void row_space_close(struct row_space *space);
 /* Errors: GV_ECORRUPT. */
@@ -609,6 +639,88 @@ int parked_show(struct store *store, struct store_table *table,
  * meanwhile, and is for the next look. */
 int parked_resume(struct store *store, struct store_table *table,
                   struct gv_error *error);
+
+/* cells.c: gv_cell */
+
+/* What a record's digest of a cell is. */
+uint64_t cell_digest(enum column_kind kind, const struct value *value,
+                     struct vv_view over);
+void cells_clear(struct cells *cells);
+void cells_close(struct cells *cells);
+/* NULL if there is none. */
+struct cell *cells_get(const struct cells *cells, size_t bit, uint32_t site);
+/* The cell to write; made if there is none, NULL without memory.  Its value
+ * and version are the caller's to set. */
+struct cell *cells_put(struct cells *cells, size_t bit, uint32_t site);
+void cells_drop(struct cell *cell);
+/* Keep copies of @value and @over.  Errors: GV_ENOMEM. */
+int cell_own(struct cell *cell, const struct value *value,
+             struct vv_view over);
+int cells_prepare(sqlite3 *db, sqlite3_stmt **read);
+/* Read the cells of row @rid, whose state is in store->space, with the
+ * statement of cells_prepare(); the digests of their columns become those of
+ * what they show.  GV_ECORRUPT: they are not those of the state. */
+int cells_load(struct store *store, const struct store_table *table,
+               int64_t rid, sqlite3_stmt *read);
+/* The same on the connection that writes, for the row in store->space. */
+int cells_find(struct store *store, const struct store_table *table);
+/* Write what changed for the row in store->space, which is stored. */
+int cells_save(struct store *store, const struct store_table *table);
+
+/* choice.c: the kinds that a person gives to columns */
+
+/* Set the kinds that store->kinds asks for in a table that is being
+ * registered. Errors: GV_EREFUSED. */
+int choice_take(const struct store *store, struct store_table *table,
+                struct gv_error *error);
+/* Whether a registered table has them.  Errors: GV_EREFUSED. */
+int choice_compare(const struct store *store, const struct store_table *table,
+                   struct gv_error *error);
+
+/* siblings.c: the view of all values of multi-value columns */
+
+/* Make it as the tables are now; inside a write transaction. */
+int siblings_view(struct store *store);
+
+/* kinds.c: columns with a cell for each site */
+
+const char *kind_name(enum column_kind kind);
+/* False if no kind is called so. */
+bool kind_named(const char *name, size_t size, enum column_kind *kind);
+/* Make the table's masks of such columns. */
+int kinds_masks(struct store_table *table);
+/* Whether @bit is of such a column. */
+bool kinds_each(const struct store_table *table, size_t bit);
+/* What the column shows in the row in store->space; borrowed from its cells.
+ */
+void kinds_value(const struct store *store, const struct store_table *table,
+                 size_t bit, struct value *value);
+/* The digests of what such columns show into the row. */
+int kinds_show(struct store *store, const struct store_table *table);
+/* Before row_write(): store->values of the bits of @written become own cells;
+ * with @reset, of a new life.  What cannot be published leaves @written. */
+int kinds_write(struct store *store, const struct store_table *table,
+                const struct row_key *key, bool reset, uint64_t *written);
+/* After row_write() with @version: the digests.  Both make entries in
+ * store->parked where the table does not show what the cells do. */
+void kinds_written(struct store *store, const struct store_table *table,
+                   gv_version version, const uint64_t *written);
+/* All cells go: another life. */
+void kinds_reset(struct store *store);
+/* Before row_merge(): take cells that others replace out of both sides.
+ * @cleared gets the bits that the row lost cells of. */
+int kinds_judge(struct store *store, const struct store_table *table,
+                uint64_t *cleared);
+/* After row_merge(): the row's cells follow, and store->values gets what the
+ * columns of @cleared and @won show now; both are in @won. */
+int kinds_merged(struct store *store, const struct store_table *table,
+                 bool reset, const uint64_t *cleared, uint64_t *won);
+
+/* moving.c */
+
+/* The cells of a row whose records of store->lost_id move to the own id. */
+int moving_cells(struct store *store, struct store_table *table,
+                 const struct row_key *key);
 
 /* show.c: the row at hand into the user's table */
 

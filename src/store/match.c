@@ -104,6 +104,7 @@ static int adopt_column(struct store *store, const struct store_table *table,
     *column = *now;
     column->wire = known.wire;
     column->peer = known.peer;
+    column->kind = known.kind;
     column->returned = may_write;
     column->shown = true;
     column->default_differs =
@@ -213,15 +214,23 @@ static int is_journalled(struct store *store, const struct store_table *table,
 
 /* How many of the rows that hold @bit have in column @local the value whose
  * digest they hold. */
-static int sample(struct store *store, const struct store_table *table,
-                  size_t bit, const char *local, size_t *seen, size_t *same)
+static int sample(struct store *store, struct store_table *table, size_t bit,
+                  const char *local, size_t *seen, size_t *same)
 {
     size_t tries = 0;
     sqlite3_stmt *rows;
-    int rc = prepare_sample(store, table, local, &rows);
+    int rc = GV_OK;
 
     GV_ASSERT(bit > ROW_EXISTENCE && bit <= table->column_count);
     *seen = *same = 0;
+    /* Its states have the digests of single cells. */
+    if (table->columns[bit - 1].kind != COLUMN_LWW)
+        return GV_OK;
+    rc = kinds_masks(table);
+    if (rc != GV_OK)
+        return rc;
+    row_space_use(&store->space, table);
+    rc = prepare_sample(store, table, local, &rows);
     while (rc == GV_OK && *seen < SAMPLE_ROWS && tries < SAMPLE_TRIES &&
            (rc = sql_step(rows)) > 0) {
         struct value value;

@@ -162,7 +162,8 @@ static void finalize_all(struct store *store)
         store->told_write,     store->data_version_read,
         store->history_insert, store->history_prune,
         store->parked_find,    store->parked_write,
-        store->parked_delete,
+        store->parked_delete,  store->cells_read,
+        store->cell_write,     store->cell_delete,
     };
 
     for (size_t i = 0; i < LIST_COUNT(list); i++)
@@ -513,6 +514,8 @@ void store_close(struct store *store)
         store->host->unlock(store->host->context, store->lock);
     row_space_close(&store->space);
     row_space_close(&store->fragment);
+    cells_close(&store->space.cells);
+    cells_close(&store->fragment.cells);
     buffer_close(&store->state);
     buffer_close(&store->hashed);
     buffer_close(&store->key);

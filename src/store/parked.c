@@ -378,6 +378,11 @@ static void look_at_cells(struct pass *pass, uint64_t *moved)
             look_at_entry(pass, bit, digest, moved);
         } else if (is_new(pass, bit) && mask_get(pass->held, bit) &&
                    digest != store->space.row.digests[bit]) {
+            if (kinds_each(table, bit)) {
+                kinds_value(store, table, bit, &store->values[bit - 1]);
+                mask_set(moved, bit);
+                continue;
+            }
             before = table->columns[bit - 1].initial_digest;
             parked_put(&store->parked, bit, PARKED_HOLLOW, NULL, &before);
         }
@@ -391,7 +396,8 @@ static bool lost_cells(const struct pass *pass)
     GV_ASSERT(pass->columns == NULL && !pass->resumes);
     for (size_t bit = 1; bit <= pass->table->column_count; bit++)
         if (pass->table->columns[bit - 1].shown && mask_get(pass->held, bit) &&
-            !mask_get(pass->store->parked.listed, bit))
+            !mask_get(pass->store->parked.listed, bit) &&
+            !kinds_each(pass->table, bit))
             return true;
     return false;
 }

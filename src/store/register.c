@@ -11,12 +11,12 @@ int register_column(struct store *store, int64_t id, int64_t bit,
                     const struct store_column *column)
 {
     sqlite3_stmt *statement;
-    int rc =
-        sql_prepare(store->db, &statement,
-                    "INSERT INTO gv_col(tbl,bit,wire,local,kind,initial,type,"
-                    "peer) VALUES(%lld,%lld,%Q,%Q,%Q,?1,%Q,%Q)",
-                    (long long)id, (long long)bit, column->wire, column->local,
-                    bit < 0 ? "key" : "lww", column->type, column->peer);
+    int rc = sql_prepare(
+        store->db, &statement,
+        "INSERT INTO gv_col(tbl,bit,wire,local,kind,initial,type,"
+        "peer) VALUES(%lld,%lld,%Q,%Q,%Q,?1,%Q,%Q)",
+        (long long)id, (long long)bit, column->wire, column->local,
+        bit < 0 ? "key" : kind_name(column->kind), column->type, column->peer);
 
     GV_ASSERT(bit != ROW_EXISTENCE);
     GV_ASSERT(bit > -KEY_COLUMNS_MAX - 1 && bit < ROW_BITS_MAX);
@@ -214,6 +214,12 @@ int schema_register(struct store *store, const char *local,
         table_free(table);
         return taken_name(local, error);
     }
+    rc = known != NULL ? choice_compare(store, known, error)
+                       : choice_take(store, table, error);
+    if (rc != GV_OK) {
+        table_free(table);
+        return rc;
+    }
     table->tracked = true;
     if (known != NULL)
         id = known->id;
@@ -264,6 +270,8 @@ static int column_of(struct store_column *column,
     column->type = text_dup(from->type);
     column->local = local ? text_dup(from->local) : NULL;
     column->peer = alike ? NULL : text_dup(from->local);
+    /* Of keys there is none; of others definition_take() has looked. */
+    kind_named(from->kind.bytes, from->kind.size, &column->kind);
     if (column->wire == NULL || column->type == NULL ||
         (local && column->local == NULL) || (!alike && column->peer == NULL))
         return GV_ENOMEM;
@@ -354,6 +362,9 @@ int register_made_table(struct store *store, const struct stream_item *item,
 
         stream_next_column(&columns, &column);
         rc = name_as(&made->columns[i].wire, column.wire);
+        if (!kind_named(column.kind.bytes, column.kind.size,
+                        &made->columns[i].kind))
+            rc = GV_ESCHEMA; /* one that nothing here could merge */
     }
     if (rc == GV_OK)
         rc = write_registration(store, made, &id);

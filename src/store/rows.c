@@ -136,6 +136,7 @@ static void space_clear(struct row_space *space)
     space->before_count = 0;
     space->before_sum = (struct hash128){0, 0};
     space->checked = true; /* of nothing */
+    cells_clear(&space->cells);
 }
 
 /* Keep what gv_ver holds of the row before it changes. */
@@ -175,6 +176,7 @@ int rows_check(struct store *store, const struct store_table *table,
                const struct row_key *key, struct gv_error *error)
 {
     struct row_space *space = &store->space;
+    int rc = GV_OK;
 
     /* It is the row as it was read that has this hash. */
     GV_ASSERT(space->before_count == space->row.record_count);
@@ -183,7 +185,11 @@ int rows_check(struct store *store, const struct store_table *table,
     space->before_sum =
         state_hash(store, table, key->bytes, key->size, &space->row);
     space->checked = (uint32_t)space->before_sum.low == space->check;
-    return space->checked ? GV_OK : damaged(table, key, error);
+    if (!space->checked)
+        return damaged(table, key, error);
+    if (table->each_count > 0)
+        rc = cells_find(store, table);
+    return rc == GV_ECORRUPT ? damaged(table, key, error) : rc;
 }
 
 int rows_find(struct store *store, struct store_table *table,
@@ -226,6 +232,7 @@ int rows_read(struct store *store, struct store_table *table,
     if (table->row_find == NULL)
         rc = prepare_row_find(store, table);
     space_clear(space);
+    row_space_use(space, table);
     if (rc == GV_OK)
         rc = row_space_reserve(space, 1, table->words);
     if (rc != GV_OK)
@@ -402,6 +409,10 @@ int rows_save(struct store *store, struct store_table *table,
         return rc;
     store->numbers.fingerprint = hash128_add(
         hash128_subtract(store->numbers.fingerprint, space->before_sum), sum);
+    if (table->each_count > 0)
+        rc = cells_save(store, table);
+    if (rc != GV_OK)
+        return rc;
     return ver_follow(store, table);
 }
 

@@ -73,6 +73,8 @@ void table_free(struct store_table *table)
     free(table->keys);
     free(table->columns);
     free(table->order);
+    free(table->sums);
+    free(table->siblings);
     free(table->wire);
     free(table->local);
     free(table->fault);
@@ -150,7 +152,7 @@ int table_finish(struct store_table *table)
     }
     qsort_r(table->order, table->column_count, sizeof *table->order,
             compare_wire, table->columns);
-    return GV_OK;
+    return kinds_masks(table);
 }
 
 /* False without memory. */
@@ -181,6 +183,10 @@ static int load_column(struct store_column **columns, size_t *count,
         !text_or_null(list, 2, &column->local) ||
         !text_or_null(list, 5, &column->peer))
         return GV_ENOMEM;
+    if (sqlite3_column_int64(list, 0) > 0 &&
+        !kind_named((const char *)sqlite3_column_text(list, 6),
+                    (size_t)sqlite3_column_bytes(list, 6), &column->kind))
+        return GV_ECORRUPT;
     return value_keep(&column->initial, &initial);
 }
 
@@ -188,7 +194,8 @@ static int load_columns(struct store *store, struct store_table *table)
 {
     sqlite3_stmt *list;
     int rc = sql_prepare(store->db, &list,
-                         "SELECT bit,wire,local,initial,type,peer FROM gv_col"
+                         "SELECT bit,wire,local,initial,type,peer,kind"
+                         " FROM gv_col"
                          " WHERE tbl=%lld ORDER BY abs(bit),bit",
                          (long long)table->id);
 
@@ -423,6 +430,8 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
         rc = load_tables(store, may_write);
     if (rc == GV_OK)
         rc = triggers_judge(store);
+    if (rc == GV_OK && may_write)
+        rc = siblings_view(store);
     if (rc == GV_OK && may_write)
         rc = show_parked(store, error);
     if (rc == GV_OK)

@@ -329,6 +329,8 @@ static int publish_row(struct store *store, struct fragments *fragments,
         row->causal_length += reset && !(death && plant("delete-keeps-life"));
         /* A life begins and ends with one record, this one. */
         GV_ASSERT(!reset || row->record_count == 1);
+        if (table->each_count > 0)
+            kinds_written(store, table, version, written);
         rc = rows_save(store, table, key);
     }
     if (rc == GV_OK)
@@ -379,7 +381,10 @@ static int seal_row(struct store *store, struct fragments *fragments,
         mask_set(written, ROW_EXISTENCE);
         parked_drop_all(store, table);
     }
-    *changed = !mask_empty(written, table->words);
+    if (table->each_count > 0)
+        rc = kinds_write(store, table, key, present != alive && !absent,
+                         written);
+    *changed = rc == GV_OK && !mask_empty(written, table->words);
     if (*changed)
         rc = publish_row(store, fragments, table, key, version, written,
                          !present);

@@ -200,6 +200,10 @@ static void gather(struct store *store, const struct store_table *table,
         if (mask_get(cells, bit))
             continue;
         store->hollow[bit / 64] &= ~((uint64_t)1 << bit % 64);
+        if (kinds_each(table, bit)) {
+            kinds_value(store, table, bit, &store->values[bit - 1]);
+            continue;
+        }
         if (mask_get(parked->listed, bit) &&
             parked->kinds[bit] == PARKED_VALUE) {
             store->values[bit - 1] = parked->values[bit];

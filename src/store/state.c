@@ -1,4 +1,4 @@
-/* The state of a row, as gv_row_N keeps it (format 1):
+/* The state of a row, as gv_row_N keeps it:
  *
  *     count                       varint
  *     count times:
@@ -7,7 +7,10 @@
  *         mask                    7 bits a byte, lowest first; the top bit
  *                                 says that more follow; bit 0 is existence
  *     digests                     8 bytes big-endian for each column bit that
- *                                 a mask holds, in ascending order of bits
+ *                                 a mask holds, in ascending order of bits;
+ *                                 not of each-bits (core/row.h)
+ *     cells                       record by record, 8 bytes for each each-bit
+ *                                 that its mask holds, in ascending order
  *     check                       4 bytes: the low bits of the row's hash
  *
  * The check lets every reader see damage in a row before it spreads, and
@@ -20,50 +23,76 @@
 #include <stdlib.h>
 #include <string.h>
 
+void row_space_use(struct row_space *space, const struct store_table *table)
+{
+    GV_ASSERT((table->each_count > 0) ==
+              (table->sums != NULL || table->siblings != NULL));
+    space->row.sums = table->sums;
+    space->row.siblings = table->siblings;
+    space->each = table->each_count;
+}
+
+/* Arrays for @count records with masks of @words and @each cells; what the
+ * space holds moves there. */
+static int grow(struct row_space *space, size_t count, size_t words,
+                size_t each)
+{
+    struct record *grown = calloc(count, sizeof *grown);
+    struct record *before = calloc(count, sizeof *before);
+    uint64_t *room = calloc(count * (words + each), sizeof *room);
+    size_t kept = words < space->words ? words : space->words;
+
+    GV_ASSERT(words >= space->words && each >= space->each_room);
+    if (grown == NULL || before == NULL || room == NULL) {
+        free(grown);
+        free(before);
+        free(room);
+        return GV_ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *mask = room + i * (words + each);
+
+        if (i < space->row.record_count) {
+            const struct record *from = &space->records[i];
+
+            grown[i] = *from;
+            memcpy(mask, from->mask, kept * sizeof *mask);
+            if (space->each_room > 0)
+                memcpy(mask + words, from->cells,
+                       space->each_room * sizeof *mask);
+        }
+        grown[i].mask = mask;
+        grown[i].cells = mask + words;
+    }
+    if (space->before_count > 0)
+        memcpy(before, space->before, space->before_count * sizeof *before);
+    row_space_close(space);
+    space->records = grown;
+    space->before = before;
+    space->room = room;
+    space->capacity = count;
+    space->words = words;
+    space->each_room = each;
+    return GV_OK;
+}
+
 int row_space_reserve(struct row_space *space, size_t records, size_t words)
 {
-    struct record *grown, *before;
-    uint64_t *masks;
+    int rc = GV_OK;
 
     GV_ASSERT(records > 0);
     GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
     GV_ASSERT(space->row.record_count <= space->capacity);
     GV_ASSERT(space->before_count <= space->capacity);
-    if (records > space->capacity || words > space->words) {
-        size_t count =
-            records > 2 * space->capacity ? records + 4 : 2 * space->capacity;
-        size_t wide = words > space->words ? words : space->words;
-        size_t kept = words < space->words ? words : space->words;
-
-        GV_ASSERT(count >= records);
-        grown = calloc(count, sizeof *grown);
-        before = calloc(count, sizeof *before);
-        masks = calloc(count * wide, sizeof *masks);
-        if (grown == NULL || before == NULL || masks == NULL) {
-            free(grown);
-            free(before);
-            free(masks);
-            return GV_ENOMEM;
-        }
-        for (size_t i = 0; i < space->row.record_count; i++) {
-            grown[i] = space->records[i];
-            memcpy(masks + i * wide, space->records[i].mask,
-                   kept * sizeof *masks);
-        }
-        if (space->before_count > 0)
-            memcpy(before, space->before,
-                   space->before_count * sizeof *before);
-        free(space->records);
-        free(space->before);
-        free(space->masks);
-        space->records = grown;
-        space->before = before;
-        space->masks = masks;
-        space->capacity = count;
-        space->words = wide;
-        for (size_t i = 0; i < count; i++)
-            grown[i].mask = masks + i * wide;
-    }
+    if (records > space->capacity || words > space->words ||
+        space->each > space->each_room)
+        rc = grow(
+            space,
+            records > 2 * space->capacity ? records + 4 : 2 * space->capacity,
+            words > space->words ? words : space->words,
+            space->each > space->each_room ? space->each : space->each_room);
+    if (rc != GV_OK)
+        return rc;
     GV_ASSERT(space->capacity >= records && space->words >= words);
     space->row.records = space->records;
     space->row.digests = space->digests;
@@ -74,7 +103,7 @@ void row_space_close(struct row_space *space)
 {
     free(space->records);
     free(space->before);
-    free(space->masks);
+    free(space->room);
 }
 
 static int varint_read(const uint8_t **at, const uint8_t *end,
@@ -159,6 +188,51 @@ static int record_read(const uint8_t **at, const uint8_t *end,
     return mask_read(at, end, record->mask, bit_count);
 }
 
+/* The digests of the bits of @bits, which @digests is indexed by. */
+static int digests_read(const uint8_t **at, const uint8_t *end, size_t word,
+                        uint64_t bits, uint64_t *digests)
+{
+    for (; bits != 0; bits &= bits - 1) {
+        if (end - *at < 8)
+            return GV_ECORRUPT;
+        digests[word * 64 + (size_t)__builtin_ctzll(bits)] = load_u64(*at);
+        *at += 8;
+    }
+    return GV_OK;
+}
+
+/* The cells of each record. */
+static int cells_read(const uint8_t **at, const uint8_t *end,
+                      const struct row *row, size_t count, size_t words)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct record *record = &row->records[i];
+
+        for (size_t word = 0; word < words; word++) {
+            uint64_t bits = record->mask[word] & row_each(row, word);
+
+            for (; bits != 0; bits &= bits - 1) {
+                size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+
+                if (end - *at < 8)
+                    return GV_ECORRUPT;
+                record->cells[row_rank(row, bit)] = load_u64(*at);
+                *at += 8;
+            }
+        }
+    }
+    GV_ASSERT(*at <= end);
+    return GV_OK;
+}
+
+/* How many records a state of @size bytes can have: each takes ten of them,
+ * and a bit of its own where there are no cells by site. */
+static size_t records_max(const struct row_space *space, size_t size,
+                          size_t column_count)
+{
+    return space->each > 0 ? size / 10 : column_count + 1;
+}
+
 int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
                  struct row_space *space, uint32_t *check)
 {
@@ -166,10 +240,11 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
     size_t words = (column_count + 1 + 63) / 64;
     uint64_t held[ROW_WORDS_MAX] = {0};
     uint64_t count;
+    int rc = GV_OK;
 
     GV_ASSERT(column_count < ROW_BITS_MAX);
     if (varint_read(&at, end, &count) != GV_OK || count == 0 ||
-        count > column_count + 1)
+        count > records_max(space, size, column_count))
         return GV_ECORRUPT;
     space->row.record_count = 0;
     space->before_count = 0;
@@ -182,20 +257,14 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
         for (size_t word = 0; word < words; word++)
             held[word] |= space->records[i].mask[word];
     }
-    for (size_t word = 0; word < words; word++) {
-        uint64_t bits = column_bits(held, word);
-
-        for (; bits != 0; bits &= bits - 1) {
-            size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
-
-            GV_ASSERT(bit <= column_count); /* mask_read() has looked */
-            if (end - at < 8)
-                return GV_ECORRUPT;
-            space->digests[bit] = load_u64(at);
-            at += 8;
-        }
-    }
-    if (end - at != 4)
+    for (size_t word = 0; word < words && rc == GV_OK; word++)
+        rc = digests_read(&at, end, word,
+                          column_bits(held, word) &
+                              ~row_each(&space->row, word),
+                          space->digests);
+    if (rc == GV_OK && space->each > 0)
+        rc = cells_read(&at, end, &space->row, (size_t)count, words);
+    if (rc != GV_OK || end - at != 4)
         return GV_ECORRUPT;
     *check = load_u32(at);
     GV_ASSERT(count < space->capacity); /* room for one more */
@@ -203,14 +272,33 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
     return row_check(&space->row, words) ? GV_OK : GV_ECORRUPT;
 }
 
+static void cells_append(struct buffer *out, const struct row *row,
+                         size_t words)
+{
+    for (size_t i = 0; i < row->record_count; i++) {
+        const struct record *record = &row->records[i];
+
+        for (size_t word = 0; word < words; word++) {
+            uint64_t bits = record->mask[word] & row_each(row, word);
+
+            for (; bits != 0; bits &= bits - 1)
+                buffer_append_u64(
+                    out, record->cells[row_rank(
+                             row, word * 64 + (size_t)__builtin_ctzll(bits))]);
+        }
+    }
+}
+
 int state_encode(const struct row *row, size_t words, uint32_t check,
                  struct buffer *out)
 {
+    bool each = row->sums != NULL || row->siblings != NULL;
     uint64_t held[ROW_WORDS_MAX] = {0};
 
     GV_ASSERT(row->record_count > 0);
     GV_ASSERT(words > 0 && words <= ROW_WORDS_MAX);
-    GV_ASSERT(row->record_count <= words * 64); /* each has a bit of its own */
+    /* Each has a bit of its own. */
+    GV_ASSERT(each || row->record_count <= words * 64);
     buffer_clear(out);
     varint_append(out, row->record_count);
     for (size_t i = 0; i < row->record_count; i++) {
@@ -221,18 +309,21 @@ int state_encode(const struct row *row, size_t words, uint32_t check,
             held[word] |= row->records[i].mask[word];
     }
     for (size_t word = 0; word < words; word++) {
-        uint64_t bits = column_bits(held, word);
+        uint64_t bits = column_bits(held, word) & ~row_each(row, word);
 
         for (; bits != 0; bits &= bits - 1)
             buffer_append_u64(
                 out, row->digests[word * 64 + (size_t)__builtin_ctzll(bits)]);
     }
+    if (each)
+        cells_append(out, row, words);
     return buffer_append_u32(out, check);
 }
 
 /* What is hashed of a record: its site, its version, the table, the causal
  * length, the key, and for each of its columns, in the order of their wire
- * names, the name's hash and the value's digest; existence is the name hash 0
+ * names, the name's hash and the digest of its value (of an each-bit, of its
+ * own cell); existence is the name hash 0
  * and comes first.  Nothing of it depends on this file's numbers. */
 static struct hash128 record_hash(struct store *store,
                                   const struct store_table *table,
@@ -241,7 +332,10 @@ static struct hash128 record_hash(struct store *store,
                                   const struct record *record)
 {
     struct buffer *out = &store->hashed;
+    uint64_t each[ROW_WORDS_MAX];
 
+    for (size_t word = 0; word < table->words; word++)
+        each[word] = row_each(row, word);
     buffer_clear(out);
     buffer_append(out, store->sites[record->site].bytes, 16);
     buffer_append_u64(out, record->version);
@@ -258,7 +352,9 @@ static struct hash128 record_hash(struct store *store,
         if (!mask_get(record->mask, bit))
             continue;
         buffer_append_u64(out, table->columns[bit - 1].wire_hash);
-        buffer_append_u64(out, row->digests[bit]);
+        buffer_append_u64(out, mask_get(each, bit)
+                                   ? record->cells[row_rank(row, bit)]
+                                   : row->digests[bit]);
     }
     return hash128(out->data, out->size);
 }
@@ -270,7 +366,7 @@ struct hash128 state_hash(struct store *store, const struct store_table *table,
     struct hash128 sum = {0, 0};
 
     GV_ASSERT(table->order != NULL); /* the table is read to its end */
-    GV_ASSERT(row->record_count <= table->words * 64);
+    GV_ASSERT(table->each_count > 0 || row->record_count <= table->words * 64);
     for (size_t i = 0; i < row->record_count; i++)
         sum = hash128_add(sum, record_hash(store, table, key, key_size, row,
                                            &row->records[i]));

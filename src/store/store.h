@@ -80,6 +80,30 @@ int store_mesh(struct store *store, char *mesh, struct gv_error *error);
 int store_track(struct store *store, const char *table, struct buffer *notes,
                 struct gv_error *error);
 
+/* Whose write a column shows.  Fixed when it is registered. */
+enum column_kind {
+    COLUMN_LWW,     /* the last one's */
+    COLUMN_COUNTER, /* the sum of all */
+    COLUMN_MV       /* of those that nobody has replaced, the last one's */
+};
+
+struct store_kind {
+    const char *column;
+    enum column_kind kind;
+};
+
+struct store_kinds {
+    const struct store_kind *list;
+    size_t count;
+};
+
+/* The same, with the kinds of columns that are not COLUMN_LWW.  For a table
+ * that is known already they must be those that it has.  Errors: GV_EREFUSED
+ * too (no such column, one that cannot be of this kind, or another kind). */
+int store_track_as(struct store *store, const char *table,
+                   const struct store_kinds *kinds, struct buffer *notes,
+                   struct gv_error *error);
+
 /* From now on the tables that peers define are made here and tracked, and
  * their new columns too: for a file that holds no table yet; another is left
  * as it is.  A table that stands here under such a name is never taken over.
@@ -302,6 +326,11 @@ struct store_lost {
     struct store_dot dot;
     struct store_dot winner;
 };
+/* What one site wrote of a counter or a multi-value column. */
+struct store_part {
+    char *value; /* an SQL literal; owned by the struct store_blame */
+    struct store_dot dot;
+};
 enum store_cell_state {
     CELL_WRITTEN,
     CELL_DEFAULT, /* never written in this life */
@@ -314,6 +343,8 @@ struct store_cell {
     enum store_cell_state state;
     char *value; /* an SQL literal; NULL if there is none to show */
     struct store_dot dot;
+    size_t part_count; /* 0: not of such a column, or written by nobody */
+    struct store_part *parts;
     size_t lost_count;
     struct store_lost *lost; /* the youngest first */
 };

@@ -371,6 +371,8 @@ static int track_in_transaction(struct store *store, const char *local,
     if (rc != GV_OK)
         return rc;
     rc = tracked_already(store, local, tracked, error);
+    if (rc == GV_OK && *tracked)
+        rc = choice_compare(store, schema_by_local(store, local), error);
     /* What store_begin() sealed is an interval of its own. */
     while (rc == GV_OK && !*tracked && store->sealed.any) {
         rc = store_commit(store, &sealed, error);
@@ -395,6 +397,19 @@ static int sync_tracked(struct store *store, struct gv_error *error)
     return rc == GV_OK ? rc
                        : sql_fail(store->db, rc, error,
                                   "cannot sync what was tracked");
+}
+
+int store_track_as(struct store *store, const char *table,
+                   const struct store_kinds *kinds, struct buffer *notes,
+                   struct gv_error *error)
+{
+    int rc;
+
+    GV_ASSERT(store->kinds == NULL);
+    store->kinds = kinds;
+    rc = store_track(store, table, notes, error);
+    store->kinds = NULL;
+    return rc;
 }
 
 int store_track(struct store *store, const char *table, struct buffer *notes,

@@ -6,11 +6,9 @@
 #include "grapevine.h"
 #include "wire/pack.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* Masks that share no bit are at most as many as there are bits. */
-#define STREAM_GROUPS_MAX (STREAM_COLUMNS_MAX + 1)
 
 /* Writing. */
 
@@ -244,6 +242,17 @@ void stream_write_hollow(struct stream_row_writer *writer, uint64_t digest)
     msgpack_pack_uint64(&packer, digest);
 }
 
+void stream_write_cell(struct stream_row_writer *writer,
+                       const struct value *value, struct vv_view over)
+{
+    msgpack_packer packer = pack_into(writer->out);
+
+    GV_ASSERT(vv_view_valid(over));
+    msgpack_pack_array(&packer, 2);
+    stream_write_value(writer, value);
+    pack_blob(&packer, over.bytes, over.count * VV_ENTRY_SIZE);
+}
+
 int stream_end_row(struct stream_row_writer *writer)
 {
     GV_ASSERT(writer->groups_left == 0 && writer->values_left == 0);
@@ -311,24 +320,26 @@ static uint64_t stream_group_word(const struct stream_group *group,
     return load_little(group->mask + index * 8, left < 8 ? left : 8);
 }
 
+struct stream_dot {
+    gv_version version;
+    uint32_t site;
+};
+
 /* What the groups of one row have shown so far. */
 struct stream_seen {
     size_t count;
     size_t bits; /* in all masks */
     uint64_t mask[ROW_WORDS_MAX];
-    struct {
-        gv_version version;
-        uint32_t site;
-    } dots[STREAM_GROUPS_MAX];
+    struct stream_dot dots[STREAM_GROUPS_MAX];
 };
 
-/* Add the bits of @group; false if another group has one of them. */
+/* Add the bits of @group; false if another group has the row's existence. */
 static bool stream_see_mask(struct stream_seen *seen,
                             const struct stream_group *group)
 {
     for (size_t w = 0; w * 8 < group->mask_size; w++) {
         uint64_t word = stream_group_word(group, w);
-        if ((seen->mask[w] & word) != 0)
+        if (w == 0 && (seen->mask[0] & word & 1) != 0)
             return false;
         seen->mask[w] |= word;
         seen->bits += (size_t)__builtin_popcountll(word);
@@ -336,20 +347,36 @@ static bool stream_see_mask(struct stream_seen *seen,
     return true;
 }
 
-/* Add the dot of @group; false if another group has it.  Comparing each with
- * each is no gift to an attacker: the masks of n groups share no bit, so they
- * take some n * n / 16 bytes themselves. */
+/* Add the dot of @group; false if there are too many. */
 static bool stream_see_dot(struct stream_seen *seen,
                            const struct stream_group *group)
 {
-    for (size_t i = 0; i < seen->count; i++) {
-        if (seen->dots[i].version == group->version &&
-            seen->dots[i].site == group->site)
-            return false;
-    }
+    if (seen->count == STREAM_GROUPS_MAX)
+        return false;
     seen->dots[seen->count].version = group->version;
     seen->dots[seen->count].site = group->site;
     seen->count++;
+    return true;
+}
+
+static int stream_compare_dots(const void *a, const void *b)
+{
+    const struct stream_dot *x = a, *y = b;
+
+    if (x->version != y->version)
+        return x->version < y->version ? -1 : 1;
+    return x->site < y->site ? -1 : x->site > y->site;
+}
+
+/* Whether two groups have one dot.  Nearly always a row has one or two. */
+static bool stream_dots_differ(struct stream_seen *seen)
+{
+    if (seen->count > 2)
+        qsort(seen->dots, seen->count, sizeof *seen->dots,
+              stream_compare_dots);
+    for (size_t i = 1; i < seen->count; i++)
+        if (stream_compare_dots(&seen->dots[i - 1], &seen->dots[i]) == 0)
+            return false;
     return true;
 }
 
@@ -380,6 +407,8 @@ static void stream_check_groups(struct cursor *cursor, size_t count,
             return;
         }
     }
+    if (!stream_dots_differ(seen))
+        stream_fail(cursor);
 }
 
 /* False for a hollow cell, whose *@digest is read instead of a value. */
@@ -423,6 +452,45 @@ static bool stream_read_value(struct cursor *cursor, struct value *value,
     return true;
 }
 
+/* NaN is refused: SQLite keeps no bits of it, so it could not be digested
+ * again. */
+static void stream_read_cell(struct cursor *cursor, struct value *value,
+                             struct vv_view *over)
+{
+    uint64_t digest;
+    size_t size;
+
+    stream_expect_array(cursor, 2);
+    if (!stream_read_value(cursor, value, &digest) ||
+        (value->class == VALUE_REAL && value->real != value->real))
+        stream_fail(cursor);
+    over->bytes = cursor_blob(cursor, &size);
+    over->count = size / VV_ENTRY_SIZE;
+    if (size % VV_ENTRY_SIZE != 0 || !vv_view_valid(*over))
+        stream_fail(cursor);
+}
+
+enum stream_value stream_peek_value(const struct cursor *values)
+{
+    struct cursor cursor = *values;
+
+    if (cursor_peek(&cursor) != CURSOR_ARRAY)
+        return STREAM_VALUE;
+    return cursor_array(&cursor) == 2 ? STREAM_CELL : STREAM_HOLLOW;
+}
+
+static void stream_check_value(struct cursor *cursor)
+{
+    struct value value;
+    struct vv_view over;
+    uint64_t digest;
+
+    if (stream_peek_value(cursor) == STREAM_CELL)
+        stream_read_cell(cursor, &value, &over);
+    else
+        stream_read_value(cursor, &value, &digest);
+}
+
 static bool stream_key_valid(const uint8_t *key, size_t size)
 {
     struct value value;
@@ -438,13 +506,15 @@ static bool stream_key_valid(const uint8_t *key, size_t size)
 }
 
 /* A dead row holds its existence and nothing else; in a live one each bit but
- * existence has a value. */
+ * existence has a value, or one for each group that has it. */
 static bool stream_row_valid(const struct stream_item *item,
                              const struct stream_seen *seen)
 {
     size_t existence = seen->mask[0] & 1;
+    size_t columns = mask_count(seen->mask, ROW_WORDS_MAX) - existence;
 
-    if (item->as.row.value_count != seen->bits - existence)
+    if (item->as.row.value_count < columns ||
+        item->as.row.value_count > seen->bits - existence)
         return false;
     return item->as.row.causal_length % 2 == 1 ||
            (existence == 1 && seen->bits == 1);
@@ -453,8 +523,6 @@ static bool stream_row_valid(const struct stream_item *item,
 static void stream_decode_row(struct cursor *cursor, struct stream_item *item)
 {
     struct stream_seen seen;
-    struct value value;
-    uint64_t digest;
 
     stream_expect_array(cursor, 6);
     cursor_u64(cursor);
@@ -482,7 +550,7 @@ static void stream_decode_row(struct cursor *cursor, struct stream_item *item)
     if (!stream_row_valid(item, &seen))
         stream_fail(cursor);
     for (size_t i = 0; i < item->as.row.value_count; i++) {
-        stream_read_value(cursor, &value, &digest);
+        stream_check_value(cursor);
         if (cursor->error != GV_OK)
             return;
     }
@@ -663,6 +731,13 @@ int stream_next_group(struct cursor *groups, uint32_t *site,
     for (size_t w = 0; w < words; w++)
         mask[w] = w * 8 < group.mask_size ? stream_group_word(&group, w) : 0;
     return GV_OK;
+}
+
+void stream_next_cell(struct cursor *values, struct value *value,
+                      struct vv_view *over)
+{
+    stream_read_cell(values, value, over);
+    GV_ASSERT(values->error == GV_OK);
 }
 
 bool stream_next_value(struct cursor *values, struct value *value,

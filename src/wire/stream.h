@@ -9,6 +9,7 @@
 #define WIRE_STREAM_H
 
 #include "core/row.h"
+#include "core/vv.h"
 #include "wire/cursor.h"
 #include "wire/value.h"
 
@@ -21,6 +22,9 @@
 #define STREAM_NAME_SIZE_MAX 1024
 #define STREAM_COLUMNS_MAX 2000
 #define STREAM_MASK_SIZE_MAX 251
+/* A column that has one writer is in one group alone, of which there are at
+ * most as many as bits; one with a cell for each site, in one for each. */
+#define STREAM_GROUPS_MAX (STREAM_COLUMNS_MAX + VV_SITES_MAX)
 #define STREAM_TYPE_SIZE_MAX 255
 /* A definition stands in each interval that uses its table, and an interval
  * that is pushed has 64 KB: a longer default is defined as NULL. */
@@ -42,7 +46,7 @@ struct stream_column {
     struct stream_text local; /* what the sender's file calls it, or did */
     struct stream_text type;  /* as declared; empty if it was not */
     /* Keys have neither: */
-    struct stream_text kind; /* "lww" */
+    struct stream_text kind; /* "lww", "counter" or "mv" */
     struct value initial;    /* its default; NULL also if it has none */
 };
 
@@ -77,7 +81,11 @@ int stream_write_table(struct buffer *out, const struct stream_table *table,
  *     n times stream_write_group()
  *     for every bit but ROW_EXISTENCE that a group's mask holds, in
  *         ascending order of bits: stream_write_value() or, where the sender
- *         has no value that could travel, stream_write_hollow()
+ *         has no value that could travel, stream_write_hollow(); of the
+ *         columns that have a cell for each site, none
+ *     group by group, for every bit of such a column, in ascending order of
+ *         bits: a counter's number with stream_write_value(), a cell of
+ *         several values with stream_write_cell()
  *     stream_end_row()
  */
 struct stream_row_writer {
@@ -97,6 +105,9 @@ void stream_write_group(struct stream_row_writer *writer, uint32_t site,
 void stream_write_value(struct stream_row_writer *writer,
                         const struct value *value);
 void stream_write_hollow(struct stream_row_writer *writer, uint64_t digest);
+/* @over: what the cell replaces, by site. */
+void stream_write_cell(struct stream_row_writer *writer,
+                       const struct value *value, struct vv_view over);
 /* Fills in the item's length; returns @out's error. */
 int stream_end_row(struct stream_row_writer *writer);
 
@@ -125,11 +136,13 @@ struct stream_item {
 };
 
 /* Decode one item of @size bytes (without its length).  Everything in it is
- * checked here: masks that overlap or are empty, a dot given twice, versions
- * out of range, value_count unlike the bits of the masks, an even causal
- * length with values or other bits than existence, names that are none or not
- * ours to write, trailing bytes.  Whether its numbers were defined, and
- * whether the names of a table's columns differ, is for the caller.
+ * checked here: masks that are empty, existence or a dot given twice, versions
+ * out of range, more values than bits of the masks or fewer than columns in
+ * them, an even causal length with values or other bits than existence, cells
+ * that replace no vector, names that are none or not ours to write, trailing
+ * bytes.  Whether its numbers were defined, and whether the names of a table's
+ * columns differ, is for the caller, and which columns may be in several masks
+ * and what their values have to be: that stands in the table's definition.
  *
  * Errors: GV_EPROTO. */
 int stream_decode(const uint8_t *bytes, size_t size, struct stream_item *item);
@@ -142,8 +155,15 @@ void stream_next_column(struct cursor *columns, struct stream_column *column);
  * GV_EPROTO if the group has a bit at or above words * 64. */
 int stream_next_group(struct cursor *groups, uint32_t *site,
                       gv_version *version, uint64_t *mask, size_t words);
-/* False for a hollow cell: @value is NULL, and *@digest what the value's own
- * digest would be.  A value leaves *@digest alone. */
+/* What comes next. */
+enum stream_value { STREAM_VALUE, STREAM_HOLLOW, STREAM_CELL };
+enum stream_value stream_peek_value(const struct cursor *values);
+/* STREAM_CELL */
+void stream_next_cell(struct cursor *values, struct value *value,
+                      struct vv_view *over);
+/* STREAM_VALUE or STREAM_HOLLOW.  False for a hollow cell: @value is NULL, and
+ * *@digest what the value's own digest would be.  A value leaves *@digest
+ * alone. */
 bool stream_next_value(struct cursor *values, struct value *value,
                        uint64_t *digest);
 

@@ -168,8 +168,9 @@ static struct row row_of(const struct stamp *stamp, struct record records[2],
                          uint64_t masks[2], uint64_t digests[64])
 {
     masks[0] = 1 << ROW_EXISTENCE | 1 << 1;
-    records[0] = (struct record){stamp->site, stamp->version, &masks[0]};
-    records[1] = (struct record){0, 0, &masks[1]};
+    records[0] = (struct record){
+        .site = stamp->site, .version = stamp->version, .mask = &masks[0]};
+    records[1] = (struct record){.mask = &masks[1]};
     digests[1] = stamp->digest;
     return (struct row){.causal_length = 1,
                         .record_count = 1,
