@@ -110,6 +110,28 @@ GV_API void gv_close(struct gv_db *db);
 GV_API int gv_track(struct gv_db *db, const char *table, char **notes,
                     struct gv_error *error);
 
+/* Whose write a column shows.  A table's columns get their kinds when it is
+ * first tracked, and keep them. */
+enum gv_kind {
+    GV_LAST_WRITE, /* the last one's; what columns are that nobody names */
+    GV_COUNTER,    /* the sum: additions made apart all count */
+    GV_MULTI_VALUE /* the last one's, and all that nobody has seen and written
+                      over are kept: see the view gv_siblings */
+};
+struct gv_column_kind {
+    const char *column;
+    enum gv_kind kind;
+};
+
+/* The same, with the kinds of @count columns.  For a table that is tracked, or
+ * that the mesh has, they must be those that it has.
+ *
+ * Errors: GV_EREFUSED too (no such column, a key, a counter that could not
+ * hold integers, or another kind than it has). */
+GV_API int gv_track_as(struct gv_db *db, const char *table,
+                       const struct gv_column_kind *kinds, size_t count,
+                       char **notes, struct gv_error *error);
+
 /* Stop sharing @table: from now on what is written to it stays in this file,
  * and what peers write to it is kept for other nodes and not shown.  Its rows
  * stay; gv_track() takes it up again.  With @purge all that is kept of the
@@ -149,11 +171,12 @@ GV_API int gv_accept(struct gv_db *db, uint64_t *published,
  * each key column: an SQL literal (7, 'ann', x'ff'), or plain text where it is
  * none or where the column is TEXT.  @json gets what `grapevine blame --json`
  * prints: {"table", "key", "alive", "unsealed", "by", "columns": [{"column",
- * "state", "value", "by", "beat": [{"value", "by", "to"}, …]}, …]}; "by" and
- * "to" are {"site", "name", "version", "time"}, or null for nobody, and a
- * value is an SQL literal, at most 4 kB of it (of a value that lost and was
- * over 32 KiB the beginning is kept, and "bytes" is its size).  Works with and
- * without a running node, never writes.
+ * "state", "value", "by", "beat": [{"value", "by", "to"}, …]}, …]}; a counter
+ * or a multi-value column has "cells": [{"value", "by"}, …] too, one for each
+ * site that wrote it; "by" and "to" are {"site", "name", "version", "time"},
+ * or null for nobody, and a value is an SQL literal, at most 4 kB of it (of a
+ * value that lost and was over 32 KiB the beginning is kept, and "bytes" is
+ * its size).  Works with and without a running node, never writes.
  *
  * Errors: GV_ENOTFOUND (no such tracked table, or no row ever had this key),
  * GV_EINVAL (another number of key columns, not UTF-8), GV_ESCHEMA, … */

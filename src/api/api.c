@@ -7,6 +7,7 @@
 #include "node/client.h"
 #include "node/node.h"
 #include "node/status.h"
+#include "node/tracking.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -216,7 +217,7 @@ static json_t *answer_track(struct store *store,
     json_t *answer = NULL;
 
     buffer_init(&notes, 65536);
-    if (store_track(store, question->table, &notes, error) == GV_OK)
+    if (tracking_request(store, question->request, &notes, error) == GV_OK)
         answer = json_pack("{s:s%}", "notes",
                            notes.size > 0 ? (const char *)notes.data : "",
                            notes.size);
@@ -224,11 +225,27 @@ static json_t *answer_track(struct store *store,
     return answer;
 }
 
-int gv_track(struct gv_db *db, const char *table, char **notes,
-             struct gv_error *error)
+/* As the node wants them. */
+static json_t *pack_kinds(const struct gv_column_kind *kinds, size_t count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        if (kinds[i].kind != GV_LAST_WRITE)
+            json_array_append_new(
+                list,
+                json_pack("[s, s]", kinds[i].column,
+                          kinds[i].kind == GV_COUNTER ? "counter" : "mv"));
+    return list;
+}
+
+int gv_track_as(struct gv_db *db, const char *table,
+                const struct gv_column_kind *kinds, size_t count, char **notes,
+                struct gv_error *error)
 {
     struct question question = {
-        .request = json_pack("{s:s, s:s}", "op", "track", "table", table),
+        .request = json_pack("{s:s, s:s, s:o}", "op", "track", "table", table,
+                             "kinds", pack_kinds(kinds, count)),
         .patience_ms = CLIENT_VERIFY_PATIENCE_MS,
         .mode = STORE_WRITE,
         .answer = answer_track,
@@ -267,6 +284,12 @@ int gv_untrack(struct gv_db *db, const char *table, bool purge, char **notes,
                                 .purge = purge};
 
     return ask_notes(db, &question, notes, error);
+}
+
+int gv_track(struct gv_db *db, const char *table, char **notes,
+             struct gv_error *error)
+{
+    return gv_track_as(db, table, NULL, 0, notes, error);
 }
 
 static json_t *answer_status(struct store *store,

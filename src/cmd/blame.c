@@ -60,6 +60,19 @@ static void print_lost(const json_t *cell, const json_t *by)
     }
 }
 
+/* What each site added to a counter, or wrote beside others. */
+static void print_parts(const json_t *parts)
+{
+    size_t index;
+    json_t *part;
+
+    json_array_foreach(parts, index, part)
+    {
+        printf("  %s by ", field_text(part, "value"));
+        print_dot(json_object_get(part, "by"));
+    }
+}
+
 static void print_cell(const json_t *cell)
 {
     const char *state = field_text(cell, "state");
@@ -78,7 +91,9 @@ static void print_cell(const json_t *cell)
         puts("  parked: the table cannot show it");
     else if (strcmp(state, "hollow") == 0)
         puts("  the value is not in this file");
-    if (!json_is_null(by)) {
+    if (json_object_get(cell, "cells") != NULL) {
+        print_parts(json_object_get(cell, "cells"));
+    } else if (!json_is_null(by)) {
         printf("  %s ", strcmp(state, "unsealed") == 0 ? "over one by" : "by");
         print_dot(by);
     }

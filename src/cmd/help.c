@@ -30,7 +30,7 @@ const char help_outro[] =
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.\n";
 
 const char help_track[] =
-    "usage: grapevine track DB TABLE\n"
+    "usage: grapevine track DB TABLE [--counter COLUMN] [--mv COLUMN]\n"
     "\n"
     "Share TABLE of the database file DB: from now on its rows are kept in\n"
     "step with every node of the mesh. The rows that are already there are\n"
@@ -43,6 +43,19 @@ const char help_track[] =
     "the later one wins everywhere, edits of different columns of a row both\n"
     "survive, and a delete beats a concurrent edit of the row. A row that is\n"
     "inserted again lives again, with its new values.\n"
+    "\n"
+    "Columns may be of two other kinds, several of each; a column gets its\n"
+    "kind when its table is first tracked, and keeps it:\n"
+    "\n"
+    "  --counter COLUMN   additions made apart all count. An UPDATE counts "
+    "as\n"
+    "                     the difference to what the row showed. Integers.\n"
+    "  --mv COLUMN        values written apart are all kept; the table shows\n"
+    "                     the last one, the view gv_siblings all of them,\n"
+    "                     and the next write takes the place of those that\n"
+    "                     its writer had.\n"
+    "\n"
+    "  grapevine track app.db posts --counter likes --mv note\n"
     "\n"
     "The table needs a declared PRIMARY KEY, and keys that two nodes never\n"
     "give to two rows: a UUID in a TEXT or BLOB column is best. An INTEGER\n"

@@ -77,6 +77,23 @@ static json_t *lost_array(const struct namer *namer,
     return array;
 }
 
+/* What sites wrote of a counter or a multi-value column. */
+static json_t *part_array(const struct namer *namer,
+                          const struct store_cell *cell)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < cell->part_count; i++) {
+        json_t *item = json_object();
+
+        json_object_set_new(item, "value", literal_text(cell->parts[i].value));
+        json_object_set_new(item, "by",
+                            dot_object(namer, &cell->parts[i].dot));
+        json_array_append_new(array, item);
+    }
+    return array;
+}
+
 static const char *state_name(enum store_cell_state state)
 {
     switch (state) {
@@ -103,6 +120,8 @@ static json_t *cell_object(const struct namer *namer,
     json_object_set_new(object, "state", json_string(state_name(cell->state)));
     json_object_set_new(object, "value", literal_text(cell->value));
     json_object_set_new(object, "by", dot_object(namer, &cell->dot));
+    if (cell->part_count > 0)
+        json_object_set_new(object, "cells", part_array(namer, cell));
     json_object_set_new(object, "beat", lost_array(namer, cell));
     return object;
 }

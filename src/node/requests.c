@@ -4,7 +4,8 @@
  *     {"op": "verify"}               {"ok", "rows", "records", "findings", …}
  *     {"op": "accept"}               publish what the audit found:
  * {"published"}
- *     {"op": "track", "table": "t"}  {"notes": "…"}
+ *     {"op": "track", "table": "t",
+ *      "kinds": [["n", "counter"], ["note", "mv"]]}  {"notes": "…"}
  *     {"op": "blame", "table": "t", "key": ["ann"]}
  *                                    what `grapevine blame --json` prints
  *     {"op": "untrack", "table": "t", "purge": false}  {"notes": "…"}
@@ -14,6 +15,7 @@
 #include "node/blame.h"
 #include "node/loop.h"
 #include "node/status.h"
+#include "node/tracking.h"
 
 #include <string.h>
 
@@ -57,12 +59,8 @@ static json_t *ask_track(struct gv_node *node, const json_t *request,
     json_t *answer = NULL;
     int rc;
 
-    if (table == NULL) {
-        error_set(error, GV_EINVAL, "The request names no table.");
-        return NULL;
-    }
     buffer_init(&notes, CONTROL_LINE_MAX);
-    rc = store_track(node->store, table, &notes, error);
+    rc = tracking_request(node->store, request, &notes, error);
     if (rc == GV_EMOVED) {
         loop_moved(node, error);
         error_remedy(error, "Try again: the node is opening it anew.");
