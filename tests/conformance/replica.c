@@ -283,14 +283,27 @@ void replica_rewind(struct replica *replica)
     open_store(replica);
 }
 
+#define KINDS_MAX 8
+
 int replica_track(struct replica *replica, const char *table,
                   struct gv_error *error)
 {
+    struct store_kind list[KINDS_MAX];
+    struct store_kinds kinds = {list, 0};
+    char text[256], *rest, *name, *kind;
     struct buffer notes;
     int rc;
 
+    snprintf(text, sizeof text, "%s", table);
+    name = strtok_r(text, " ", &rest);
+    while (kinds.count < KINDS_MAX &&
+           (kind = strtok_r(NULL, " ", &rest)) != NULL)
+        list[kinds.count++] = (struct store_kind){
+            .column = strtok_r(NULL, " ", &rest),
+            .kind = strcmp(kind, "mv") == 0 ? COLUMN_MV : COLUMN_COUNTER,
+        };
     buffer_init(&notes, 65536);
-    rc = store_track(replica->store, table, &notes, error);
+    rc = store_track_as(replica->store, name, &kinds, &notes, error);
     buffer_close(&notes);
     return rc;
 }

@@ -55,7 +55,8 @@ void replica_replace(struct replica *replica);
 void replica_snapshot(struct replica *replica);
 void replica_rewind(struct replica *replica);
 
-/* GV_OK or why the table is refused. */
+/* GV_OK or why the table is refused.  @table is "t", or with the kinds of its
+ * columns "t counter n mv note". */
 int replica_track(struct replica *replica, const char *table,
                   struct gv_error *error);
 
