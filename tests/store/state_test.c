@@ -146,6 +146,53 @@ TEST(masks_and_records_that_break_the_rules_are_refused)
     REFUSED("\1\1" VERSION "\2" VERSION END);                /* no existence */
 }
 
+/* Column 3 is a counter, which both records hold. */
+static void use_counter(struct row_space *space, struct store_table *table,
+                        uint64_t *sums)
+{
+    memset(sums, 0, WORDS * sizeof *sums);
+    mask_set(sums, 3);
+    *table = (struct store_table){.sums = sums, .each_count = 1};
+    row_space_use(space, table);
+}
+
+TEST(cells_of_sites_come_back)
+{
+    struct row_space space, read = {0};
+    struct store_table table;
+    uint64_t sums[WORDS];
+    struct buffer out;
+    uint32_t check = 0;
+
+    fill(&space);
+    use_counter(&space, &table, sums);
+    CHECK_INT(row_space_reserve(&space, 3, WORDS), ==, GV_OK);
+    for (size_t i = 0; i < 2; i++) {
+        mask_set(space.records[i].mask, 3);
+        space.records[i].cells[0] = 1000 + i;
+    }
+    buffer_init(&out, 1000);
+    CHECK_INT(state_encode(&space.row, WORDS, 9, &out), ==, GV_OK);
+    use_counter(&read, &table, sums);
+    CHECK_INT(decode(out.data, out.size, COLUMNS, &read, &check), ==, GV_OK);
+    for (size_t i = 0; i < 2; i++)
+        CHECK_INT(read.records[i].cells[0], ==, 1000 + i);
+    CHECK_INT(read.digests[5], ==, 55);
+    /* Two records of a column that has one writer are damage. */
+    read.each = 0;
+    read.row.sums = NULL;
+    CHECK_INT(decode(out.data, out.size, COLUMNS, &read, &check), ==,
+              GV_ECORRUPT);
+    for (size_t size = 0; size < out.size; size++) {
+        use_counter(&read, &table, sums);
+        CHECK_INT(decode(out.data, size, COLUMNS, &read, &check), ==,
+                  GV_ECORRUPT);
+    }
+    buffer_close(&out);
+    row_space_close(&space);
+    row_space_close(&read);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);

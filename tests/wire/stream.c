@@ -639,6 +639,34 @@ TEST(a_bit_of_two_masks_has_one_value_or_two)
     CHECK_INT(row_of_one_mask_twice("\1", 0), ==, GV_EPROTO);
 }
 
+static int row_of_one_cell(double value, const void *over, size_t size)
+{
+    struct raw raw;
+
+    raw_row(&raw, 0, 1, 1);
+    raw_group(&raw, 1, 10, "\2", 1);
+    msgpack_pack_array(&raw.packer, 1);
+    msgpack_pack_array(&raw.packer, 2);
+    msgpack_pack_double(&raw.packer, value);
+    raw_blob(&raw, over, size);
+    return raw_decode(&raw);
+}
+
+TEST(a_cell_that_replaces_no_vector_is_refused)
+{
+    uint8_t over[2 * VV_ENTRY_SIZE] = {1};
+
+    over[VV_ENTRY_SIZE - 1] = over[2 * VV_ENTRY_SIZE - 1] = 7;
+    CHECK_INT(row_of_one_cell(1.5, over, 0), ==, GV_OK);
+    CHECK_INT(row_of_one_cell(1.5, over, VV_ENTRY_SIZE), ==, GV_OK);
+    CHECK_INT(row_of_one_cell(1.5, over, VV_ENTRY_SIZE - 1), ==, GV_EPROTO);
+    CHECK_INT(row_of_one_cell(1.5, over, sizeof over), ==, GV_EPROTO);
+    over[VV_ENTRY_SIZE] = 2;
+    CHECK_INT(row_of_one_cell(1.5, over, sizeof over), ==, GV_OK);
+    CHECK_INT(row_of_one_cell(__builtin_nan(""), over, sizeof over), ==,
+              GV_EPROTO);
+}
+
 TEST(dots_given_twice_are_refused)
 {
     CHECK_INT(row_of_two_groups(2, 10, "\2", 1), ==, GV_OK);
