@@ -514,6 +514,78 @@ TEST(damage_in_a_cell_is_found_and_not_sent)
     copy_close(&b);
 }
 
+/* A row that two sites wrote column "c" of, of the kind @named, with @count
+ * values; as cells if @cells. */
+static int apply_two(struct copy *to, const char *named, size_t count,
+                     bool cells, const struct value *value)
+{
+    static uint64_t token = 5000;
+    const struct vv_entry entries[2] = {{{{8}}, 100}, {{{9}}, 100}};
+    const uint64_t masks[2] = {3, 2};
+    struct stream_column list[2] = {{.wire = stream_text("id")},
+                                    {.wire = stream_text("c")}};
+    struct stream_table table = {.wire = stream_text(named),
+                                 .local = stream_text(named),
+                                 .key_count = 1,
+                                 .column_count = 1};
+    struct value text = {VALUE_TEXT, 0, 0, (const uint8_t *)"k", 1};
+    uint8_t claim[2 * VV_ENTRY_SIZE];
+    struct stream_row_writer writer;
+    struct store_sealed sealed;
+    struct gv_error error = {0};
+    struct buffer out, key;
+    int rc;
+
+    list[0].local = list[0].wire;
+    list[1].local = list[1].wire;
+    list[1].kind = stream_text(named);
+    buffer_init(&out, 65536);
+    buffer_init(&key, 65536);
+    key_append(&key, &text);
+    for (size_t i = 0; i < 2; i++) {
+        stream_write_site(&out, &entries[i].site);
+        vv_entry_store(&entries[i], claim + i * VV_ENTRY_SIZE);
+    }
+    stream_write_table(&out, &table, list, list + 1);
+    stream_begin_row(&writer, &out, 0, key.data, key.size, 1, 2, count);
+    for (size_t i = 0; i < 2; i++)
+        stream_write_group(&writer, (uint32_t)i, 100, &masks[i], 1);
+    for (size_t i = 0; i < count && !cells; i++)
+        stream_write_value(&writer, value);
+    for (size_t i = 0; i < count && cells; i++)
+        stream_write_cell(&writer, value, (struct vv_view){NULL, 0});
+    CHECK_INT(stream_end_row(&writer), ==, GV_OK);
+    CHECK_INT(store_stage(to->store, ++token, 0, out.data, out.size), ==,
+              GV_OK);
+    CHECK_INT(store_begin(to->store, &error), ==, GV_OK);
+    rc = store_apply_delta(to->store, token, (struct vv_view){claim, 2},
+                           &error);
+    CHECK_INT(store_commit(to->store, &sealed, &error), ==, GV_OK);
+    buffer_close(&out);
+    buffer_close(&key);
+    return rc;
+}
+
+TEST(values_that_do_not_fit_the_kind_are_malformed)
+{
+    const struct value text = {VALUE_TEXT, 0, 0, (const uint8_t *)"v", 1};
+    const struct value number = {VALUE_INTEGER, 7, 0, NULL, 0};
+    struct copy a;
+
+    make(&a);
+    CHECK_INT(apply_two(&a, "lww", 2, false, &text), ==, GV_EPROTO);
+    CHECK_INT(apply_two(&a, "lww", 1, false, &text), ==, GV_EPROTO);
+    CHECK_INT(apply_two(&a, "counter", 1, false, &number), ==, GV_EPROTO);
+    CHECK_INT(apply_two(&a, "counter", 2, false, &text), ==, GV_EPROTO);
+    CHECK_INT(apply_two(&a, "counter", 2, true, &number), ==, GV_EPROTO);
+    CHECK_INT(apply_two(&a, "mv", 2, false, &text), ==, GV_EPROTO);
+    CHECK_INT(apply_two(&a, "other", 2, false, &text), ==, GV_ESCHEMA);
+    CHECK_INT(apply_two(&a, "counter", 2, false, &number), ==, GV_OK);
+    CHECK_INT(apply_two(&a, "mv", 2, true, &text), ==, GV_OK);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    copy_close(&a);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
