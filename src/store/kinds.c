@@ -386,16 +386,17 @@ void kinds_written(struct store *store, const struct store_table *table,
 /* Take the bit of a cell out of its record. */
 static void clear_cell(struct row *row, const struct cell *cell)
 {
-    for (size_t i = 0; i < row->record_count; i++) {
+    struct record *holder = NULL;
+
+    for (size_t i = 0; i < row->record_count && holder == NULL; i++) {
         struct record *record = &row->records[i];
 
         if (record->site == cell->site && record->version == cell->version &&
-            mask_get(record->mask, cell->bit)) {
-            row_clear(row, record, cell->bit);
-            return;
-        }
+            mask_get(record->mask, cell->bit))
+            holder = record;
     }
-    GV_ASSERT(!"a cell that no record holds");
+    GV_ASSERT(holder != NULL); /* a cell stands in its record */
+    row_clear(row, holder, cell->bit);
 }
 
 /* Of one side's cells, which follow one another in @judged, those that are
