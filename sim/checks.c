@@ -626,6 +626,8 @@ bool checks_restless(struct checks *checks, struct machine *const *machines,
             &watch_of(checks, machines[i])->sent;
         const struct machine_sent *sent = machine_sent(machines[i]);
 
+        if (machine_audits(machines[i]))
+            return true;
         for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_BYE; kind++)
             if (kind != MESSAGE_VV &&
                 sent->frames[kind] != before->frames[kind])

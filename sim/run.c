@@ -8,9 +8,10 @@
 /* From healing to equality: links are made again (5 s), wants are given up
  * and sent again (10 s, thrice), refusals are tried again (30 s). */
 #define SETTLE_MAX (180 * SIM_SECOND)
-/* After equality links are still made, and a peer may wait for its turn to ask
- * again: within the first all links stand, and for the second all is quiet. */
-#define CALM_MAX (60 * SIM_SECOND)
+/* After equality links are still made, a peer may wait for its turn to ask
+ * again, and an audit for a minute without a change of the schema: within the
+ * first all that is over, and for the second all is quiet. */
+#define CALM_MAX (150 * SIM_SECOND)
 #define CALM (8 * SIM_SECOND)
 #define REST (5 * SIM_SECOND)
 #define LOOK_EVERY (100 * SIM_MS)

@@ -16,6 +16,8 @@
 #define DRIVER_IO_ERRORS_MAX 10
 #define DRIVER_DELTA_TRIES 3
 #define DRIVER_AUDIT_ROWS 200
+/* Above the longest that an audit waits for; the daily one is further away. */
+#define AUDIT_SOON_MS 70000
 
 static struct world *world_of(const struct machine *machine)
 {
@@ -710,6 +712,12 @@ static void audit_if_idle(struct machine *machine)
     machine->audit_due = rc == GV_OK ? audit.due : now + DRIVER_POLL_MS;
     machine->write_wanted |= audit.write || audit.resumed;
     machine->schema_moved |= audit.resumed;
+}
+
+bool machine_audits(const struct machine *machine)
+{
+    return machine_alive(machine) &&
+           machine->audit_due < driver_now(machine) + AUDIT_SOON_MS;
 }
 
 /* What was done since the turn began took the disk so long, and the processor

@@ -116,6 +116,8 @@ size_t machine_index(const struct machine *machine);
 /* Whether it was told to dial that machine. */
 bool machine_dials(const struct machine *machine, size_t other);
 bool machine_alive(const struct machine *machine); /* its node runs */
+/* Its node audits, or waits for an application's migration to be over. */
+bool machine_audits(const struct machine *machine);
 bool machine_powered(const struct machine *machine);
 /* For how long its nodes have run. */
 sim_time machine_lived(const struct machine *machine);
