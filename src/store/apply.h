@@ -1,0 +1,64 @@
+/* What the three rooms of an apply share: apply.c runs one, incoming.c reads
+ * what came, merge.c brings it into the log and the user's tables. */
+#ifndef STORE_APPLY_H
+#define STORE_APPLY_H
+
+#include "store/internal.h"
+
+/* A site of the stream, and the versions its records may have. */
+struct stream_site {
+    uint32_t number; /* ours */
+    gv_version above, to;
+};
+
+/* A table of the stream. */
+struct stream_table_here {
+    char *name;
+    struct store_table *table;
+    size_t column_count;
+    char **columns; /* wire names */
+    uint16_t *bits; /* our bit of each bit of the stream */
+};
+
+struct apply {
+    struct store *store;
+    struct gv_error *error;
+    /* One interval's bounds, or a delta's claim. */
+    const struct interval *interval;
+    const struct vv *claim;
+    /* Where items come from. */
+    const uint8_t *bytes;
+    struct spool *spool;
+    uint64_t offset, size;
+    struct buffer item;
+
+    struct stream_site *sites;
+    struct stream_table_here *tables;
+    size_t site_count, table_count;
+    bool fired; /* triggers were on: ours wrote to the journal */
+};
+
+/* incoming.c */
+
+/* GV_EPROTO: what came is not as it must be; @what says how. */
+int incoming_malformed(struct apply *apply, const char *what);
+/* The next item: 0 at the end, 1 with @item, or an error. */
+int incoming_next(struct apply *apply, struct stream_item *item);
+/* Items that name a site or a table. */
+int incoming_site(struct apply *apply, const struct site *site);
+int incoming_table(struct apply *apply, struct stream_item *item);
+/* An item that is a row: its records, values and cells in store->fragment,
+ * store->values and store->hollow, with our numbers and bits.  @key borrows
+ * from the item. */
+int incoming_row(struct apply *apply, struct stream_item *item,
+                 struct store_table **table, struct row_key *key);
+void incoming_close(struct apply *apply);
+
+/* merge.c */
+
+/* Merge the fragment in store->fragment, store->values and store->hollow.
+ * GV_EDIFFERS: the row was written past the triggers; store->past_key. */
+int merge_fragment(struct apply *apply, struct store_table *table,
+                   const struct row_key *key);
+
+#endif
