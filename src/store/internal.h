@@ -207,6 +207,7 @@ struct audit {
     int64_t settled;  /* the schema_version that was quiet for long enough, so
                          that what is missing is taken for gone */
     bool believed;    /* the tables are read at that version */
+    bool moved;       /* they are read at one that was not audited */
     bool accepted;    /* by a person: no more waiting */
     bool resumed;     /* a table is synced again; not reported yet */
     uint64_t found;   /* rows published since the store was opened */
