@@ -607,6 +607,26 @@ int schema_match(struct store *store, struct store_table *table,
     return rc;
 }
 
+int match_untracked(struct store *store, struct store_table *table)
+{
+    struct store_table *now = NULL;
+    int rc = schema_describe(store, table->local, &now, NULL);
+
+    GV_ASSERT(!table->tracked && !table->shown);
+    if (rc != GV_OK)
+        return rc == GV_ENOTFOUND ? GV_OK : rc;
+    for (size_t i = 0; same_key(table, now) && i < table->column_count; i++) {
+        struct store_column *column = &table->columns[i];
+
+        GV_ASSERT(!column->shown);
+        column->stands = column->local != NULL &&
+                         column_by_local(now, column->local) != NULL;
+        table->stands |= column->stands;
+    }
+    table_free(now);
+    return GV_OK;
+}
+
 /* The table that our trigger went along with, or the one that bears the wire
  * name again; *@name from malloc(), NULL if there is none. */
 static int find_moved(struct store *store, const struct store_table *table,

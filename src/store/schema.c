@@ -273,8 +273,9 @@ static int load_table(struct store *store, sqlite3_stmt *row, bool may_write,
              : load_columns(store, table);
     if (rc == GV_OK)
         rc = load_shape(store, table);
-    if (rc == GV_OK && table->tracked)
-        rc = look_at_table(store, table, may_write);
+    if (rc == GV_OK)
+        rc = table->tracked ? look_at_table(store, table, may_write)
+                            : match_untracked(store, table);
     if (rc == GV_OK && (table->column_count >= ROW_BITS_MAX ||
                         table->key_count > KEY_COLUMNS_MAX))
         rc = GV_ELIMIT;
