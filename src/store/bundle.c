@@ -15,7 +15,8 @@
 
 #define MAGIC "gvbundle"
 #define MAGIC_SIZE 8
-#define FORMAT 1
+/* 1 had no types, kinds and defaults in its definitions of tables. */
+#define FORMAT 2
 #define HEAD_SIZE 32
 #define VECTOR_SIZE_MAX ((size_t)VV_SITES_MAX * VV_ENTRY_SIZE)
 
@@ -290,14 +291,22 @@ static int take_vector(struct input *input, struct buffer *buffer,
     return take(input, room, count * VV_ENTRY_SIZE);
 }
 
-static int newer(struct input *input, uint32_t format)
+static int other_format(struct input *input, uint32_t format)
 {
+    bool newer = format > FORMAT;
+
+    GV_ASSERT(format != FORMAT);
     error_set(input->error, GV_EVERSION,
               "The delta has format %u, and this library knows %d.",
               (unsigned)format, FORMAT);
-    error_meaning(input->error, "A newer version of Grapevine made it; nothing"
-                                " of it was applied.");
-    error_remedy(input->error, "Update Grapevine here.");
+    error_meaning(input->error,
+                  "%s version of Grapevine made it; nothing of it was"
+                  " applied.",
+                  newer ? "A newer" : "An older");
+    error_remedy(input->error, newer
+                                   ? "Update Grapevine here."
+                                   : "Update Grapevine where it was made, and"
+                                     " make it again.");
     return GV_EVERSION;
 }
 
@@ -312,7 +321,7 @@ static int take_head(struct input *input, struct head *head)
     if (memcmp(bytes, MAGIC, MAGIC_SIZE) != 0)
         return refuse(input, "it does not begin as one");
     if (load_u32(bytes + 8) != FORMAT)
-        return newer(input, load_u32(bytes + 8));
+        return other_format(input, load_u32(bytes + 8));
     mesh_size = load_u32(bytes + 12);
     base_count = load_u32(bytes + 16);
     claim_count = load_u32(bytes + 20);

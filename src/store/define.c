@@ -162,16 +162,35 @@ static int take_new_column(struct store *store, struct store_table *table,
     return rc;
 }
 
+/* Whether the default here is a peer's too; kept, since definitions come with
+ * changes alone. */
+static int compare_default(struct store *store, struct store_table *table,
+                           size_t index, const struct value *theirs)
+{
+    struct store_column *column = &table->columns[index];
+    bool differs =
+        column->shown && value_digest(theirs) != column->initial_digest;
+
+    GV_ASSERT(transaction_open(store));
+    if (differs == column->default_differs)
+        return GV_OK;
+    column->default_differs = differs;
+    store->defined = true;
+    return sql_run(store->db,
+                   "UPDATE gv_col SET differs=%d WHERE tbl=%lld AND bit=%d",
+                   differs, (long long)table->id, (int)index + 1);
+}
+
 /* What a peer says of a column that is registered. */
 static int compare_column(struct store *store, struct store_table *table,
                           size_t index, const struct stream_column *theirs)
 {
-    struct store_column *column = &table->columns[index];
-    uint64_t digest = value_digest(&theirs->initial);
+    const struct store_column *column = &table->columns[index];
+    int rc = compare_default(store, table, index, &theirs->initial);
 
     GV_ASSERT(index < table->column_count);
-    column->default_differs =
-        column->shown && digest != column->initial_digest;
+    if (rc != GV_OK)
+        return rc;
     if (text_is(column->wire, theirs->local) ||
         (column->peer != NULL && text_is(column->peer, theirs->local)))
         return GV_OK;

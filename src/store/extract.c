@@ -403,9 +403,14 @@ int extract_begin(struct store *store, struct vv_view vv,
 /* Read */
 
 /* Columns of the statement: rid, causal length, state, the user's first key
- * column (NULL: no such row, or the table is not shown), the key, the values
- * of the columns that are shown. */
+ * column (NULL: no such row, or the table is not there), the key, the values
+ * of the columns that are there. */
 #define READ_KEY 4
+
+static bool is_there(const struct store_column *column)
+{
+    return column->shown || column->stands;
+}
 
 /* "r.k1,…", by which the log's rows stand in order. */
 static char *log_keys(const struct store_table *table)
@@ -424,7 +429,7 @@ static char *user_join(const struct store_table *table)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
 
-    GV_ASSERT(table->shown);
+    GV_ASSERT(table->shown || table->stands);
     sqlite3_str_appendf(text, " LEFT JOIN main.\"%w\" AS t ON ", table->local);
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(
@@ -438,12 +443,13 @@ static char *read_columns(const struct store_table *table, const char *keys)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
 
-    if (table->shown)
+    GV_ASSERT(!table->shown || !table->stands);
+    if (table->shown || table->stands)
         sqlite3_str_appendf(text, "t.\"%w\",%s", table->keys[0].local, keys);
     else
         sqlite3_str_appendf(text, "NULL,%s", keys);
     for (size_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].shown)
+        if (is_there(&table->columns[i]))
             sqlite3_str_appendf(text, ",t.\"%w\"", table->columns[i].local);
     return sqlite3_str_finish(text);
 }
@@ -453,7 +459,8 @@ static int prepare_read(const struct extract *extract,
 {
     char *keys = log_keys(table);
     char *columns = keys == NULL ? NULL : read_columns(table, keys);
-    char *join = table->shown ? user_join(table) : sqlite3_mprintf("");
+    char *join =
+        table->shown || table->stands ? user_join(table) : sqlite3_mprintf("");
     int rc = GV_ENOMEM;
 
     GV_ASSERT(*read == NULL);
@@ -555,8 +562,9 @@ static int differs(struct extract *extract, struct store_table *table,
     return GV_EDIFFERS;
 }
 
-/* The value of a cell into store->values, if it is here.  GV_EDIFFERS: the
- * table was written past the triggers; GV_ECORRUPT: what is parked is not what
+/* The value of a cell into store->values, if it is here; in a table that is
+ * not tracked, whatever has its digest.  GV_EDIFFERS: the table was written
+ * past the triggers; GV_ECORRUPT: what is parked is not what
  * the log says. */
 static int find_value(struct store *store, const struct store_table *table,
                       const struct row *row, size_t bit, bool present)
@@ -571,10 +579,12 @@ static int find_value(struct store *store, const struct store_table *table,
             mask_set(store->hollow, bit);
         else if (value_digest(value) != row->digests[bit])
             return GV_ECORRUPT;
-    } else if (!present || !table->columns[bit - 1].shown) {
+    } else if (!present || !is_there(&table->columns[bit - 1])) {
         mask_set(store->hollow, bit);
     } else if (value_digest(value) != row->digests[bit]) {
-        return GV_EDIFFERS;
+        if (table->shown)
+            return GV_EDIFFERS;
+        mask_set(store->hollow, bit);
     }
     return GV_OK;
 }
@@ -588,7 +598,8 @@ static int find_values(struct store *store, struct store_table *table,
     const struct row *row = &store->space.row;
     bool expected = row->causal_length % 2 == 1 &&
                     !mask_get(store->parked.listed, ROW_EXISTENCE);
-    int rc = user_present(store, table, key, expected, &present);
+    int rc = table->shown ? user_present(store, table, key, expected, &present)
+                          : GV_OK;
 
     GV_ASSERT(record_count > 0 && record_count <= row->record_count);
     memset(store->hollow, 0, table->words * sizeof *store->hollow);
@@ -695,7 +706,7 @@ static int read_row(struct extract *extract, struct store_table *table,
         check)
         return damaged(table, &key, error);
     for (size_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].shown)
+        if (is_there(&table->columns[i]))
             sql_column_value(read, at++, &store->values[i]);
     GV_ASSERT(sqlite3_data_count(read) == at);
     rc = read_parked(extract, table);

@@ -36,6 +36,7 @@ struct store_column {
     uint64_t wire_hash;
     enum affinity affinity;
     bool shown;    /* the table here has this column; `local` is its name */
+    bool stands;   /* not shown, but here with its table; see there */
     bool returned; /* shown since the tables were read: parked_show() has not
                       looked yet */
     struct value initial; /* its default when it was registered; owned */
@@ -60,6 +61,8 @@ struct store_table {
     bool tracked;     /* shared under the name `local`; else the log alone */
     bool shown;       /* tracked, there, and with its key: rows can be read
                          and written; see README.md, Cells */
+    bool stands;      /* not tracked, but there with its key: what it still has
+                         of the log's values can be sent */
     unsigned options; /* STREAM_TABLE_… */
     bool suspended;   /* not synced until it has been audited; see audit.c */
     bool integer_key; /* INTEGER PRIMARY KEY: the rid of gv_row_N is the key */
@@ -207,6 +210,7 @@ struct audit {
     int64_t settled;  /* the schema_version that was quiet for long enough, so
                          that what is missing is taken for gone */
     bool believed;    /* the tables are read at that version */
+    bool moved;       /* they are read at one that was not audited */
     bool accepted;    /* by a person: no more waiting */
     bool resumed;     /* a table is synced again; not reported yet */
     uint64_t found;   /* rows published since the store was opened */
@@ -500,6 +504,8 @@ int schema_match(struct store *store, struct store_table *table,
  * follow a rename (*@now is the table to go on with) or take it for gone. */
 int match_missing(struct store *store, struct store_table *table,
                   bool may_write, struct store_table **now);
+/* What an untracked table still has here. */
+int match_untracked(struct store *store, struct store_table *table);
 int schema_set_fault(struct store_table *table, const char *format,
                      const char *name);
 

@@ -116,10 +116,10 @@ static int adopt_column(struct store *store, const struct store_table *table,
     if (!may_write)
         return GV_OK;
     rc = sql_prepare(store->db, &statement,
-                     "UPDATE gv_col SET local=%Q,type=%Q,initial=?1 WHERE"
-                     " tbl=%lld AND wire=%Q AND bit>0",
-                     column->local, column->type, (long long)table->id,
-                     column->wire);
+                     "UPDATE gv_col SET local=%Q,type=%Q,differs=%d,"
+                     "initial=?1 WHERE tbl=%lld AND wire=%Q AND bit>0",
+                     column->local, column->type, column->default_differs,
+                     (long long)table->id, column->wire);
     if (rc != GV_OK)
         return rc;
     sql_bind_value(statement, 1, &column->initial);
@@ -230,6 +230,7 @@ static int sample(struct store *store, struct store_table *table, size_t bit,
     if (rc != GV_OK)
         return rc;
     row_space_use(&store->space, table);
+    store->space.row.causal_length = 1; /* the rows are alive */
     rc = prepare_sample(store, table, local, &rows);
     while (rc == GV_OK && *seen < SAMPLE_ROWS && tries < SAMPLE_TRIES &&
            (rc = sql_step(rows)) > 0) {
@@ -256,6 +257,84 @@ static int sample(struct store *store, struct store_table *table, size_t bit,
     sqlite3_finalize(rows);
     GV_ASSERT(*same <= *seen);
     return rc < 0 ? rc : GV_OK;
+}
+
+/* Rows that are read to find those that hold a column. */
+#define EMPTIED_ROWS 1000
+
+/* Count, of rows that hold @bit, those that show anything else than
+ * @initial. */
+static int count_filled(struct store *store, struct store_table *table,
+                        size_t bit, uint64_t initial, size_t *seen,
+                        size_t *filled)
+{
+    sqlite3_stmt *rows = NULL;
+    int rc =
+        prepare_sample(store, table, table->columns[bit - 1].local, &rows);
+
+    *seen = *filled = 0;
+    GV_ASSERT(table->columns[bit - 1].kind == COLUMN_LWW);
+    row_space_use(&store->space, table);
+    store->space.row.causal_length = 1; /* the rows are alive */
+    for (size_t i = 0; rc == GV_OK && i < EMPTIED_ROWS && *filled == 0 &&
+                       *seen < SAMPLE_ROWS && (rc = sql_step(rows)) > 0;
+         i++) {
+        struct value value;
+        uint32_t check;
+
+        rc = state_decode(sqlite3_column_blob(rows, 0),
+                          (size_t)sqlite3_column_bytes(rows, 0),
+                          table->column_count, &store->space, &check);
+        if (rc != GV_OK || !holds(&store->space.row, bit) ||
+            store->space.row.digests[bit] == initial) {
+            rc = rc == GV_ECORRUPT ? GV_OK : rc; /* verify names it */
+            continue;
+        }
+        rc = is_journalled(store, table, rows);
+        if (rc != 0) {
+            rc = rc > 0 ? GV_OK : rc;
+            continue;
+        }
+        sql_column_value(rows, 1, &value);
+        *seen += 1;
+        *filled += value_digest(&value) != initial;
+    }
+    sqlite3_finalize(rows);
+    GV_ASSERT(*filled <= *seen);
+    return rc < 0 ? rc : GV_OK;
+}
+
+/* A column that was dropped and added again between two looks bears its name,
+ * and has lost all values without a trigger: it is shown again, and nobody
+ * has written a default into every row.  (One value alone says too little.) */
+static int find_emptied(struct store *store, struct store_table *table,
+                        const struct store_table *now)
+{
+    int rc = kinds_masks(table);
+
+    GV_ASSERT(transaction_open(store));
+    for (size_t i = 0; i < now->column_count && rc == GV_OK; i++) {
+        struct store_column *column =
+            now->columns[i].local == NULL
+                ? NULL /* it was taken over just now */
+                : column_by_local(table, now->columns[i].local);
+        size_t seen, filled;
+
+        if (column == NULL || !column->shown || column->kind != COLUMN_LWW)
+            continue;
+        rc = count_filled(store, table, (size_t)(column - table->columns) + 1,
+                          value_digest(&now->columns[i].initial), &seen,
+                          &filled);
+        GV_ASSERT(rc != GV_OK || seen <= SAMPLE_ROWS);
+        if (rc != GV_OK || seen < 2 || filled > 0)
+            continue;
+        column->returned = true;
+        log_line(&store->log, GV_LOG_WARNING,
+                 "column %s of table %s has lost its values: it was dropped"
+                 " and added again; peers keep them",
+                 column->local, table->local);
+    }
+    return rc;
 }
 
 /* No values to compare: its place and type must do. */
@@ -520,7 +599,32 @@ int schema_match(struct store *store, struct store_table *table,
     }
     if (rc == GV_OK)
         rc = follow_options(store, table, now, may_write);
-    return rc == GV_OK ? place_columns(store, table, now, may_write) : rc;
+    if (rc == GV_OK)
+        rc = place_columns(store, table, now, may_write);
+    if (rc == GV_OK && may_write && store->audit.moved &&
+        !audit_suspended(store, table->id))
+        rc = find_emptied(store, table, now);
+    return rc;
+}
+
+int match_untracked(struct store *store, struct store_table *table)
+{
+    struct store_table *now = NULL;
+    int rc = schema_describe(store, table->local, &now, NULL);
+
+    GV_ASSERT(!table->tracked && !table->shown);
+    if (rc != GV_OK)
+        return rc == GV_ENOTFOUND ? GV_OK : rc;
+    for (size_t i = 0; same_key(table, now) && i < table->column_count; i++) {
+        struct store_column *column = &table->columns[i];
+
+        GV_ASSERT(!column->shown);
+        column->stands = column->local != NULL &&
+                         column_by_local(now, column->local) != NULL;
+        table->stands |= column->stands;
+    }
+    table_free(now);
+    return GV_OK;
 }
 
 /* The table that our trigger went along with, or the one that bears the wire

@@ -22,7 +22,8 @@ int schema_create(struct store *store)
         "CREATE TABLE gv_table(id INTEGER PRIMARY KEY, wire TEXT,"
         " local TEXT, tracked INT, options INT);"
         "CREATE TABLE gv_col(tbl INT, bit INT, wire TEXT, local TEXT,"
-        " kind TEXT, initial, type TEXT, peer TEXT, PRIMARY KEY(tbl, bit))"
+        " kind TEXT, initial, type TEXT, peer TEXT, differs INT,"
+        " PRIMARY KEY(tbl, bit))"
         " WITHOUT ROWID;"
         "CREATE TABLE gv_journal(id INTEGER PRIMARY KEY, tbl, day, k1);"
         "CREATE TABLE gv_ver(site INT, version INT, tbl INT, rid INT,"
@@ -178,6 +179,7 @@ static int load_column(struct store_column **columns, size_t *count,
     memset(column, 0, sizeof *column);
     column->wire = sql_text_dup(list, 1);
     column->type = sql_text_dup(list, 4);
+    column->default_differs = sqlite3_column_int(list, 7) != 0;
     sql_column_value(list, 3, &initial);
     if (column->wire == NULL || column->type == NULL ||
         !text_or_null(list, 2, &column->local) ||
@@ -194,8 +196,8 @@ static int load_columns(struct store *store, struct store_table *table)
 {
     sqlite3_stmt *list;
     int rc = sql_prepare(store->db, &list,
-                         "SELECT bit,wire,local,initial,type,peer,kind"
-                         " FROM gv_col"
+                         "SELECT bit,wire,local,initial,type,peer,kind,"
+                         "differs FROM gv_col"
                          " WHERE tbl=%lld ORDER BY abs(bit),bit",
                          (long long)table->id);
 
@@ -271,8 +273,9 @@ static int load_table(struct store *store, sqlite3_stmt *row, bool may_write,
              : load_columns(store, table);
     if (rc == GV_OK)
         rc = load_shape(store, table);
-    if (rc == GV_OK && table->tracked)
-        rc = look_at_table(store, table, may_write);
+    if (rc == GV_OK)
+        rc = table->tracked ? look_at_table(store, table, may_write)
+                            : match_untracked(store, table);
     if (rc == GV_OK && (table->column_count >= ROW_BITS_MAX ||
                         table->key_count > KEY_COLUMNS_MAX))
         rc = GV_ELIMIT;
@@ -425,6 +428,7 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
         schema_close(store);
         store->audit.believed = version == store->audit.settled;
         rc = audit_load(store);
+        store->audit.moved = store->audit.audited != version;
     }
     if (rc == GV_OK)
         rc = load_tables(store, may_write);

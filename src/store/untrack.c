@@ -65,6 +65,7 @@ static int subtract_row(struct store *store, const struct store_table *table,
     if (rc != GV_OK || null)
         return rc != GV_OK ? rc : GV_ECORRUPT;
     row->causal_length = (uint64_t)sqlite3_column_int64(rows, 0);
+    row_space_use(&store->space, table);
     rc = row_space_reserve(&store->space, 1, table->words);
     if (rc == GV_OK)
         rc = state_decode(sqlite3_column_blob(rows, 1),
@@ -113,6 +114,7 @@ static int forget(struct store *store, const struct store_table *table)
         "DELETE FROM gv_ver WHERE tbl=%lld",
         "DELETE FROM gv_parked WHERE tbl=%lld",
         "DELETE FROM gv_history WHERE tbl=%lld",
+        "DELETE FROM gv_cell WHERE tbl=%lld",
         "DELETE FROM gv_col WHERE tbl=%lld",
         "DELETE FROM gv_table WHERE id=%lld",
         "DROP TABLE gv_row_%lld",

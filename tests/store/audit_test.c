@@ -556,6 +556,26 @@ TEST(a_renamed_column_keeps_its_name_on_the_wire)
     close_two(&a, &b);
 }
 
+TEST(a_column_renamed_while_no_node_ran_is_known_by_its_values)
+{
+    struct copy a;
+
+    copy_make(&a, "a", "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)");
+    track(&a, "t");
+    fill(&a);
+    seal(&a);
+    store_close(a.store);
+    a.store = NULL;
+    /* By its place, "c" would be "b". */
+    sql(&a, "ALTER TABLE t RENAME COLUMN a TO z; ALTER TABLE t DROP COLUMN b;"
+            "ALTER TABLE t ADD COLUMN c; UPDATE t SET c = z;"
+            "ALTER TABLE t DROP COLUMN z; DELETE FROM gv_journal");
+    copy_reopen(&a, STORE_WRITE);
+    CHECK_TEXT(ask(&a, "SELECT wire FROM gv_col WHERE local = 'c'"), "a");
+    copy_close(&a);
+    copies_remove();
+}
+
 TEST(a_renamed_column_without_values_is_known_by_its_place)
 {
     struct copy a;

@@ -252,7 +252,8 @@ TEST(numbers_out_of_range_in_a_head_are_refused)
         int code;
     } cases[] = {
         {0, "x", 1, GV_EPROTO},                  /* the magic */
-        {8, "\0\0\0\2", 4, GV_EVERSION},         /* the format */
+        {8, "\0\0\0\1", 4, GV_EVERSION},         /* an older format */
+        {8, "\0\0\0\3", 4, GV_EVERSION},         /* a newer one */
         {12, "\0\0\1\0", 4, GV_EPROTO},          /* the mesh's name */
         {16, "\0\0\x27\x11", 4, GV_EPROTO},      /* 10,001 sites */
         {20, "\xff\xff\xff\xff", 4, GV_EPROTO},  /* sites of the claim */
@@ -269,6 +270,12 @@ TEST(numbers_out_of_range_in_a_head_are_refused)
         memcpy(bundle.data + cases[i].at, cases[i].bytes, cases[i].size);
         hash_again(&bundle);
         CHECK_INT(take(&b, &bundle, &error), ==, cases[i].code);
+        if (cases[i].code == GV_EVERSION)
+            CHECK_TEXT(error.remedy,
+                       cases[i].bytes[3] > 2
+                           ? "Update Grapevine here."
+                           : "Update Grapevine where it was made, and make it"
+                             " again.");
         buffer_close(&bundle);
     }
     close_two(&a, &b);

@@ -554,6 +554,43 @@ TEST(a_dropped_columns_cells_are_hollow_until_their_value_comes)
     end(&c);
 }
 
+/* However the opens lie between DROP and ADD. */
+TEST(a_column_dropped_in_one_open_and_added_in_another_writes_nothing)
+{
+    for (int how = 0; how < 4; how++) {
+        struct copy a, b;
+
+        make(&a, T);
+        make(&b, T);
+        sql(&a, "INSERT INTO t VALUES('x', 1, 'one'), ('y', 2, 'two'),"
+                " ('z', 3, 'three')");
+        must_pull(&b, &a);
+        if (how == 1)
+            copy_reopen(&a, STORE_WRITE);
+        sql(&a, "ALTER TABLE t DROP COLUMN b");
+        if (how == 0)
+            seal(&a);
+        if (how < 2)
+            copy_reopen(&a, how == 0 ? STORE_READ : STORE_WRITE);
+        sql(&a, how == 2 ? "ALTER TABLE t ADD COLUMN b DEFAULT 7"
+                         : "ALTER TABLE t ADD COLUMN b");
+        sql(&a, "UPDATE t SET a = 3 WHERE id = 'y'");
+        if (how < 3)
+            copy_reopen(&a, STORE_WRITE);
+        CHECK(seal(&a).any);
+        CHECK_INT(audit_now(&a), ==, 0);
+        CHECK_INT(verify_findings(&a, NULL), ==, 0);
+        pull_whole(&a, &b);
+        CHECK_TEXT(ask(&a, "SELECT group_concat(b) FROM t"), "one,two,three");
+        must_pull(&b, &a);
+        CHECK_TEXT(ask(&b, "SELECT group_concat(a||b) FROM t"),
+                   "1one,3two,3three");
+        check_equal(&a, &b);
+        copy_close(&a);
+        copy_close(&b);
+    }
+}
+
 TEST(a_hollow_cell_without_a_column_is_parked_when_its_value_comes)
 {
     struct copy a, b;

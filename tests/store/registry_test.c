@@ -252,6 +252,15 @@ TEST(defaults_that_differ_are_told)
     column.initial.integer = 6;
     CHECK_INT(take_definition(&a, "t", "t", 0, &column, 1), ==, GV_OK);
     CHECK(warned(&a, "column a of t has another default"));
+    /* Who only reads the file is told too, and whoever opens it next. */
+    copy_reopen(&a, STORE_READ);
+    CHECK(warned(&a, "column a of t has another default"));
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(warned(&a, "column a of t has another default"));
+    column.initial.integer = 5;
+    CHECK_INT(take_definition(&a, "t", "t", 0, &column, 1), ==, GV_OK);
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(!warned(&a, "default"));
     copy_close(&a);
 }
 
@@ -567,6 +576,59 @@ TEST(an_untracked_table_stays_and_is_taken_up_again)
     CHECK_INT(verify_findings(&a, NULL), ==, 0);
     copy_close(&a);
     copy_close(&b);
+}
+
+TEST(an_untracked_table_gives_what_it_still_has)
+{
+    struct copy a, b;
+
+    copy_make(&a, "stands", "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)");
+    copy_make(&b, "standsb", "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)");
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 'one'), ('y', 2, 'two'),"
+            " ('z', 3, 'three')");
+    untrack(&a, "t", false);
+    /* What is written now is this file's own; what it took away is lost. */
+    sql(&a, "UPDATE t SET a = 20 WHERE id = 'y'; DELETE FROM t WHERE id = 'z';"
+            " ALTER TABLE t DROP COLUMN b");
+    seal(&a);
+    track(&b, "t");
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||quote(a)||quote(b)) FROM"
+                       " (SELECT * FROM t ORDER BY id)"),
+               "x1NULL,yNULLNULL,zNULLNULL");
+    check_equal(&a, &b);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    /* A table of the name with another key has nothing of it. */
+    sql(&a, "DROP TABLE t; CREATE TABLE t(a, id, PRIMARY KEY(a, id))");
+    seal(&a);
+    copy_reopen(&b, STORE_WRITE);
+    must_pull(&b, &a);
+    copy_close(&a);
+    copy_close(&b);
+}
+
+TEST(a_purge_forgets_the_cells_of_kinds)
+{
+    static const struct store_kind list[] = {{"n", COLUMN_COUNTER},
+                                             {"m", COLUMN_MV}};
+    static const struct store_kinds kinds = {list, 2};
+    struct gv_error error = {0};
+    struct buffer notes;
+    struct copy a;
+
+    buffer_init(&notes, 65536);
+    copy_make(&a, "purgek",
+              "CREATE TABLE t(id TEXT PRIMARY KEY, n INTEGER, m)");
+    CHECK_INT(store_track_as(a.store, "t", &kinds, &notes, &error), ==, GV_OK);
+    sql(&a, "INSERT INTO t VALUES('x', 1, 'one'), ('y', 2, NULL)");
+    seal(&a);
+    untrack(&a, "t", true);
+    CHECK(hash128_equal(store_fingerprint(a.store), (struct hash128){0}));
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_cell"), "0");
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    buffer_close(&notes);
+    copy_close(&a);
 }
 
 TEST(a_purge_forgets_all_of_a_table)
