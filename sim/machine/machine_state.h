@@ -1,4 +1,4 @@
-/* A machine from inside: what machine.c (life and death) and driver.c (the
+/* A machine from inside: what machine.c (life and death) and driver*.c (the
  * node's loop) share. */
 #ifndef SIM_MACHINE_STATE_H
 #define SIM_MACHINE_STATE_H
