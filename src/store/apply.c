@@ -126,7 +126,7 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
     /* Rows found changed stay in the journal; a look at the others that
      * triggers put there sees nothing. */
     if (rc == GV_OK && apply->fired && !store->journalled)
-        rc = seal_clear(store);
+        rc = journal_clear(store);
     if (rc == GV_OK)
         rc = claim(apply);
     if (rc == GV_OK && !bare)

@@ -60,6 +60,7 @@ char *audit_list(const struct store *store)
     const struct audit *audit = &store->audit;
     sqlite3_str *text = sqlite3_str_new(NULL);
     const char *comma = "";
+    bool failed;
     char *list;
 
     for (size_t i = 0; i < audit->table_count; i++) {
@@ -69,8 +70,9 @@ char *audit_list(const struct store *store)
                             (long long)audit->tables[i].id);
         comma = ",";
     }
+    failed = sqlite3_str_errcode(text) != SQLITE_OK;
     list = sqlite3_str_finish(text);
-    return list != NULL ? list : sqlite3_mprintf("");
+    return list != NULL || failed ? list : sqlite3_mprintf("");
 }
 
 bool audit_pending(const struct store *store)

@@ -306,8 +306,8 @@ struct store {
     size_t table_count;
 
     sqlite3_stmt *begin, *commit, *rollback, *schema_version_read, *mark_read,
-        *meta_write, *journal_read, *journal_clear, *ver_insert,
-        *ver_insert_many, *ver_delete, *site_raise, *site_find,
+        *meta_write, *journal_read, *journal_clear, *journal_delete,
+        *ver_insert, *ver_insert_many, *ver_delete, *site_raise, *site_find,
         *interval_insert, *interval_find, *untold, *told_write,
         *data_version_read;
     sqlite3_stmt *history_insert, *history_prune;             /* history.c */
@@ -554,6 +554,9 @@ int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
  * *@null when a column of it is NULL. */
 int row_key_read(sqlite3_stmt *statement, int first, size_t count,
                  struct buffer *buffer, bool *null);
+/* Bind it to a statement's first parameters; that one must not stand on a row,
+ * since it would keep the key it has. */
+void row_key_bind(sqlite3_stmt *statement, const struct row_key *key);
 /* Read a row's state into store->space; causal length 0 if there is none. */
 int rows_find(struct store *store, struct store_table *table,
               const struct row_key *key, struct gv_error *error);
@@ -597,12 +600,6 @@ int user_present(struct store *store, struct store_table *table,
 void rows_held(const struct row *row, size_t words, uint64_t *held);
 /* Whether a column of this affinity surely keeps @value as it is. */
 bool affinity_keeps(enum affinity affinity, const struct value *value);
-/* Mark one row as changed, now. */
-int journal_row(struct store *store, const struct store_table *table,
-                const struct row_key *key);
-/* Whether the journal has the row: 1, 0 or an error. */
-int journal_has(struct store *store, const struct store_table *table,
-                const struct row_key *key);
 /* "contacts 'ann'" for people. */
 void row_name(const struct store_table *table, const struct row_key *key,
               char *text, size_t size);
@@ -802,10 +799,20 @@ int history_note(struct store *store, struct store_table *table,
  * beside it is not the other's. */
 bool log_is_orphan(struct store *store);
 
+/* journal.c, see also journal.h */
+
+/* Mark one row as changed, now. */
+int journal_row(struct store *store, const struct store_table *table,
+                const struct row_key *key);
+/* Whether the journal has the row: 1, 0 or an error. */
+int journal_has(struct store *store, const struct store_table *table,
+                const struct row_key *key);
+/* Delete all its rows but those of suspended tables; all were read under the
+ * lock. */
+int journal_clear(struct store *store);
+
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);
-/* Delete the journal's rows but those of suspended tables. */
-int seal_clear(struct store *store);
 
 /* What a look at a row would publish. */
 enum look { LOOK_SAME, LOOK_WRITTEN, LOOK_BORN, LOOK_DEAD };

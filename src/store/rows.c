@@ -63,7 +63,7 @@ static char *where_text(const struct store_table *table)
 }
 
 /* A statement that still stands on a row would keep the key it has. */
-static void bind_key(sqlite3_stmt *statement, const struct row_key *key)
+void row_key_bind(sqlite3_stmt *statement, const struct row_key *key)
 {
     GV_ASSERT(!sqlite3_stmt_busy(statement));
     GV_ASSERT((size_t)sqlite3_bind_parameter_count(statement) >= key->count);
@@ -240,7 +240,7 @@ int rows_read(struct store *store, struct store_table *table,
     ahead = batch_find(store, table, key);
     if (ahead != NULL)
         return take_ahead(store, table, key, ahead, error);
-    bind_key(table->row_find, key);
+    row_key_bind(table->row_find, key);
     rc = sql_step(table->row_find);
     if (rc <= 0)
         return rc == 0 ? GV_OK
@@ -369,7 +369,7 @@ static int write_state(struct store *store, struct store_table *table,
         sqlite3_bind_int64(statement, 1, space->rid);
     } else {
         statement = table->row_insert;
-        bind_key(statement, key);
+        row_key_bind(statement, key);
         count = (int)key->count;
     }
     GV_ASSERT(sqlite3_bind_parameter_count(statement) == count + 2);
@@ -456,7 +456,7 @@ int user_read(struct store *store, struct store_table *table,
     }
     if (rc != GV_OK)
         return rc;
-    bind_key(table->user_read, key);
+    row_key_bind(table->user_read, key);
     rc = sql_step(table->user_read);
     if (rc < 0)
         return rc;
@@ -524,7 +524,7 @@ int user_insert(struct store *store, struct store_table *table,
         if (rc != GV_OK)
             return rc;
     }
-    bind_key(table->user_insert, key);
+    row_key_bind(table->user_insert, key);
     for (size_t i = 0; i < table->column_count; i++)
         if (table->columns[i].shown)
             sql_bind_value(table->user_insert, ++parameter, &values[i]);
@@ -616,7 +616,7 @@ int user_update(struct store *store, struct store_table *table,
     rc = find_update(store, table, columns, &statement);
     if (rc != GV_OK)
         return rc;
-    bind_key(statement, key);
+    row_key_bind(statement, key);
     for (size_t i = 0; i < table->column_count; i++)
         if (mask_get(columns, i + 1))
             sql_bind_value(statement, ++parameter, &values[i]);
@@ -649,7 +649,7 @@ int user_delete(struct store *store, struct store_table *table,
         if (rc != GV_OK)
             return rc;
     }
-    bind_key(table->user_delete, key);
+    row_key_bind(table->user_delete, key);
     return sql_finish(table->user_delete);
 }
 
@@ -683,7 +683,7 @@ int user_key_kept(struct store *store, struct store_table *table,
     GV_ASSERT(key->bytes != store->hashed.data); /* which this reads into */
     if (rc != GV_OK)
         return rc;
-    bind_key(table->user_keys, key);
+    row_key_bind(table->user_keys, key);
     rc = sql_step(table->user_keys);
     if (rc < 0)
         return rc;
@@ -745,62 +745,4 @@ bool affinity_keeps(enum affinity affinity, const struct value *value)
                (affinity == AFFINITY_REAL && value->real != 0.0);
     }
     return false;
-}
-
-int journal_row(struct store *store, const struct store_table *table,
-                const struct row_key *key)
-{
-    sqlite3_str *names = sqlite3_str_new(store->db);
-    sqlite3_str *marks = sqlite3_str_new(store->db);
-    char *name_text, *mark_text;
-    sqlite3_stmt *statement = NULL;
-    int rc = GV_ENOMEM;
-
-    GV_ASSERT(!store->firing); /* what is journalled then is thrown away */
-    GV_ASSERT(key->count == table->key_count);
-    for (size_t i = 0; i < key->count; i++) {
-        sqlite3_str_appendf(names, ",k%d", (int)i + 1);
-        sqlite3_str_appendf(marks, ",?%d", (int)i + 1);
-    }
-    name_text = sqlite3_str_finish(names);
-    mark_text = sqlite3_str_finish(marks);
-    if (name_text != NULL && mark_text != NULL)
-        rc = sql_prepare(store->db, &statement,
-                         "INSERT INTO gv_journal(tbl,day%s)"
-                         " VALUES(%lld," JOURNAL_DAY "%s)",
-                         name_text, table->id,
-                         store->host->wall(store->host->context), mark_text);
-    sqlite3_free(name_text);
-    sqlite3_free(mark_text);
-    if (rc != GV_OK)
-        return rc;
-    bind_key(statement, key);
-    rc = sql_finish(statement);
-    sqlite3_finalize(statement);
-    return rc;
-}
-
-int journal_has(struct store *store, const struct store_table *table,
-                const struct row_key *key)
-{
-    sqlite3_str *text = sqlite3_str_new(NULL);
-    sqlite3_stmt *statement = NULL;
-    char *where;
-    int rc = GV_ENOMEM;
-
-    GV_ASSERT(key->count == table->key_count);
-    for (size_t i = 0; i < key->count; i++)
-        sqlite3_str_appendf(text, " AND k%d=?%d", (int)i + 1, (int)i + 1);
-    where = sqlite3_str_finish(text);
-    if (where != NULL)
-        rc = sql_prepare(store->db, &statement,
-                         "SELECT 1 FROM gv_journal WHERE tbl=%lld%s LIMIT 1",
-                         (long long)table->id, where);
-    sqlite3_free(where);
-    if (rc == GV_OK) {
-        bind_key(statement, key);
-        rc = sql_step(statement);
-    }
-    sqlite3_finalize(statement);
-    return rc;
 }

@@ -5,6 +5,7 @@
  * are unlike their digests?  All that one seal publishes is one interval; the
  * vector moves in the transaction that empties the journal. */
 #include "store/batch.h"
+#include "store/journal.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
@@ -13,207 +14,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A pause this long ends a run; a smaller one may lie within one
- * transaction. */
-#define RUN_PAUSE_MS 10000
-/* The last that SQLite's julianday() knows: the end of the year 9999. */
-#define TIME_MAX_MS 253402300799999
-
-struct journal_row {
-    struct store_table *table;
-    size_t key_at; /* in journal.keys */
-    size_t key_size;
-    uint64_t key_head; /* see key_head() */
-    uint32_t run;
-    uint32_t order; /* of the journal */
-};
-
-/* A delete's row has no time: it is of the run in which it stands. */
-#define UNTIMED (-1)
-_Static_assert(UNTIMED < 0, "any time of a row is later");
-
-/* A Julian day is good to 0.05 ms as a double, so rounding finds the very
- * millisecond that SQLite read.  What is no time (anyone can write there) has
- * none. */
-static gv_time_ms journal_ms(double day)
-{
-    double ms = (day - 2440587.5) * 86400000;
-
-    if (!(ms > 0 && ms < TIME_MAX_MS))
-        return UNTIMED;
-    GV_ASSERT((gv_time_ms)(ms + 0.5) > UNTIMED);
-    return (gv_time_ms)(ms + 0.5);
-}
-
-/* What was written without a pause; it gets a version of its own. */
-struct run {
-    gv_time_ms ms; /* the largest of its rows; UNTIMED: deletes alone */
-    gv_version version;
-};
-
-struct journal {
-    struct journal_row *rows;
-    size_t count, capacity;
-    bool any; /* it had rows that do not stay */
-    struct buffer keys;
-    struct run *runs;
-    size_t run_count, run_capacity;
-    gv_time_ms last_ms;
-};
-
-static void journal_close(struct journal *journal)
-{
-    free(journal->rows);
-    free(journal->runs);
-    buffer_close(&journal->keys);
-}
-
-static int grow(void **items, size_t *capacity, size_t count, size_t size)
-{
-    void *grown;
-
-    GV_ASSERT(count <= *capacity);
-    GV_ASSERT(*capacity == 0 || *items != NULL);
-    if (count < *capacity)
-        return GV_OK;
-    grown = realloc(*items, (2 * *capacity + 16) * size);
-    if (grown == NULL)
-        return GV_ENOMEM;
-    *items = grown;
-    *capacity = 2 * *capacity + 16;
-    return GV_OK;
-}
-
-/* The run that a row written at @ms belongs to.  Runs follow the journal's
- * order, never its times: a clock may have been set back. */
-static int run_of(struct journal *journal, gv_time_ms ms, uint32_t *run)
-{
-    void *items = journal->runs;
-    bool pause = ms != UNTIMED && journal->last_ms != UNTIMED &&
-                 ms - journal->last_ms >= RUN_PAUSE_MS;
-    int rc;
-
-    if (journal->run_count == 0 || pause) {
-        rc = grow(&items, &journal->run_capacity, journal->run_count,
-                  sizeof *journal->runs);
-        if (rc != GV_OK)
-            return rc;
-        journal->runs = items;
-        journal->runs[journal->run_count++] = (struct run){.ms = ms};
-    }
-    if (ms != UNTIMED)
-        journal->last_ms = ms;
-    GV_ASSERT(journal->run_count > 0 && journal->run_count <= UINT32_MAX);
-    *run = (uint32_t)(journal->run_count - 1);
-    if (journal->runs[*run].ms < ms)
-        journal->runs[*run].ms = ms;
-    return GV_OK;
-}
-
-#define KEY_PREFIX_SIZE 5 /* length and class of a key's first column */
-
-/* The first 8 bytes of what the key's first column holds.  They tell most keys
- * apart without a look at the key, and order them as SQLite's indexes do, so
- * that a table's pages are met one after another. */
-static uint64_t key_head(const uint8_t *key, size_t size)
-{
-    uint8_t head[8] = {0};
-    size_t left = size - KEY_PREFIX_SIZE;
-
-    GV_ASSERT(size >= KEY_PREFIX_SIZE);
-    memcpy(head, key + KEY_PREFIX_SIZE,
-           left < sizeof head ? left : sizeof head);
-    return load_u64(head) ^ (uint64_t)(key[4] == VALUE_INTEGER) << 63;
-}
-
-static int journal_take(struct store *store, struct journal *journal)
-{
-    struct store_table *table =
-        schema_by_id(store, sqlite3_column_int64(store->journal_read, 1));
-    void *items = journal->rows;
-    struct journal_row *row;
-    size_t at = journal->keys.size;
-    bool null;
-    int rc;
-
-    if (table != NULL && table->suspended)
-        return GV_OK; /* it stays, see seal_clear() */
-    journal->any = true;
-    if (table == NULL || !table->shown)
-        return GV_OK; /* a registration or a table that is gone */
-    rc = grow(&items, &journal->capacity, journal->count,
-              sizeof *journal->rows);
-    if (rc != GV_OK)
-        return rc;
-    journal->rows = items;
-    GV_ASSERT(journal->count < journal->capacity);
-    row = &journal->rows[journal->count];
-    rc = row_key_read(store->journal_read, 3, table->key_count, &journal->keys,
-                      &null);
-    /* No rowid is anything else, whoever wrote that into the journal. */
-    null |= table->integer_key &&
-            sqlite3_column_type(store->journal_read, 3) != SQLITE_INTEGER;
-    if (rc != GV_OK || null) {
-        journal->keys.size = at; /* a row with NULL in its key stays local */
-        return rc;
-    }
-    row->table = table;
-    row->key_at = at;
-    row->key_size = journal->keys.size - at;
-    GV_ASSERT(journal->keys.size >= at && journal->keys.error == GV_OK);
-    row->key_head = key_head(journal->keys.data + at, row->key_size);
-    row->order = (uint32_t)journal->count++;
-    return run_of(journal,
-                  journal_ms(sqlite3_column_double(store->journal_read, 2)),
-                  &row->run);
-}
-
-static int journal_load(struct store *store, struct journal *journal)
-{
-    int rc;
-
-    /* A look that was not ended would go on where it stood. */
-    GV_ASSERT(!sqlite3_stmt_busy(store->journal_read));
-    buffer_init(&journal->keys, SIZE_MAX);
-    while ((rc = sql_step(store->journal_read)) > 0) {
-        rc = journal_take(store, journal);
-        if (rc != GV_OK) {
-            sqlite3_reset(store->journal_read);
-            return rc;
-        }
-    }
-    GV_ASSERT(journal->count == 0 || journal->any);
-    return rc;
-}
-
-static int compare_rows(const void *a, const void *b, void *keys)
-{
-    const struct journal_row *x = a, *y = b;
-    size_t size = x->key_size < y->key_size ? x->key_size : y->key_size;
-    int order;
-
-    if (x->table != y->table)
-        return x->table->id < y->table->id ? -1 : 1;
-    if (x->key_head != y->key_head)
-        return x->key_head < y->key_head ? -1 : 1;
-    order = memcmp((const uint8_t *)keys + x->key_at,
-                   (const uint8_t *)keys + y->key_at, size);
-    if (order != 0)
-        return order;
-    if (x->key_size != y->key_size)
-        return x->key_size < y->key_size ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
-}
-
-static bool same_key(const struct journal *journal,
-                     const struct journal_row *a, const struct journal_row *b)
-{
-    return a->table == b->table && a->key_size == b->key_size &&
-           a->key_head == b->key_head &&
-           memcmp(journal->keys.data + a->key_at,
-                  journal->keys.data + b->key_at, a->key_size) == 0;
-}
 
 /* Each run's version: its own time where that is possible. */
 static void give_versions(const struct store *store, struct journal *journal)
@@ -398,26 +198,28 @@ static int seal_row(struct store *store, struct fragments *fragments,
     return rc;
 }
 
-/* Read the next rows ahead, from the entry at @at on; *@end is the first that
- * was not. */
-static int read_ahead(struct store *store, const struct journal *journal,
-                      size_t at, size_t *end)
+/* Read the next rows ahead, from place @at on; *@end is the place of the first
+ * that was not. */
+static int read_ahead(struct store *store, struct journal *journal, size_t at,
+                      size_t *end)
 {
-    struct store_table *table = journal->rows[at].table;
-    size_t room = batch_room(table);
-    int rc = batch_begin(store, table);
+    const struct journal_entry *entry = journal_next(journal, &at);
+    struct store_table *table;
+    size_t room;
+    int rc;
 
-    for (; rc == GV_OK && room > 0 && at < journal->count &&
-           journal->rows[at].table == table;
-         at++) {
-        const struct journal_row *entry = &journal->rows[at];
-
-        if (at + 1 < journal->count && same_key(journal, entry, entry + 1))
-            continue;
+    *end = journal->count;
+    if (entry == NULL)
+        return GV_OK;
+    table = entry->table;
+    rc = batch_begin(store, table);
+    for (room = batch_room(table);
+         rc == GV_OK && room > 0 && entry != NULL && entry->table == table;
+         room--) {
         batch_add(store, journal->keys.data + entry->key_at, entry->key_size);
-        room--;
+        *end = at;
+        entry = journal_next(journal, &at);
     }
-    *end = at;
     return rc == GV_OK ? batch_read(store) : rc;
 }
 
@@ -427,42 +229,32 @@ static int seal_rows(struct store *store, struct journal *journal,
                      struct fragments *fragments, gv_version *last,
                      struct gv_error *error)
 {
-    struct row_key key;
+    const struct journal_entry *entry;
+    size_t at = journal->done;
     bool few = journal->count < BATCH_ROWS_MIN || store->borrowed;
-    size_t ahead = few ? journal->count : 0;
+    size_t ahead = few ? journal->count : at;
 
-    if (journal->count == 0)
-        return GV_OK;
-    qsort_r(journal->rows, journal->count, sizeof *journal->rows, compare_rows,
-            journal->keys.data);
-    for (size_t i = 0; i < journal->count; i++) {
-        struct journal_row *entry = &journal->rows[i];
-        gv_version version = journal->runs[entry->run].version;
+    while (at < journal->count) {
+        struct row_key key;
         bool changed = false;
-        int rc = i == ahead ? read_ahead(store, journal, i, &ahead) : GV_OK;
+        int rc = at == ahead ? read_ahead(store, journal, at, &ahead) : GV_OK;
 
         if (rc != GV_OK)
             return rc;
+        entry = journal_next(journal, &at);
+        if (entry == NULL)
+            break;
         GV_ASSERT(entry->run < journal->run_count);
-        GV_ASSERT(entry->key_at + entry->key_size <= journal->keys.size);
-        if (i + 1 < journal->count &&
-            same_key(journal, entry, &journal->rows[i + 1]))
-            continue;
-        if (plant("hot-row-dropped") && journal->count >= 150 &&
-            i >= journal->count / 12 && !entry->table->integer_key &&
-            same_key(journal, entry, &journal->rows[i - journal->count / 12]))
-            continue;
         rc = row_key_decode(&key, journal->keys.data + entry->key_at,
                             entry->key_size, entry->table->key_count);
         GV_ASSERT(rc == GV_OK);
-        rc = seal_row(store, fragments, entry->table, &key, version, &changed,
-                      error);
+        rc = seal_row(store, fragments, entry->table, &key,
+                      journal->runs[entry->run].version, &changed, error);
         if (rc != GV_OK)
             return rc;
-        if (changed && version > *last)
-            *last = version;
+        if (changed && journal->runs[entry->run].version > *last)
+            *last = journal->runs[entry->run].version;
     }
-    GV_ASSERT(*last <= journal->runs[journal->run_count - 1].version);
     return GV_OK;
 }
 
@@ -532,21 +324,6 @@ static int publish(struct store *store, gv_version to)
     return rc;
 }
 
-int seal_clear(struct store *store)
-{
-    char *list = audit_list(store);
-    int rc = list == NULL      ? GV_ENOMEM
-             : list[0] == '\0' ? sql_finish(store->journal_clear)
-                               : sql_run(store->db,
-                                         "DELETE FROM gv_journal WHERE tbl"
-                                         " NOT IN(%s)",
-                                         list);
-
-    GV_ASSERT(store->in_transaction);
-    sqlite3_free(list);
-    return rc;
-}
-
 int seal_look(struct store *store, struct store_table *table,
               const struct row_key *key, enum look *found,
               struct gv_error *error)
@@ -579,14 +356,16 @@ int seal_look(struct store *store, struct store_table *table,
 
 int seal_journal(struct store *store, struct gv_error *error)
 {
-    struct journal journal = {.last_ms = UNTIMED};
+    struct journal journal;
     struct fragments fragments;
     gv_version last = 0;
-    int rc = journal_load(store, &journal);
+    int rc;
 
     GV_ASSERT(store->in_transaction);
     GV_ASSERT(!store->sealed.any);
     GV_ASSERT(!store->firing);
+    journal_init(&journal);
+    rc = journal_load(store, &journal);
     buffer_clear(&store->stream);
     fragments_init(&fragments, &store->stream);
     if (rc == GV_OK) {
@@ -599,7 +378,7 @@ int seal_journal(struct store *store, struct gv_error *error)
             rc = publish(store, last);
         GV_ASSERT(rc != GV_OK || store->sealed.any == (last > 0));
         if (rc == GV_OK && journal.any)
-            rc = seal_clear(store);
+            rc = journal_clear(store);
         if (rc != GV_OK && error != NULL && error->code != rc)
             sql_fail(store->db, rc, error, "cannot seal");
     } else if (error != NULL && error->code != rc) {

@@ -69,8 +69,11 @@ char *trigger_sql(const struct store_table *table, char which)
     if (which == 'k') {
         char *moved = key_moved(table);
 
-        when = sqlite3_mprintf(" WHEN %s%s",
-                               plant("old-key-missed") ? "0 AND " : "", moved);
+        when = moved == NULL
+                   ? NULL
+                   : sqlite3_mprintf(" WHEN %s%s",
+                                     plant("old-key-missed") ? "0 AND " : "",
+                                     moved);
         sqlite3_free(moved);
     }
     if (keys != NULL && values != NULL && (which != 'k' || when != NULL))
@@ -95,6 +98,21 @@ enum triggers_found {
     TRIGGERS_MISSING
 };
 
+static int is_ours(const struct store_table *table, const char *sql,
+                   bool *ours)
+{
+    *ours = false;
+    for (size_t i = 0; i < 4 && !*ours; i++) {
+        char *text = trigger_sql(table, trigger_kinds[i]);
+
+        if (text == NULL)
+            return GV_ENOMEM; /* that is no trigger missing */
+        *ours = strcmp(text, sql) == 0;
+        sqlite3_free(text);
+    }
+    return GV_OK;
+}
+
 static int triggers_look(struct store *store, struct store_table *table,
                          enum triggers_found *found)
 {
@@ -111,18 +129,14 @@ static int triggers_look(struct store *store, struct store_table *table,
         const char *sql = (const char *)sqlite3_column_text(list, 1);
         bool ours = false;
 
-        for (size_t i = 0; i < 4 && !ours; i++) {
-            char *text = trigger_sql(table, trigger_kinds[i]);
-
-            ours = text != NULL && strcmp(text, sql) == 0;
-            sqlite3_free(text);
-        }
+        rc = sql == NULL ? GV_ENOMEM : is_ours(table, sql, &ours);
+        if (rc != GV_OK)
+            break;
         right += ours;
         table->has_triggers |= !ours;
         table->raises |= !ours && sqlite3_strlike("%raise%", sql, 0) == 0;
         if (!ours && right > 0)
             *found = TRIGGERS_OLDER;
-        rc = GV_OK;
     }
     sqlite3_finalize(list);
     if (right < 4)
