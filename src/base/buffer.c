@@ -44,10 +44,8 @@ static int buffer_reserve(struct buffer *buffer, size_t size)
     return GV_OK;
 }
 
-uint8_t *buffer_extend(struct buffer *buffer, size_t size)
+uint8_t *buffer_extend_slowly(struct buffer *buffer, size_t size)
 {
-    uint8_t *start;
-
     if (buffer->error != GV_OK)
         return NULL;
     if (size > buffer->limit - buffer->size) {
@@ -59,9 +57,8 @@ uint8_t *buffer_extend(struct buffer *buffer, size_t size)
         if (buffer->error != GV_OK)
             return NULL;
     }
-    start = buffer->data + buffer->size;
     buffer->size += size;
-    return start;
+    return buffer->data + (buffer->size - size);
 }
 
 int buffer_append(struct buffer *buffer, const void *bytes, size_t size)
@@ -94,34 +91,4 @@ int buffer_append_u64(struct buffer *buffer, uint64_t value)
     if (start != NULL)
         store_u64(start, value);
     return buffer->error;
-}
-
-/* Written out, so that compilers make one load and one swap of them. */
-
-uint32_t load_u32(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
-           (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3];
-}
-
-uint64_t load_u64(const uint8_t *bytes)
-{
-    return (uint64_t)bytes[0] << 56 | (uint64_t)bytes[1] << 48 |
-           (uint64_t)bytes[2] << 40 | (uint64_t)bytes[3] << 32 |
-           (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 |
-           (uint64_t)bytes[6] << 8 | (uint64_t)bytes[7];
-}
-
-void store_u32(uint8_t *bytes, uint32_t value)
-{
-    bytes[0] = (uint8_t)(value >> 24);
-    bytes[1] = (uint8_t)(value >> 16);
-    bytes[2] = (uint8_t)(value >> 8);
-    bytes[3] = (uint8_t)value;
-}
-
-void store_u64(uint8_t *bytes, uint64_t value)
-{
-    store_u32(bytes, (uint32_t)(value >> 32));
-    store_u32(bytes + 4, (uint32_t)value);
 }

@@ -88,7 +88,8 @@ static struct siphash siphash_start(void)
 }
 
 /* The tag and the first seven bytes are the first word; a last word holds
- * what is left and, in its top byte, the size modulo 256. */
+ * what is left and, in its top byte, the size modulo 256.  Where there are
+ * eight bytes, whole words that overlap are read instead of single bytes. */
 uint64_t hash64_tagged(uint8_t tag, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
@@ -97,13 +98,16 @@ uint64_t hash64_tagged(uint8_t tag, const void *bytes, size_t size)
 
     if (size < 7) {
         last |= load_little(at, size) << 8 | tag;
-    } else {
-        siphash_word(&hash, load_little(at, 7) << 8 | tag);
+    } else if (size >= 8) {
+        siphash_word(&hash, load_little_u64(at) << 8 | tag);
         at += 7;
         size -= 7;
         for (; size >= 8; at += 8, size -= 8)
             siphash_word(&hash, load_little_u64(at));
-        last |= load_little(at, size);
+        if (size > 0)
+            last |= load_little_u64(at + size - 8) >> (64 - 8 * size);
+    } else {
+        siphash_word(&hash, load_little(at, 7) << 8 | tag);
     }
     siphash_word(&hash, last);
     hash.v2 ^= 0xff;

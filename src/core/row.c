@@ -15,27 +15,6 @@
 _Static_assert(ROW_BITS_MAX >= 2000 + 1,
                "a row has as many columns as SQLite allows, and existence");
 
-bool mask_get(const uint64_t *mask, size_t bit)
-{
-    GV_ASSERT(bit < ROW_BITS_MAX);
-    return (mask[bit / 64] >> (bit % 64) & 1) != 0;
-}
-
-void mask_set(uint64_t *mask, size_t bit)
-{
-    GV_ASSERT(bit < ROW_BITS_MAX);
-    mask[bit / 64] |= (uint64_t)1 << (bit % 64);
-}
-
-bool mask_empty(const uint64_t *mask, size_t words)
-{
-    for (size_t i = 0; i < words; i++) {
-        if (mask[i] != 0)
-            return false;
-    }
-    return true;
-}
-
 size_t row_rank(const struct row *row, size_t bit)
 {
     size_t word = bit / 64;
@@ -52,8 +31,9 @@ size_t mask_count(const uint64_t *mask, size_t words)
 {
     size_t count = 0;
 
+    /* Most words are empty, and not every processor counts bits. */
     for (size_t i = 0; i < words; i++)
-        count += (size_t)__builtin_popcountll(mask[i]);
+        count += mask[i] == 0 ? 0 : (size_t)__builtin_popcountll(mask[i]);
     return count;
 }
 

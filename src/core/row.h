@@ -21,6 +21,7 @@
 #ifndef CORE_ROW_H
 #define CORE_ROW_H
 
+#include "base/assert.h"
 #include "core/types.h"
 
 #include <stddef.h>
@@ -65,9 +66,27 @@ struct row_change {
                       existence) now comes from the fragment */
 };
 
-bool mask_get(const uint64_t *mask, size_t bit);
-void mask_set(uint64_t *mask, size_t bit);
-bool mask_empty(const uint64_t *mask, size_t words);
+static inline bool mask_get(const uint64_t *mask, size_t bit)
+{
+    GV_ASSERT(bit < ROW_BITS_MAX);
+    return (mask[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+static inline void mask_set(uint64_t *mask, size_t bit)
+{
+    GV_ASSERT(bit < ROW_BITS_MAX);
+    mask[bit / 64] |= (uint64_t)1 << (bit % 64);
+}
+
+static inline bool mask_empty(const uint64_t *mask, size_t words)
+{
+    for (size_t i = 0; i < words; i++) {
+        if (mask[i] != 0)
+            return false;
+    }
+    return true;
+}
+
 size_t mask_count(const uint64_t *mask, size_t words);
 
 /* Word @word of the each-bits of @row. */

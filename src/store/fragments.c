@@ -68,8 +68,8 @@ static void define_column(struct stream_column *column,
     };
 }
 
-int fragments_define(struct fragments *fragments,
-                     const struct store_table *table)
+static int define_table(struct fragments *fragments,
+                        const struct store_table *table)
 {
     size_t index = (size_t)table->id;
     struct stream_table head = {
@@ -79,13 +79,11 @@ int fragments_define(struct fragments *fragments,
         .key_count = table->key_count,
         .column_count = table->column_count,
     };
-    struct stream_column *columns;
-    int rc =
-        numbers_reserve(&fragments->tables, &fragments->table_capacity, index);
+    struct stream_column *columns =
+        calloc(table->key_count + table->column_count, sizeof *columns);
+    int rc;
 
-    if (rc != GV_OK || fragments->tables[index] != 0)
-        return rc;
-    columns = calloc(table->key_count + table->column_count, sizeof *columns);
+    GV_ASSERT(fragments->tables[index] == 0);
     if (columns == NULL)
         return GV_ENOMEM;
     for (size_t i = 0; i < table->key_count; i++)
@@ -97,6 +95,18 @@ int fragments_define(struct fragments *fragments,
                             columns + table->key_count);
     free(columns);
     return rc;
+}
+
+int fragments_define(struct fragments *fragments,
+                     const struct store_table *table)
+{
+    size_t index = (size_t)table->id;
+    int rc =
+        numbers_reserve(&fragments->tables, &fragments->table_capacity, index);
+
+    return rc != GV_OK || fragments->tables[index] != 0
+               ? rc
+               : define_table(fragments, table);
 }
 
 /* The values of the bits of @held, ascending.  One too large to travel, or for

@@ -90,7 +90,7 @@ struct store_table {
     sqlite3_stmt *batch_states, *batch_rowids, *batch_users, *batch_insert,
         *batch_insert_many;
     bool rowid_known, has_rowid; /* batch.c's */
-    /* On the reader: extract.c's. */
+    /* On the reader: outgoing.c's. */
     sqlite3_stmt *extract_all, *extract_one;
 };
 
@@ -863,6 +863,9 @@ int directory_clean(struct store *store);
 
 /* extract.c */
 void extracts_close(struct store *store);
+
+/* reader.c */
+
 /* Close the reader; no extract reads. */
 void reader_close(struct store *store);
 

@@ -395,6 +395,8 @@ int rows_save(struct store *store, struct store_table *table,
     GV_ASSERT(transaction_open(store));
     GV_ASSERT(key->count == table->key_count);
     GV_ASSERT(space->checked); /* damage would spread, and hide */
+    if (store->hashed.error != GV_OK)
+        return store->hashed.error; /* then the sum is none */
     if (table->row_insert == NULL || table->row_update == NULL)
         rc = prepare_row_writes(store, table);
     if (rc == GV_OK)

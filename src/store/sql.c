@@ -222,15 +222,19 @@ bool sql_checked(const char *line)
 
 void sql_column_value(sqlite3_stmt *statement, int index, struct value *value)
 {
+    /* Asked for once: each question of a column goes by its statement's error
+     * state first. */
+    sqlite3_value *column = sqlite3_column_value(statement, index);
+
     *value = (struct value){.class = VALUE_NULL};
-    switch (sqlite3_column_type(statement, index)) {
+    switch (sqlite3_value_type(column)) {
     case SQLITE_INTEGER:
         value->class = VALUE_INTEGER;
-        value->integer = sqlite3_column_int64(statement, index);
+        value->integer = sqlite3_value_int64(column);
         break;
     case SQLITE_FLOAT:
         value->class = VALUE_REAL;
-        value->real = sqlite3_column_double(statement, index);
+        value->real = sqlite3_value_double(column);
         if (plant("real-by-text")) {
             char digits[40];
 
@@ -240,13 +244,13 @@ void sql_column_value(sqlite3_stmt *statement, int index, struct value *value)
         break;
     case SQLITE_TEXT:
         value->class = VALUE_TEXT;
-        value->bytes = sqlite3_column_blob(statement, index);
-        value->size = (size_t)sqlite3_column_bytes(statement, index);
+        value->bytes = sqlite3_value_blob(column);
+        value->size = (size_t)sqlite3_value_bytes(column);
         break;
     case SQLITE_BLOB:
         value->class = VALUE_BLOB;
-        value->bytes = sqlite3_column_blob(statement, index);
-        value->size = (size_t)sqlite3_column_bytes(statement, index);
+        value->bytes = sqlite3_value_blob(column);
+        value->size = (size_t)sqlite3_value_bytes(column);
         break;
     default:
         break;

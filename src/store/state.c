@@ -141,14 +141,16 @@ static int mask_read(const uint8_t **at, const uint8_t *end, uint64_t *mask,
     GV_ASSERT(bit_count > 0 && bit_count <= ROW_BITS_MAX);
     while (*at < end) {
         uint8_t byte = *(*at)++;
+        uint64_t bits = byte & 0x7f;
 
-        for (unsigned i = 0; i < 7; i++) {
-            if (!(byte >> i & 1))
-                continue;
-            if (bit + i >= bit_count)
-                return GV_ECORRUPT;
-            mask_set(mask, bit + i);
-        }
+        if (bit >= bit_count
+                ? bits != 0
+                : bit_count - bit < 7 && bits >> (bit_count - bit) != 0)
+            return GV_ECORRUPT;
+        if (bits != 0)
+            mask[bit / 64] |= bits << bit % 64;
+        if (bit % 64 > 57 && bits >> (64 - bit % 64) != 0)
+            mask[bit / 64 + 1] |= bits >> (64 - bit % 64);
         bit += 7;
         if (!(byte & 0x80))
             return GV_OK;
@@ -165,11 +167,12 @@ static void mask_append(struct buffer *out, const uint64_t *mask, size_t words)
             last = word * 64 + 63 - (size_t)__builtin_clzll(mask[word]);
     GV_ASSERT(mask_get(mask, last)); /* a record without a bit goes */
     for (size_t bit = 0; bit <= last; bit += 7) {
-        uint8_t byte = 0;
+        uint64_t bits = mask[bit / 64] >> bit % 64;
 
-        for (size_t i = 0; i < 7 && bit + i <= last; i++)
-            byte |= (uint8_t)(mask_get(mask, bit + i) << i);
-        buffer_append_u8(out, byte | (bit + 7 <= last ? 0x80 : 0));
+        if (bit % 64 > 57 && bit / 64 + 1 < words)
+            bits |= mask[bit / 64 + 1] << (64 - bit % 64);
+        buffer_append_u8(
+            out, (uint8_t)((bits & 0x7f) | (bit + 7 <= last ? 0x80 : 0)));
     }
 }
 
@@ -320,6 +323,9 @@ int state_encode(const struct row *row, size_t words, uint32_t check,
     return buffer_append_u32(out, check);
 }
 
+/* Of what is hashed, what stands before the key. */
+#define RECORD_HEAD_SIZE 44
+
 /* What is hashed of a record: its site, its version, the table, the causal
  * length, the key, and for each of its columns, in the order of their wire
  * names, the name's hash and the digest of its value (of an each-bit, of its
@@ -332,31 +338,39 @@ static struct hash128 record_hash(struct store *store,
                                   const struct record *record)
 {
     struct buffer *out = &store->hashed;
-    uint64_t each[ROW_WORDS_MAX];
+    size_t room = RECORD_HEAD_SIZE + key_size + (table->column_count + 1) * 16;
+    uint8_t *start, *at;
 
-    for (size_t word = 0; word < table->words; word++)
-        each[word] = row_each(row, word);
     buffer_clear(out);
-    buffer_append(out, store->sites[record->site].bytes, 16);
-    buffer_append_u64(out, record->version);
-    buffer_append_u64(out, table->wire_hash);
-    buffer_append_u64(out, row->causal_length);
-    buffer_append_u32(out, (uint32_t)key_size);
-    buffer_append(out, key, key_size);
-    if (mask_get(record->mask, ROW_EXISTENCE))
-        buffer_append_u64(out, 0);
+    start = buffer_extend(out, room);
+    if (start == NULL)
+        return (struct hash128){0, 0};
+    memcpy(start, store->sites[record->site].bytes, 16);
+    store_u64(start + 16, record->version);
+    store_u64(start + 24, table->wire_hash);
+    store_u64(start + 32, row->causal_length);
+    store_u32(start + 40, (uint32_t)key_size);
+    at = start + RECORD_HEAD_SIZE;
+    memcpy(at, key, key_size);
+    at += key_size;
+    if (mask_get(record->mask, ROW_EXISTENCE)) {
+        store_u64(at, 0);
+        at += 8;
+    }
     for (size_t i = 0; i < table->column_count; i++) {
         size_t bit = table->order[i] + 1u;
 
         GV_ASSERT(bit <= table->column_count);
         if (!mask_get(record->mask, bit))
             continue;
-        buffer_append_u64(out, table->columns[bit - 1].wire_hash);
-        buffer_append_u64(out, mask_get(each, bit)
-                                   ? record->cells[row_rank(row, bit)]
-                                   : row->digests[bit]);
+        store_u64(at, table->columns[bit - 1].wire_hash);
+        store_u64(at + 8, (row_each(row, bit / 64) >> bit % 64 & 1) != 0
+                              ? record->cells[row_rank(row, bit)]
+                              : row->digests[bit]);
+        at += 16;
     }
-    return hash128(out->data, out->size);
+    GV_ASSERT((size_t)(at - start) <= room);
+    return hash128(start, (size_t)(at - start));
 }
 
 struct hash128 state_hash(struct store *store, const struct store_table *table,
