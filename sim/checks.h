@@ -45,6 +45,9 @@ void checks_rest_end(struct checks *checks, struct machine *const *machines,
 void checks_end(struct checks *checks, struct machine *const *machines,
                 size_t count);
 
+/* How often the application's triggers have fired in this file. */
+uint64_t checks_triggers_fired(struct machine *machine);
+
 /* The invariants by id, one a line. */
 void checks_list(FILE *out);
 size_t checks_count(void);

@@ -116,6 +116,31 @@ static void check_bounds(struct checks *checks, struct machine *machine)
                    (long long)sqlite3_memory_used());
 }
 
+/* I32 */
+static void check_mirror(struct checks *checks, struct machine *machine)
+{
+    int64_t wrong = checks_number(
+        machine,
+        "SELECT count(*) FROM (SELECT * FROM (SELECT k,a FROM t6 WHERE k NOT"
+        " NULL EXCEPT SELECT k,a FROM mirror) UNION ALL SELECT * FROM (SELECT"
+        " k,a FROM mirror WHERE k NOT NULL EXCEPT SELECT k,a FROM t6))");
+
+    /* -1: this file has no such triggers. */
+    if (wrong > 0)
+        world_fail(checks->world, "I32",
+                   "n%zu: %lld rows of mirror are not as in t6",
+                   machine_index(machine), (long long)wrong);
+}
+
+uint64_t checks_triggers_fired(struct machine *machine)
+{
+    int64_t fired = machine_observer(machine) == NULL
+                        ? 0
+                        : checks_number(machine, "SELECT n FROM fired");
+
+    return fired < 0 ? 0 : (uint64_t)fired;
+}
+
 /* I1 */
 static void check_pair(struct checks *checks, struct machine *a,
                        struct machine *b)
@@ -137,6 +162,7 @@ void checks_end(struct checks *checks, struct machine *const *machines,
         ledger_compare(checks->ledger, machines[i]);
         check_verify(checks, machines[i]);
         check_bounds(checks, machines[i]);
+        check_mirror(checks, machines[i]);
         checks_integrity(checks, machines[i]);
         checks_schema(checks, machines[i]);
     }

@@ -45,6 +45,7 @@ static void draw_habits(struct simulation *simulation)
         .odd_numbers = swarm->on[FAULT_NUMBERS],
         .misbehave = swarm->on[FAULT_PROGRAM],
         .huge = swarm->on[FAULT_HUGE],
+        .kinds = swarm->on[FAULT_KINDS],
         .full_sync = swarm->full_sync,
     };
 }

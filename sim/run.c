@@ -173,6 +173,21 @@ static void choose_peers(struct simulation *simulation, size_t index,
     }
 }
 
+/* The file, with some of the application's triggers: other ones on each
+ * machine. */
+static void prepare(struct simulation *simulation, size_t index)
+{
+    const struct swarm *swarm = &simulation->script->swarm;
+    char schema[8192];
+    size_t used =
+        (size_t)snprintf(schema, sizeof schema, "%s", application_schema);
+
+    if (swarm->on[FAULT_TRIGGERS])
+        application_triggers(swarm->seed_of_strength >> index, schema + used,
+                             sizeof schema - used);
+    machine_prepare(simulation->machines[index], schema, application_tables);
+}
+
 static void make_machine(struct simulation *simulation, size_t index,
                          bool model)
 {
@@ -193,8 +208,7 @@ static void make_machine(struct simulation *simulation, size_t index,
     simulation->machines[index] = machine_new(&options);
     machine_set_work(simulation->machines[index], 2 * SIM_MS);
     if (!model)
-        machine_prepare(simulation->machines[index], application_schema,
-                        application_tables);
+        prepare(simulation, index);
 }
 
 static void make_programs(struct simulation *simulation, size_t index)
@@ -348,6 +362,7 @@ static void count_odd(struct simulation *simulation, size_t machine)
         fired[FAULT_HUGE] += counts->huge;
         fired[FAULT_HOT] += counts->hot;
         fired[FAULT_PROGRAM] += counts->misbehaved;
+        fired[FAULT_KINDS] += counts->kinds;
     }
 }
 
@@ -368,8 +383,11 @@ static void count_fired(struct simulation *simulation)
                                   network_count(network, NETWORK_TRUNCATED);
     for (size_t i = 0; i < simulation->count; i++) {
         fired[FAULT_LOST_END] += machine_lost_ends(simulation->machines[i]);
-        if (simulation->ledger != NULL)
-            count_odd(simulation, i);
+        if (simulation->ledger == NULL)
+            continue;
+        count_odd(simulation, i);
+        fired[FAULT_TRIGGERS] +=
+            checks_triggers_fired(simulation->machines[i]);
     }
 }
 

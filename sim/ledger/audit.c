@@ -212,8 +212,10 @@ static void account_for(struct ledger *ledger, struct machine *const *machines,
 void ledger_account(struct ledger *ledger, struct machine *const *machines,
                     size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ledger_compare(ledger, machines[i]);
+        siblings_check(ledger, machines[i]);
+    }
     for (size_t i = 0; i < count; i++) {
         size_t index = machine_index(machines[i]);
         const struct member *member = &ledger->members[index];

@@ -38,7 +38,34 @@ static bool beats(const struct ledger *ledger, struct dot a, struct dot b)
                   ledger->origins[b.site].id.bytes, sizeof(struct site)) > 0;
 }
 
-static void fold_change(const struct ledger *ledger, struct member *member,
+static void fold_sum(struct ledger *ledger, struct model_row *row,
+                     const struct change *change, size_t column)
+{
+    uint32_t before = fold_shown(ledger, row, change->row, column);
+    struct datum sum =
+        DATUM_INTEGER(names_integer(&ledger->names, before) +
+                      names_integer(&ledger->names, change->values[column]));
+
+    row->values[column] = names_value(&ledger->names, &sum);
+}
+
+static void fold_cell(struct ledger *ledger, struct model_row *row,
+                      const struct change *change, struct dot dot,
+                      size_t column)
+{
+    size_t table = names_table(&ledger->names, change->row);
+    bool sums = tables[table].columns[column].shows == SHOWS_SUM;
+    bool won = beats(ledger, dot, row->dots[column]);
+
+    if (sums)
+        fold_sum(ledger, row, change, column);
+    else if (won)
+        row->values[column] = change->values[column];
+    if (won)
+        row->dots[column] = dot;
+}
+
+static void fold_change(struct ledger *ledger, struct member *member,
                         const struct change *change, size_t site)
 {
     struct model_row *row = fold_row(member, change->row);
@@ -51,10 +78,8 @@ static void fold_change(const struct ledger *ledger, struct member *member,
     if (change->existence && beats(ledger, dot, row->existence))
         row->existence = dot;
     for (size_t i = 0; i < TABLE_COLUMNS_MAX; i++)
-        if (change->written[i] && beats(ledger, dot, row->dots[i])) {
-            row->dots[i] = dot;
-            row->values[i] = change->values[i];
-        }
+        if (change->written[i])
+            fold_cell(ledger, row, change, dot, i);
 }
 
 static void fold_site(struct ledger *ledger, struct member *member,

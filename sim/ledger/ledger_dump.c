@@ -46,6 +46,18 @@ static void put_key(const struct ledger *ledger, uint32_t row, FILE *out)
     fprintf(out, "\"%s\"", text);
 }
 
+static void dump_sums(const struct table *table, FILE *out)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < table->column_count; i++) {
+        if (table->columns[i].shows != SHOWS_SUM)
+            continue;
+        fprintf(out, "%s\"%s\"", comma, table->columns[i].name);
+        comma = ",";
+    }
+}
+
 static void dump_tables(const struct ledger *ledger, FILE *out)
 {
     for (size_t i = 0; i < TABLES; i++) {
@@ -56,7 +68,9 @@ static void dump_tables(const struct ledger *ledger, FILE *out)
                     tables[i].columns[j].name);
             put_value(ledger, ledger->initial[i][j], out);
         }
-        fputs("}}\n", out);
+        fputs("},\"sums\":[", out);
+        dump_sums(&tables[i], out);
+        fputs("]}\n", out);
     }
 }
 

@@ -20,7 +20,7 @@ struct change {
     uint32_t length; /* causal */
     bool existence;  /* born or dead by this */
     bool written[TABLE_COLUMNS_MAX];
-    uint32_t values[TABLE_COLUMNS_MAX];
+    uint32_t values[TABLE_COLUMNS_MAX]; /* of a sum: what was added */
 };
 
 enum publication_state {
@@ -134,6 +134,11 @@ void seals_withdraw(struct ledger *ledger, size_t site, gv_version above);
 struct publication *seals_find(struct ledger *ledger, size_t site,
                                gv_version to);
 void publication_free(struct publication *publication);
+
+/* siblings.c */
+/* I31: the machine keeps all values of multi-value cells that nobody has
+ * replaced, and no others. */
+void siblings_check(struct ledger *ledger, struct machine *machine);
 
 /* fold.c */
 struct model_row *fold_row(struct member *member, uint32_t row);

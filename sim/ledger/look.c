@@ -115,7 +115,7 @@ static bool run(sqlite3_stmt *statement, int64_t *number)
 
 /* Values */
 
-static void read_datum(sqlite3_stmt *row, int column, struct datum *datum)
+void look_datum(sqlite3_stmt *row, int column, struct datum *datum)
 {
     *datum = (struct datum){.type = sqlite3_column_type(row, column)};
     switch (datum->type) {
@@ -142,7 +142,7 @@ static bool read_key(struct names *names, size_t table, sqlite3_stmt *row,
     size_t count = tables[table].key_count;
 
     for (size_t i = 0; i < count; i++)
-        read_datum(row, first + (int)i, &keys[i]);
+        look_datum(row, first + (int)i, &keys[i]);
     return names_row(names, table, keys, count, number);
 }
 
@@ -178,7 +178,7 @@ static bool read_table(struct look *look, struct names *names, size_t table)
         for (size_t i = 0; i < tables[table].column_count; i++) {
             struct datum datum;
 
-            read_datum(rows, key_count + (int)i, &datum);
+            look_datum(rows, key_count + (int)i, &datum);
             seen->values[i] = names_value(names, &datum);
         }
     }

@@ -34,6 +34,9 @@ const char *look_error(const struct look *look);
 /* The row as it was seen, or NULL: it is not there. */
 const struct look_row *look_at(const struct look *look, uint32_t row);
 
+/* The value in @column of the row at hand; borrowed. */
+void look_datum(sqlite3_stmt *row, int column, struct datum *datum);
+
 /* One journal row, in the journal's order.  @ms 0: not timed. */
 struct look_journal {
     uint32_t row;

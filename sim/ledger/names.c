@@ -118,6 +118,14 @@ size_t names_table(const struct names *names, uint32_t row)
     return intern_bytes(&names->rows, row, &size)[0];
 }
 
+int64_t names_integer(const struct names *names, uint32_t value)
+{
+    size_t size;
+    const uint8_t *bytes = intern_bytes(&names->values, value, &size);
+
+    return bytes[0] == CLASS_INTEGER ? (int64_t)load_u64(bytes + 1) : 0;
+}
+
 /* Text */
 
 static size_t format_text(const uint8_t *bytes, size_t size, char *text,

@@ -17,6 +17,8 @@ uint32_t names_value(struct names *names, const struct datum *datum);
 /* False: its key has a NULL in it, so the row stays in its file. */
 bool names_row(struct names *names, size_t table, const struct datum *keys,
                size_t count, uint32_t *row);
+/* Of an integer; of anything else 0. */
+int64_t names_integer(const struct names *names, uint32_t value);
 size_t names_table(const struct names *names, uint32_t row);
 
 /* As text for people and for the dump.  Equal texts, equal values. */

@@ -97,7 +97,12 @@ def operations(machine, publications):
     return rows
 
 
-def row_of(writes, defaults):
+def total(before, added):
+    """Integers as the ledger writes them: i5."""
+    return f"i{int(before[1:]) + sum(int(cell[1:]) for cell in added)}"
+
+
+def row_of(writes, defaults, sums):
     """What a row must show, None if it is deleted."""
     life = max(length for length, _, _ in writes)
     if life % 2 == 0:
@@ -107,14 +112,16 @@ def row_of(writes, defaults):
         of_this = [(stamp, cells[column]) for length, stamp, cells in writes
                    if length == life and column in cells]
         row[column] = max(of_this)[1] if of_this else default
+        if column in sums:
+            row[column] = total(default, [cell for _, cell in of_this])
     return row
 
 
-def check_tables(machine, publications, tables):
+def check_tables(machine, publications, tables, sums):
     name = f"n{machine['index']}"
     expected = {table: {} for table in tables}
     for (table, key), writes in operations(machine, publications).items():
-        row = row_of(writes, tables[table])
+        row = row_of(writes, tables[table], sums[table])
         if row is not None:
             expected[table][key] = row
     for table in tables:
@@ -165,6 +172,7 @@ def check_transaction(transaction, machines):
 
 def judge(ledger):
     tables = {table["name"]: table["defaults"] for table in ledger["table"]}
+    sums = {table["name"]: table["sums"] for table in ledger["table"]}
     publications, machines = ledger["publication"], ledger["machine"]
     check_publications(publications)
     for machine in machines:
@@ -172,7 +180,7 @@ def judge(ledger):
             raise Wrong(f"n{machine['index']} and n{machines[0]['index']}"
                         " do not hold the same")
         check_vector(machine, publications)
-        check_tables(machine, publications, tables)
+        check_tables(machine, publications, tables, sums)
         check_forbidden(machine)
     for transaction in ledger["transaction"]:
         check_transaction(transaction, machines)

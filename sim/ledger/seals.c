@@ -54,6 +54,14 @@ void publication_free(struct publication *publication)
 
 /* What differs */
 
+static uint32_t difference(struct names *names, uint32_t now, uint32_t before)
+{
+    struct datum added = DATUM_INTEGER(names_integer(names, now) -
+                                       names_integer(names, before));
+
+    return names_value(names, &added);
+}
+
 static bool derive_row(struct ledger *ledger, struct member *member,
                        uint32_t row, struct change *change)
 {
@@ -72,7 +80,10 @@ static bool derive_row(struct ledger *ledger, struct member *member,
         if (seen->values[i] == known)
             continue;
         change->written[i] = any = true;
-        change->values[i] = seen->values[i];
+        change->values[i] =
+            tables[table].columns[i].shows == SHOWS_SUM
+                ? difference(&ledger->names, seen->values[i], known)
+                : seen->values[i];
     }
     return any;
 }

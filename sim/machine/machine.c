@@ -173,11 +173,25 @@ static int open_keeper(struct machine *machine, struct gv_error *why)
                              &machine->keeper, why);
 }
 
+/* "table" or "table:counter,multi-value". */
+static int track_one(struct store *store, char *table, struct buffer *notes)
+{
+    struct gv_error why = {0};
+    char *columns = table;
+    struct store_kind kinds[2] = {{NULL, COLUMN_COUNTER}, {NULL, COLUMN_MV}};
+    struct store_kinds none = {kinds, 0}, both = {kinds, 2};
+
+    table = strsep(&columns, ":");
+    kinds[0].column = strsep(&columns, ",");
+    kinds[1].column = columns;
+    return store_track_as(store, table, columns == NULL ? &none : &both, notes,
+                          &why);
+}
+
 static void track_all(struct store *store, const char *tables)
 {
     char list[512], *rest = list;
-    const char *table;
-    struct gv_error why = {0};
+    char *table;
 
     snprintf(list, sizeof list, "%s", tables);
     while ((table = strsep(&rest, " ")) != NULL) {
@@ -185,7 +199,7 @@ static void track_all(struct store *store, const char *tables)
         int rc;
 
         buffer_init(&notes, SIZE_MAX);
-        rc = store_track(store, table, &notes, &why);
+        rc = track_one(store, table, &notes);
         buffer_close(&notes);
         GV_ASSERT(rc == GV_OK);
     }

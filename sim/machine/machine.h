@@ -61,8 +61,9 @@ struct machine_options {
 struct machine *machine_new(const struct machine_options *options);
 void machine_free(struct machine *machine);
 
-/* Make the file with @schema and track @tables (separated by spaces) by a
- * node's own means.  Before the first start; without faults. */
+/* Make the file with @schema and track @tables (separated by spaces; behind a
+ * colon a counter and a multi-value column) by a node's own means.  Before the
+ * first start; without faults. */
 void machine_prepare(struct machine *machine, const char *schema,
                      const char *tables);
 

@@ -13,9 +13,13 @@
 #include "sim/world.h"
 #include "values.h"
 
-/* The tables of every file, and the tracked ones' names. */
+/* The tables of every file, and the tracked ones' names; behind a colon a
+ * counter and a multi-value column. */
 extern const char application_schema[];
 extern const char application_tables[];
+/* SQL that makes some of the application's triggers, chosen by @seed. */
+#define APPLICATION_TRIGGERS_SIZE 4096
+void application_triggers(unsigned seed, char *sql, size_t size);
 
 /* What programs do in this run. */
 struct application_habits {
@@ -27,6 +31,7 @@ struct application_habits {
                          checkpoints, long transactions */
     bool huge;        /* a value up to a megabyte, a transaction of a
                          thousand rows now and then */
+    bool kinds;       /* writes the table with a counter and siblings */
     bool full_sync;   /* PRAGMA synchronous=FULL; else NORMAL */
 };
 

@@ -117,7 +117,9 @@ static int execute(struct statements *statements, struct statement *statement)
                                 NULL);
 
     for (size_t i = 0; i < statement->count && rc == SQLITE_OK; i++)
-        rc = datum_bind(prepared, (int)i + 1, &statement->binds[i]);
+        /* Those that are chosen from a list need not use them all. */
+        if (i < (size_t)sqlite3_bind_parameter_count(prepared))
+            rc = datum_bind(prepared, (int)i + 1, &statement->binds[i]);
     if (rc == SQLITE_OK) {
         while (sqlite3_step(prepared) == SQLITE_ROW)
             continue;
@@ -361,6 +363,85 @@ static int delete_pair(struct statements *statements)
     return execute(statements, &statement);
 }
 
+/* Two rows change places by way of a third key, in three statements of one
+ * transaction, or in one where alone. */
+static int swap_keys(struct statements *statements)
+{
+    static const int steps[][2] = {{0, -77}, {1, 0}, {-77, 1}};
+    sqlite3_int64 keys[2] = {(sqlite3_int64)below(statements, 6),
+                             (sqlite3_int64)below(statements, 6)};
+    int rc = SQLITE_OK;
+
+    if (sqlite3_get_autocommit(statements->db))
+        return SQLITE_OK;
+    for (size_t i = 0; i < 3 && rc == SQLITE_OK; i++) {
+        struct statement statement = {.used = 0};
+        int from = steps[i][0], to = steps[i][1];
+
+        put(&statement, "UPDATE t1 SET id = ? WHERE id = ?");
+        *put_bind(&statement) =
+            (struct datum)DATUM_INTEGER(to < 0 ? to : keys[to]);
+        *put_bind(&statement) =
+            (struct datum)DATUM_INTEGER(from < 0 ? from : keys[from]);
+        rc = execute_freely(statements, &statement);
+    }
+    return rc;
+}
+
+/* Statements that write more rows, or other ones, than they seem to. */
+static int write_oddly(struct statements *statements)
+{
+    static const char *const sql[] = {
+        "UPDATE t1 SET rowid = ?1 WHERE id = ?2",
+        "UPDATE OR REPLACE t1 SET oid = oid + 1 WHERE id BETWEEN ?1 AND ?2",
+        "UPDATE OR IGNORE t1 SET _rowid_ = ?1 - id WHERE id < ?2",
+        "UPDATE t1 SET a = b, b = c, c = a WHERE id IN (?1, ?2)",
+        "INSERT INTO t1(id,a) VALUES(?1,1),(?2,2),(?1,3)"
+        " ON CONFLICT(id) DO UPDATE SET a = excluded.a WHERE id IS NOT ?2",
+        "INSERT OR REPLACE INTO t1(rowid,b) SELECT id + ?1, a FROM t1"
+        " WHERE id <= ?2",
+        "REPLACE INTO t1 SELECT ?1, a, b, c FROM t1 WHERE id = ?2",
+        "DELETE FROM t1 WHERE rowid IN (SELECT id FROM pair)",
+        "INSERT OR IGNORE INTO t3(k,a) SELECT id, a FROM t1 WHERE id < ?1",
+    };
+    struct statement statement = {.used = 0};
+
+    statements->values.counts->misbehaved++;
+    if (with_chance(statements, 20))
+        return swap_keys(statements);
+    put(&statement, "%s", sql[below(statements, sizeof sql / sizeof *sql)]);
+    for (size_t i = 0; i < 2; i++)
+        *put_bind(&statement) =
+            (struct datum)DATUM_INTEGER((sqlite3_int64)below(statements, 12));
+    return execute_freely(statements, &statement);
+}
+
+/* n is a counter: programs write it as any other column. */
+static int write_tally(struct statements *statements)
+{
+    static const char *const sql[] = {
+        "INSERT INTO tally(id,n,note) VALUES(?1,?2,?3) ON CONFLICT(id)"
+        " DO UPDATE SET n = n + excluded.n",
+        "INSERT OR REPLACE INTO tally(id,n,note) VALUES(?1,?2,?3)",
+        "UPDATE tally SET n = n + ?2 WHERE id = ?1 OR ?3 IS 0",
+        "UPDATE tally SET n = n - ?2, note = ?3 WHERE id = ?1",
+        "UPDATE tally SET n = ?2 WHERE id = ?1 OR ?3 IS 0",
+        "UPDATE tally SET note = ?3 WHERE id = ?1 OR ?2 IS 0",
+        "UPDATE tally SET note = ?3 WHERE id = ?1 OR ?2 IS 0",
+        "DELETE FROM tally WHERE id = ?1 AND ?2 % 2 = 0 AND ?3 IS NOT 0",
+    };
+    struct statement statement = {.used = 0};
+
+    statements->values.counts->kinds++;
+    put(&statement, "%s", sql[below(statements, sizeof sql / sizeof *sql)]);
+    *put_bind(&statement) =
+        (struct datum)DATUM_INTEGER((sqlite3_int64)below(statements, 6));
+    *put_bind(&statement) = (struct datum)DATUM_INTEGER(
+        between(statements->values.random, -20, 1000));
+    put_value(statements, &statement);
+    return execute_freely(statements, &statement);
+}
+
 /* Hundreds of rows at once. */
 static int write_bulk(struct statements *statements)
 {
@@ -397,6 +478,10 @@ int statements_run(struct statements *statements, bool alone)
 
     statements->values.huge = habits->huge;
 
+    if (habits->kinds && with_chance(statements, 20))
+        return write_tally(statements);
+    if (habits->misbehave && with_chance(statements, 8))
+        return write_oddly(statements);
     if (habits->huge && chance(statements->values.random, 10000))
         return write_bulk(statements);
     if (chance(statements->values.random, habits->deletes))

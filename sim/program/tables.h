@@ -7,6 +7,13 @@
 #define TABLE_COLUMNS_MAX 3
 #define TABLE_KEYS_MAX 2
 
+/* What a column shows of what was written to it. */
+enum column_shows {
+    SHOWS_LAST,
+    SHOWS_SUM,     /* … of what each write added */
+    SHOWS_SIBLINGS /* the last; each that nobody replaced is kept beside */
+};
+
 struct table {
     const char *name;
     size_t key_count, column_count;
@@ -17,13 +24,15 @@ struct table {
     struct {
         const char *name;
         struct datum initial; /* shown where nobody wrote */
+        enum column_shows shows;
     } columns[TABLE_COLUMNS_MAX];
 };
 
 enum {
     TABLES_FREE = 8,         /* written in every way … */
     TABLE_LOG = TABLES_FREE, /* … only inserted into … */
-    TABLE_PAIR, /* … x and y are one value in each transaction */
+    TABLE_PAIR,  /* … x and y are one value in each transaction */
+    TABLE_TALLY, /* … n is a counter, note has siblings */
     TABLES
 };
 

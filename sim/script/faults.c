@@ -90,6 +90,12 @@ static const struct fault_class classes[FAULTS] = {
     [FAULT_PLANT] = {"plant",
                      "a bug planted in the product, which must be found",
                      NULL},
+    [FAULT_TRIGGERS] = {"triggers",
+                        "triggers of the application's own, other ones on "
+                        "each machine: they keep an index, rewrite, refuse, "
+                        "write other tables",
+                        NULL},
+    [FAULT_KINDS] = {"kinds", "counters and multi-value columns", NULL},
 };
 
 const struct fault_class *fault_class(enum fault fault)

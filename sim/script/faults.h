@@ -39,6 +39,8 @@ enum fault {
     FAULT_NUMBERS,
     FAULT_COMPOUND, /* a fault during the recovery from another */
     FAULT_PLANT,    /* a planted bug that must be found */
+    FAULT_TRIGGERS, /* the application's own, other ones on each machine */
+    FAULT_KINDS,    /* counters and multi-value columns */
     FAULTS
 };
 

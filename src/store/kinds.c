@@ -12,6 +12,7 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 #include "core/siblings.h"
 
 #include <stdlib.h>
@@ -170,7 +171,8 @@ static bool count_write(struct store *store, const struct store_table *table,
     const struct value *value = &store->values[bit - 1];
     const struct cell *cell =
         reset ? NULL : cells_get(&store->space.cells, bit, store->own);
-    wide_sum known = reset ? base_of(table, bit) : sum_of(store, table, bit);
+    bool alone = reset || (cell == NULL && plant("sum-counted-twice"));
+    wide_sum known = alone ? base_of(table, bit) : sum_of(store, table, bit);
     int64_t written = value->class == VALUE_INTEGER ? value->integer : 0;
     wide_sum sum = written - known;
 
@@ -435,6 +437,8 @@ static int judge_bit(struct store *store, size_t bit, uint64_t *cleared)
         memcpy(both, a, ours * sizeof *a);
         memcpy(both + ours, b, theirs * sizeof *b);
         siblings_judge(both, ours + theirs);
+        for (size_t i = 0; i < ours && plant("sibling-dropped"); i++)
+            both[i].dead = true;
         if (clear_dead(&space->row, &space->cells, bit, &judged))
             mask_set(cleared, bit);
         clear_dead(&fragment->row, &fragment->cells, bit, &judged);

@@ -311,7 +311,11 @@ int triggers_judge(struct store *store)
         sqlite3_set_authorizer(store->db, NULL, NULL);
         triggers_fire(store, false);
         /* One that this library cannot even parse cannot fire. */
-        table->fires = rc == GV_OK && !judge.writes_tracked && !table->raises;
+        table->fires =
+            rc == GV_OK && !table->raises &&
+            (!judge.writes_tracked || plant("trigger-rewrites-merge"));
+        if (plant("index-not-kept"))
+            table->fires = false;
         if (rc == GV_ESCHEMA)
             rc = GV_OK;
     }

@@ -106,6 +106,7 @@ static const struct application_habits wild = {.deletes = 200000,
                                                .odd_numbers = true,
                                                .misbehave = true,
                                                .huge = true,
+                                               .kinds = true,
                                                .full_sync = true};
 
 /* What the ledger relies on. */

@@ -59,6 +59,20 @@ static struct ledger *ledger;
 static struct machine machines[2], *both[2] = {&machines[0], &machines[1]};
 static int64_t numbers;
 
+static void track_tally(struct copy *copy)
+{
+    const struct store_kind list[] = {{"n", COLUMN_COUNTER},
+                                      {"note", COLUMN_MV}};
+    const struct store_kinds kinds = {list, 2};
+    struct gv_error error = {0};
+    struct buffer notes;
+
+    buffer_init(&notes, SIZE_MAX);
+    CHECK_INT(store_track_as(copy->store, "tally", &kinds, &notes, &error), ==,
+              GV_OK);
+    buffer_close(&notes);
+}
+
 static void machine_make(size_t index)
 {
     struct machine *machine = &machines[index];
@@ -70,6 +84,7 @@ static void machine_make(size_t index)
     copy_make(&machine->copy, name, application_schema);
     while ((table = strsep(&rest, " ")) != NULL)
         track(&machine->copy, table);
+    track_tally(&machine->copy);
     machine->index = index;
     machine->keeper.methods = &methods;
     CHECK_INT(sqlite3_open(machine->copy.path, &machine->observer), ==,
@@ -611,6 +626,61 @@ TEST(a_transaction_that_one_machine_lacks_is_found_at_the_end)
     end();
 }
 
+static void with_tally(void)
+{
+    begin();
+    act(&machines[0], "INSERT INTO tally VALUES(1,10,'first')");
+    exchange();
+    act(&machines[0], "UPDATE tally SET n=n+5, note='a'");
+    act(&machines[1], "UPDATE tally SET n=n-3, note='b'");
+    exchange();
+    exchange();
+    check_whole();
+}
+
+TEST(a_counter_shows_the_sum_and_a_note_its_siblings)
+{
+    with_tally();
+    for (size_t i = 0; i < 2; i++)
+        CHECK_TEXT(ask(&machines[i].copy, "SELECT n FROM tally"), "12");
+    ledger_account(ledger, both, 2);
+    check_whole();
+    end();
+}
+
+TEST(a_sum_that_counts_twice_is_found)
+{
+    with_tally();
+    tamper(&machines[0], "UPDATE tally SET n=17");
+    ledger_compare(ledger, &machines[0]);
+    check_broken("I3", "column n of row i1 of tally is i17, not i12");
+    end();
+}
+
+TEST(a_sibling_that_is_gone_is_found)
+{
+    with_tally();
+    tamper(&machines[0], "DELETE FROM gv_cell WHERE value='a'");
+    ledger_account(ledger, both, 2);
+    check_broken("I31", "lacks a sibling");
+    end();
+}
+
+TEST(a_sibling_that_was_replaced_is_found)
+{
+    with_tally();
+    act(&machines[0], "UPDATE tally SET note='both'");
+    exchange();
+    exchange();
+    ledger_account(ledger, both, 2);
+    check_whole();
+    tamper(&machines[1], "INSERT INTO gv_cell SELECT tbl,rid,bit,3-site,"
+                         "version-9,'a',NULL FROM gv_cell WHERE value='both'");
+    ledger_account(ledger, both, 2);
+    check_broken("I31", "has a sibling");
+    end();
+}
+
 TEST(the_dump_has_what_the_oracle_needs)
 {
     char *text = NULL;
@@ -620,9 +690,10 @@ TEST(the_dump_has_what_the_oracle_needs)
     with_rows();
     CHECK_INT(ledger_dump(ledger, both, 2, out), ==, GV_OK);
     fclose(out);
-    CHECK(strstr(text,
-                 "{\"kind\":\"table\",\"name\":\"t1\",\"defaults\":"
-                 "{\"a\":\"tx\",\"b\":\"null\",\"c\":\"i5\"}}\n") != NULL);
+    CHECK(strstr(text, "{\"kind\":\"table\",\"name\":\"t1\",\"defaults\":"
+                       "{\"a\":\"tx\",\"b\":\"null\",\"c\":\"i5\"},"
+                       "\"sums\":[]}\n") != NULL);
+    CHECK(strstr(text, "\"sums\":[\"n\"]}\n") != NULL);
     CHECK(strstr(text, "{\"table\":\"t0\",\"key\":\"tk\",\"version\":\"") !=
           NULL);
     CHECK(strstr(text, "\"length\":2,\"cells\":{}") != NULL);

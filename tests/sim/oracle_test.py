@@ -33,10 +33,11 @@ def right():
               "log": {"tp0-3": {}}}
     vector = {A: "40", B: "20"}
     return [
-        {"kind": "table", "name": "t", "defaults": {"a": "null", "b": "i7"}},
+        {"kind": "table", "name": "t", "defaults": {"a": "null", "b": "i7"},
+         "sums": []},
         {"kind": "table", "name": "pair",
-         "defaults": {"x": "null", "y": "null"}},
-        {"kind": "table", "name": "log", "defaults": {}},
+         "defaults": {"x": "null", "y": "null"}, "sums": []},
+        {"kind": "table", "name": "log", "defaults": {}, "sums": []},
         publication(A, 0, 20, {}, change("t", "tk", 20, 1, a="i1"),
                     change("t", "tl", 10, 1, a="i9")),
         publication(B, 0, 20, {}, change("t", "tk", 20, 1, a="i2"),
