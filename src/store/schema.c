@@ -60,6 +60,7 @@ static void finalize_statements(struct store_table *table)
         sqlite3_finalize(table->updates[i].statement);
         table->updates[i].statement = NULL;
     }
+    table->rowid_known = table->has_rowid = false;
 }
 
 void table_free(struct store_table *table)

@@ -175,6 +175,36 @@ TEST(a_seal_may_have_more_rows_than_a_batch)
     copy_close(&copy);
 }
 
+TEST(a_peers_new_column_comes_between_two_long_seals)
+{
+    static const char many[] =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE"
+        " i<500) INSERT OR REPLACE INTO t(id,a) SELECT 'k'||i,%d FROM n";
+    struct copy here, peer;
+    char text[200];
+
+    copy_make(&here, "column-here", "CREATE TABLE t(id TEXT PRIMARY KEY, a)");
+    copy_make(&peer, "column-peer", "CREATE TABLE t(id TEXT PRIMARY KEY, a)");
+    track(&here, "t");
+    track(&peer, "t");
+    snprintf(text, sizeof text, many, 1);
+    sql(&here, text);
+    seal(&here);
+    sql(&peer, "ALTER TABLE t ADD COLUMN b; INSERT INTO t VALUES('k1',0,2)");
+    seal(&peer);
+    must_pull(&here, &peer);
+    snprintf(text, sizeof text, many, 2);
+    sql(&here, text);
+    CHECK(seal(&here).any);
+    sql(&here, "ALTER TABLE t ADD COLUMN b");
+    seal(&here);
+    sync_both(&here, &peer);
+    check_equal(&here, &peer);
+    CHECK_TEXT(ask(&here, "SELECT count(*)||':'||sum(a) FROM t"), "500:1000");
+    copy_close(&here);
+    copy_close(&peer);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
