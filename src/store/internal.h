@@ -545,7 +545,7 @@ struct hash128 state_hash(struct store *store, const struct store_table *table,
                           const uint8_t *key, size_t key_size,
                           const struct row *row);
 
-/* rows.c: rows of gv_row_N and of the user's table, on the writer */
+/* keys.c: a row's key */
 
 /* Decode @bytes (borrowed) as a key of @count columns. */
 int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
@@ -557,6 +557,12 @@ int row_key_read(sqlite3_stmt *statement, int first, size_t count,
 /* Bind it to a statement's first parameters; that one must not stand on a row,
  * since it would keep the key it has. */
 void row_key_bind(sqlite3_stmt *statement, const struct row_key *key);
+/* "contacts 'ann'" for people. */
+void row_name(const struct store_table *table, const struct row_key *key,
+              char *text, size_t size);
+
+/* rows.c: rows of gv_row_N, on the writer */
+
 /* Read a row's state into store->space; causal length 0 if there is none. */
 int rows_find(struct store *store, struct store_table *table,
               const struct row_key *key, struct gv_error *error);
@@ -573,6 +579,18 @@ int rows_save(struct store *store, struct store_table *table,
 /* Write the dots that wait into gv_ver: before the transaction ends, or a
  * savepoint of it, and before gv_ver is read. */
 int rows_flush(struct store *store);
+/* The bits that records hold. */
+void rows_held(const struct row *row, size_t words, uint64_t *held);
+
+/* ver.c: what gv_ver has of the row in store->space */
+
+/* Take out the dots that are gone, put in the new ones, by the next
+ * ver_flush(). */
+int ver_follow(struct store *store, const struct store_table *table);
+int ver_flush(struct store *store);
+
+/* user.c: rows of the user's table, on the writer */
+
 /* Read the user's row: *@present, and the values of the columns that are
  * shown, by column index, borrowed until user_read_done(). */
 int user_read(struct store *store, struct store_table *table,
@@ -596,13 +614,8 @@ bool user_key_sure(const struct store_table *table, const struct row_key *key);
  * found one that is not @expected, becomes whether it has this very key. */
 int user_present(struct store *store, struct store_table *table,
                  const struct row_key *key, bool expected, bool *present);
-/* The bits that records hold. */
-void rows_held(const struct row *row, size_t words, uint64_t *held);
 /* Whether a column of this affinity surely keeps @value as it is. */
 bool affinity_keeps(enum affinity affinity, const struct value *value);
-/* "contacts 'ann'" for people. */
-void row_name(const struct store_table *table, const struct row_key *key,
-              char *text, size_t size);
 
 /* parked.c: cells whose value does not stand in the user's table */
 
