@@ -223,6 +223,14 @@ void audit_close(struct store *store)
 
 /* Looking */
 
+/* What a table lacks that was gone and is there again is dead to nobody. */
+static bool is_found(const struct store_table *table, enum look look)
+{
+    GV_ASSERT(table->tracked);
+    return look != LOOK_SAME &&
+           !(look == LOOK_DEAD && table->away == AWAY_GONE);
+}
+
 static int count_row(struct store *store, struct audit_table *entry,
                      const struct store_table *table,
                      const struct row_key *key, enum look look)
@@ -233,7 +241,7 @@ static int count_row(struct store *store, struct audit_table *entry,
 
     GV_ASSERT(look != LOOK_SAME && entry->id == table->id);
     GV_ASSERT(table->fault == NULL); /* else nobody could have looked */
-    if (rc != 0)
+    if (rc != 0 || !is_found(table, look))
         return rc > 0 ? GV_OK : rc;
     entry->unlike++;
     entry->dead += look == LOOK_DEAD;
@@ -248,6 +256,8 @@ static int note_place(struct store *store, struct audit_table *entry,
     struct audit *audit = &store->audit;
 
     GV_ASSERT(look != LOOK_SAME && entry->publish);
+    if (!is_found(table, look))
+        return GV_OK;
     if (audit->place_count == audit->place_capacity) {
         size_t capacity = 2 * audit->place_capacity + 64;
         struct audit_place *grown =
@@ -278,7 +288,8 @@ static void end_look(struct store *store)
         struct audit_table *entry = &audit->tables[i];
         struct store_table *table = schema_by_id(store, entry->id);
 
-        if (table == NULL || (table->fault == NULL && entry->unlike == 0)) {
+        if (table == NULL || (table->fault == NULL && entry->unlike == 0 &&
+                              table->away != AWAY_GONE)) {
             audit_lift(store, entry->id);
             continue;
         }
@@ -287,7 +298,7 @@ static void end_look(struct store *store)
         entry->suspended = true;
         table->suspended = true;
         audit->phase = AUDIT_WAIT;
-        if (table->fault == NULL)
+        if (entry->unlike > 0)
             log_line(&store->log, GV_LOG_WARNING,
                      "%llu rows of table %s are unlike the log (%llu of them"
                      " gone): written past the triggers, or a migration is"
@@ -358,11 +369,32 @@ static int journal_again(struct store *store, const struct audit_place *place,
                         place->key_size, table->key_count);
     if (rc == GV_OK)
         rc = seal_look(store, table, &key, &look, error);
-    if (rc == GV_OK && look != LOOK_SAME) {
+    if (rc == GV_OK && is_found(table, look)) {
         rc = journal_row(store, table, &key);
         store->audit.found++;
     }
     return rc == GV_ECORRUPT ? GV_OK : rc;
+}
+
+/* What came while the table was not there moves into it; of one that was gone
+ * for good, also every row that the log still has a value of. */
+static int show_again(struct store *store, struct store_table *table,
+                      struct gv_error *error)
+{
+    int rc;
+
+    GV_ASSERT(table->suspended); /* nothing else writes it meanwhile */
+    GV_ASSERT(table->shown && store->in_transaction);
+    if (table->away != AWAY_GONE)
+        return table->parks ? parked_resume(store, table, error) : GV_OK;
+    rc = parked_show(store, table, NULL, error);
+    if (rc == GV_OK)
+        rc = match_away(store, table, AWAY_NOT);
+    log_line(&store->log, GV_LOG_INFO,
+             "table %s was made again; what is kept here of its rows is back"
+             " in it",
+             table->local);
+    return rc;
 }
 
 static int lift_published(struct store *store, struct gv_error *error)
@@ -377,9 +409,9 @@ static int lift_published(struct store *store, struct gv_error *error)
         struct audit_table *entry = &audit->tables[i];
         struct store_table *table = schema_by_id(store, entry->id);
 
-        if (entry->publish && table != NULL && table->parks)
-            rc = parked_resume(store, table, error);
         if (entry->publish && table != NULL)
+            rc = show_again(store, table, error);
+        if (entry->publish && table != NULL && entry->unlike > 0)
             log_line(&store->log, GV_LOG_WARNING,
                      "the audit published what was written past the triggers"
                      " of table %s: %llu rows, %llu of them gone",

@@ -53,14 +53,23 @@ struct table_update {
     sqlite3_stmt *statement;
 };
 
+/* Why a table that was tracked here is not as it was; kept in gv_table. */
+enum table_away {
+    AWAY_NOT,
+    AWAY_GONE, /* dropped for good: under its name stands nothing, or what was
+                  made later and has not been audited yet */
+    AWAY_KEYS  /* other key columns took its name: not tracked any more */
+};
+
 struct store_table {
     int64_t id;
     char *wire;
     char *local;
     uint64_t wire_hash;
-    bool tracked;     /* shared under the name `local`; else the log alone */
-    bool shown;       /* tracked, there, and with its key: rows can be read
-                         and written; see README.md, Cells */
+    bool tracked; /* shared under the name `local`; else the log alone */
+    bool shown;   /* tracked, there, and with its key: rows can be read
+                     and written; see README.md, Cells */
+    enum table_away away;
     bool stands;      /* not tracked, but there with its key: what it still has
                          of the log's values can be sent */
     unsigned options; /* STREAM_TABLE_… */
@@ -504,6 +513,9 @@ int schema_match(struct store *store, struct store_table *table,
  * follow a rename (*@now is the table to go on with) or take it for gone. */
 int match_missing(struct store *store, struct store_table *table,
                   bool may_write, struct store_table **now);
+/* Keep why the table is away, or that it is not. */
+int match_away(struct store *store, struct store_table *table,
+               enum table_away away);
 /* What an untracked table still has here. */
 int match_untracked(struct store *store, struct store_table *table);
 int schema_set_fault(struct store_table *table, const char *format,

@@ -534,6 +534,18 @@ static int follow_options(struct store *store, struct store_table *table,
 
 /* Tables */
 
+int match_away(struct store *store, struct store_table *table,
+               enum table_away away)
+{
+    GV_ASSERT(transaction_open(store));
+    GV_ASSERT(away <= AWAY_KEYS);
+    if (table->away == away)
+        return GV_OK;
+    table->away = away;
+    return sql_run(store->db, "UPDATE gv_table SET away=%d WHERE id=%lld",
+                   (int)away, (long long)table->id);
+}
+
 static bool same_key(const struct store_table *table,
                      const struct store_table *now)
 {
@@ -570,6 +582,8 @@ static int other_key(struct store *store, struct store_table *table,
                           "the key columns of '%s' are not those it was"
                           " tracked with, so it is not tracked any more",
                           table->local);
+    if (rc == GV_OK)
+        rc = match_away(store, table, AWAY_KEYS);
     return rc == GV_OK ? sql_run(store->db,
                                  "UPDATE gv_table SET tracked=0 WHERE id=%lld",
                                  (long long)table->id)
@@ -681,9 +695,10 @@ int match_missing(struct store *store, struct store_table *table,
     if (rc == GV_OK)
         rc = schema_set_fault(table, "there is no table '%s' in the file",
                               table->local);
-    if (rc == GV_OK && believed)
-        audit_lift(store, table->id);
-    else if (rc == GV_OK)
-        rc = audit_suspend(store, table);
-    return rc;
+    if (rc != GV_OK || (table->away == AWAY_GONE && !believed))
+        return rc; /* known to be gone */
+    if (!believed)
+        return audit_suspend(store, table);
+    audit_lift(store, table->id);
+    return match_away(store, table, AWAY_GONE);
 }

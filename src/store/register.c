@@ -109,8 +109,8 @@ static int adopt_table(struct store *store, const struct store_table *known,
                        const struct store_table *now)
 {
     int rc = sql_run(store->db,
-                     "UPDATE gv_table SET tracked=1,local=%Q,options=%d WHERE"
-                     " id=%lld",
+                     "UPDATE gv_table SET tracked=1,away=0,local=%Q,"
+                     "options=%d WHERE id=%lld",
                      now->local, (int)now->options, (long long)known->id);
 
     GV_ASSERT(!known->tracked);

@@ -503,8 +503,74 @@ TEST(a_table_that_is_gone_is_not_dead)
     /* It comes back, as from a dump. */
     sql(&a, TABLE "; INSERT INTO t VALUES('k1', 1, 'b1')");
     CHECK_INT(seal(&a).any + audit_later(&a, 20000), ==, 0);
-    CHECK(state(&a).most_died);
+    CHECK(!state(&a).most_died);
+    CHECK_INT(state(&a).waiting, ==, 0);
+    CHECK_INT(audit_later(&a, 600000), ==, 0);
+    CHECK_TEXT(all(&a), "k11b1");
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "10");
+    check_equal(&a, &b);
     close_two(&a, &b);
+}
+
+static void made_again(bool restart, bool triggers_too)
+{
+    struct copy a, b;
+
+    two(&a, &b, TABLE);
+    fill(&a);
+    sync_both(&a, &b);
+    if (triggers_too)
+        sql(&a, "CREATE TABLE saved AS SELECT sql FROM sqlite_schema WHERE"
+                " type = 'trigger'");
+    sql(&a, "DROP TABLE t");
+    CHECK_INT(seal(&a).any + audit_later(&a, 10000), ==, 0);
+    /* Written elsewhere while it was not here. */
+    sql(&b, "UPDATE t SET a = 70, b = 'seven' WHERE id = 'k7';"
+            "DELETE FROM t WHERE id = 'k3'; INSERT INTO t VALUES('n', 1, 2);"
+            "UPDATE t SET a = 10 WHERE id = 'k1'");
+    must_pull(&a, &b);
+    if (restart)
+        copy_reopen(&a, STORE_WRITE);
+    CHECK_INT(seal(&a).any + audit(&a), ==, 0);
+    CHECK(!state(&a).due);
+    sql(&a, TABLE);
+    if (triggers_too) {
+        const char *text;
+
+        while (strcmp(text = ask(&a, "SELECT sql FROM saved"), "(none)") !=
+               0) {
+            sql(&a, text);
+            sql(&a, "DELETE FROM saved WHERE rowid ="
+                    " (SELECT min(rowid) FROM saved)");
+        }
+    }
+    CHECK_INT(seal(&a).any + audit(&a), ==, 0);
+    /* It may still be filled: nothing is put in anybody's way. */
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM t"), "0");
+    sql(&a, "INSERT INTO t VALUES('k1', 11, 'b1'), ('own', 5, 6)");
+    CHECK_INT(seal(&a).any + audit_later(&a, 9999), ==, 0);
+    now += 1;
+    CHECK_INT(audit(&a), ==, 1);
+    CHECK_TEXT(all(&a), "k111b1 k770seven n12 own56");
+    must_pull(&b, &a);
+    CHECK_TEXT(all(&b), "k00b0 k111b1 k22b2 k44b4 k55b5 k66b6 k770seven"
+                        " k88b8 k99b9 n12 own56");
+    check_equal(&a, &b);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    CHECK_INT(audit_later(&a, 600000), ==, 0);
+    /* From now on it is a table like any other. */
+    sql(&a, "DELETE FROM t WHERE id = 'n'");
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t WHERE id = 'n'"), "0");
+    close_two(&a, &b);
+}
+
+TEST(a_table_that_was_gone_and_is_made_again_is_shown_again)
+{
+    made_again(false, false);
+    made_again(true, false);
+    made_again(true, true);
 }
 
 TEST(a_table_with_other_key_columns_is_not_tracked_any_more)
