@@ -471,6 +471,18 @@ int register_foreign_column(struct store *store, struct store_table *table,
 int register_peer_name(struct store *store, struct store_table *table,
                        size_t index, struct stream_text name);
 
+/* naming.c */
+
+/* "a, b" or "t(a, b)", of the key columns' names here; sqlite3_free() it. */
+char *naming_keys(const struct store_table *table);
+char *naming_by_key(const char *name, const struct store_table *table);
+/* The registration that the untracked table @now takes up, or NULL: then
+ * @now's wire name is that of a new one.  Errors: GV_EREFUSED. */
+int naming_find(struct store *store, struct store_table *now,
+                struct store_table **known, struct gv_error *error);
+/* Registration @id is called @local here: no other is. */
+int naming_take(struct store *store, const char *local, int64_t id);
+
 /* define.c */
 
 /* The table that a stream's TABLE item means, and all of its columns,

@@ -562,9 +562,13 @@ static bool same_key(const struct store_table *table,
 static int other_key(struct store *store, struct store_table *table,
                      bool may_write)
 {
-    int rc;
+    /* Those that came along with a rebuild may name columns that are gone, and
+     * would fail every write. */
+    int rc = may_write ? triggers_drop(store, table) : GV_OK;
 
     GV_ASSERT(table->tracked);
+    if (rc != GV_OK)
+        return rc;
     if (!may_write || !store->audit.believed) {
         rc = schema_set_fault(table,
                               "the key columns of '%s' are not those it was"

@@ -307,6 +307,31 @@ static void warn_of_numbers(struct buffer *notes, const char *table)
     sqlite3_free(text);
 }
 
+/* The key is another one than it was tracked with. */
+static void note_of_key(struct store *store, struct buffer *notes,
+                        const char *local)
+{
+    const struct store_table *table = schema_by_local(store, local);
+    char *by_key = table == NULL ? NULL : naming_by_key(local, table), *text;
+
+    if (by_key == NULL || strcmp(table->wire, by_key) != 0) {
+        sqlite3_free(by_key);
+        return;
+    }
+    text = sqlite3_mprintf(
+        "Peers know it as '%s', since its key is not the one that '%s' had."
+        " Change the table in the same way on the other nodes and run"
+        " 'grapevine track' there. What the mesh has under the old key is kept"
+        " for nodes that still use it and is not shown here; 'grapevine"
+        " status' says how to forget it.",
+        by_key, local);
+    GV_ASSERT(table->tracked);
+    if (text != NULL)
+        note(notes, text);
+    sqlite3_free(text);
+    sqlite3_free(by_key);
+}
+
 static void warn_of_triggers(struct store *store, struct buffer *notes,
                              const char *local)
 {
@@ -362,6 +387,21 @@ static int tracked_already(struct store *store, const char *local,
                                   "cannot read the tracked tables");
 }
 
+/* A person who tracks a table that is not as it was means the one that is
+ * there now: no need to wait until the schema has been quiet. */
+static int believe(struct store *store, const char *local,
+                   struct gv_error *error)
+{
+    const struct store_table *table = schema_by_local(store, local);
+
+    GV_ASSERT(store->in_transaction);
+    if (table == NULL || table->fault == NULL)
+        return GV_OK;
+    store->audit.settled = store->schema_version;
+    store->schema_version = -1;
+    return schema_refresh(store, true, error);
+}
+
 static int track_in_transaction(struct store *store, const char *local,
                                 bool *tracked, struct gv_error *error)
 {
@@ -370,7 +410,9 @@ static int track_in_transaction(struct store *store, const char *local,
 
     if (rc != GV_OK)
         return rc;
-    rc = tracked_already(store, local, tracked, error);
+    rc = believe(store, local, error);
+    if (rc == GV_OK)
+        rc = tracked_already(store, local, tracked, error);
     if (rc == GV_OK && *tracked)
         rc = choice_compare(store, schema_by_local(store, local), error);
     /* What store_begin() sealed is an interval of its own. */
@@ -447,8 +489,10 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
         sqlite3_free(text);
         if (warn && !tracked)
             warn_of_numbers(notes, local);
-        if (!tracked)
+        if (!tracked) {
+            note_of_key(store, notes, local);
             warn_of_triggers(store, notes, local);
+        }
     }
     free(local);
     return rc;

@@ -592,6 +592,149 @@ TEST(a_table_with_other_key_columns_is_not_tracked_any_more)
     close_two(&a, &b);
 }
 
+/* A warning of status that begins so; "" if there is none. */
+static const char *warning(struct copy *copy, const char *with)
+{
+    static char text[1000];
+    struct store_status status;
+
+    text[0] = '\0';
+    CHECK_INT(store_status(copy->store, &status, NULL), ==, GV_OK);
+    for (size_t i = 0; i < status.warning_count; i++)
+        if (strncmp(status.warnings[i], with, strlen(with)) == 0)
+            snprintf(text, sizeof text, "%s", status.warnings[i]);
+    store_status_close(&status);
+    return text;
+}
+
+static void rekey(struct copy *copy, const char *rows)
+{
+    sql(copy, "DROP TABLE t; CREATE TABLE t(a, id, b, PRIMARY KEY(a))");
+    sql(copy, rows);
+    CHECK_INT(seal(copy).any + audit_later(copy, 10000), ==, 0);
+}
+
+TEST(a_table_whose_key_changed_is_shared_under_its_name_and_key)
+{
+    struct copy a, b;
+    struct hash128 before;
+
+    two(&a, &b, TABLE);
+    fill(&a);
+    sync_both(&a, &b);
+    before = store_fingerprint(a.store);
+    rekey(&a, "INSERT INTO t VALUES(1, 'k1', 'b1')");
+    CHECK_TEXT(warning(&a, "the key of t"),
+               "the key of t is (a) now; it was tracked with (id), and is not"
+               " any more: 'grapevine track DB t' shares it as a table of its"
+               " own, and what the mesh has under the old key is kept for"
+               " other nodes");
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(warning(&a, "the key of t is (a) now")[0] != '\0');
+    track(&a, "t");
+    CHECK_TEXT(ask(&a, "SELECT group_concat(wire||':'||local||':'||tracked,"
+                       " ' ') FROM gv_table"),
+               "t:t(id):0 t(a):t:1");
+    CHECK(warning(&a, "t(id) of the mesh is kept")[0] != '\0');
+    CHECK(!hash128_equal(before, store_fingerprint(a.store)));
+    /* The other file has the old table, and goes on with it. */
+    sql(&b, "UPDATE t SET b = 'old' WHERE id = 'k5'");
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT b FROM t WHERE id = 'k5'"), "old");
+    CHECK(warning(&b, "t(a) of the mesh is kept for other nodes: on a peer it"
+                      " is table t with the key (a)")[0] != '\0');
+    /* Until it follows; what both had made apart is one table then. */
+    rekey(&b, "INSERT INTO t VALUES(1, 'k1', 'b1'), (2, 'k2', 'b2')");
+    track(&b, "t");
+    CHECK_TEXT(ask(&b, "SELECT group_concat(wire||':'||local||':'||tracked,"
+                       " ' ') FROM gv_table"),
+               "t:t(id):0 t(a):t:1");
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(a||id||b) FROM t"), "1k1b1,2k2b2");
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    close_two(&a, &b);
+}
+
+TEST(track_does_not_wait_until_a_changed_key_is_believed)
+{
+    struct copy a, b;
+
+    two(&a, &b, TABLE);
+    fill(&a);
+    sync_both(&a, &b);
+    sql(&a, "DROP TABLE t; CREATE TABLE t(a, id, b, PRIMARY KEY(a, b));"
+            "INSERT INTO t VALUES(1, 'k1', 'b1')");
+    track(&a, "t");
+    CHECK_TEXT(ask(&a, "SELECT wire FROM gv_table WHERE tracked"), "t(a, b)");
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "10");
+    CHECK_INT(audit_later(&a, 600000), ==, 0);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    close_two(&a, &b);
+}
+
+/* By the book, and with triggers that name a key column that is gone. */
+TEST(triggers_that_came_along_with_another_key_stop_no_write)
+{
+    struct copy a, b;
+    char *trigger;
+
+    two(&a, &b, TABLE);
+    fill(&a);
+    sync_both(&a, &b);
+    trigger = strdup(ask(&a, "SELECT sql FROM sqlite_schema WHERE name ="
+                             " 'gv_1_i'"));
+    sql(&a, "DROP TABLE t; CREATE TABLE t(a PRIMARY KEY, b)");
+    sql(&a, trigger);
+    CHECK(!seal(&a).any);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM sqlite_schema WHERE type ="
+                       " 'trigger'"),
+               "0");
+    sql(&a, "INSERT INTO t VALUES(1, 2)");
+    free(trigger);
+    close_two(&a, &b);
+}
+
+TEST(files_whose_key_changes_apart_meet_and_may_go_back)
+{
+    struct copy a, b, c;
+
+    two(&a, &b, TABLE);
+    fill(&a);
+    sync_both(&a, &b);
+    rekey(&a, "INSERT INTO t VALUES(1, 'k1', 'b1')");
+    rekey(&b, "INSERT INTO t VALUES(2, 'k2', 'b2')");
+    track(&a, "t");
+    track(&b, "t");
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM t"), "2");
+    /* A new file that has heard of both takes the one with its key. */
+    copy_make(&c, "c", NULL);
+    CHECK_INT(store_join(c.store, "m", NULL), ==, GV_OK);
+    must_pull(&c, &a);
+    sql(&c, "CREATE TABLE t(a PRIMARY KEY, id, b)");
+    track(&c, "t");
+    CHECK_TEXT(ask(&c, "SELECT count(*) FROM t"), "2");
+    CHECK_TEXT(ask(&c, "SELECT wire FROM gv_table WHERE tracked"), "t(a)");
+    check_equal(&a, &c);
+    /* The old key again: the old table, as far as it is still known. */
+    sql(&a, "DROP TABLE t; " TABLE "; INSERT INTO t VALUES('k1', 1, 'b1')");
+    CHECK_INT(seal(&a).any + audit_later(&a, 10000), ==, 0);
+    track(&a, "t");
+    CHECK_TEXT(ask(&a, "SELECT group_concat(wire||':'||local||':'||tracked,"
+                       " ' ') FROM gv_table"),
+               "t:t:1 t(a):t(a):0");
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    copy_close(&c);
+    close_two(&a, &b);
+}
+
 TEST(a_renamed_column_keeps_its_name_on_the_wire)
 {
     struct copy a, b;
