@@ -24,8 +24,10 @@ struct stream_table_here {
     char *name;
     struct store_table *table;
     size_t column_count;
-    char **columns; /* wire names */
-    uint16_t *bits; /* our bit of each bit of the stream */
+    char **columns;                /* wire names */
+    uint16_t *bits;                /* our bit of each bit of the stream */
+    uint64_t plain[ROW_WORDS_MAX]; /* of ours: plain to the peer; see
+                                      definition_bit() */
 };
 
 struct apply {
@@ -174,13 +176,16 @@ static int define_columns(struct apply *apply, struct stream_table_here *here,
         return GV_ENOMEM;
     for (size_t i = 0; i < count; i++) {
         struct stream_column column;
+        bool plain;
 
         stream_next_column(&item->as.table.columns, &column);
         here->columns[i] = name_dup(column.wire.bytes, column.wire.size);
         here->column_count = i + 1;
         if (here->columns[i] == NULL)
             return GV_ENOMEM;
-        here->bits[i + 1] = definition_bit(here->table, column.wire);
+        here->bits[i + 1] = definition_bit(here->table, &column, &plain);
+        if (plain)
+            mask_set(here->plain, here->bits[i + 1]);
         if (mask_get(named, here->bits[i + 1]))
             return malformed(apply, "a column named twice");
         mask_set(named, here->bits[i + 1]);
@@ -227,6 +232,9 @@ static int map_mask(struct apply *apply, const struct stream_table_here *from,
                 mask_set(ours, bit);
             else if (bit > from->column_count)
                 return malformed(apply, "a column that was not named");
+            else if (mask_get(from->plain, from->bits[bit]))
+                return definition_plain(from->table, from->bits[bit],
+                                        apply->error);
             else
                 mask_set(ours, from->bits[bit]);
             GV_ASSERT(from->bits[bit] <= from->table->column_count);

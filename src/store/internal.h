@@ -494,9 +494,14 @@ int definition_take(struct store *store, const struct stream_item *item,
 /* The index of the column, or column_count. */
 size_t column_by_wire(const struct store_table *table,
                       struct stream_text wire);
-/* The bit of a column of a definition that was taken. */
+/* The bit of a column of a definition that was taken.  *@plain: the peer takes
+ * for a plain one what has a kind here; it may define it so, as long as it has
+ * written nothing there. */
 uint16_t definition_bit(const struct store_table *table,
-                        struct stream_text wire);
+                        const struct stream_column *column, bool *plain);
+/* It has. */
+int definition_plain(const struct store_table *table, size_t bit,
+                     struct gv_error *error);
 
 /* create.c */
 
@@ -703,9 +708,16 @@ int cells_save(struct store *store, const struct store_table *table);
  * registered. Errors: GV_EREFUSED. */
 int choice_take(const struct store *store, struct store_table *table,
                 struct gv_error *error);
-/* Whether a registered table has them.  Errors: GV_EREFUSED. */
-int choice_compare(const struct store *store, const struct store_table *table,
-                   struct gv_error *error);
+/* Give them to columns of a registered table that nobody has written to; the
+ * tables may be read anew.  Errors: GV_EREFUSED, GV_EBUSY. */
+int choice_give(struct store *store, struct store_table *table, bool *given,
+                struct gv_error *error);
+/* Whether a record holds the column; a look at all rows, until one does. */
+int choice_written(struct store *store, const struct store_table *table,
+                   size_t bit, bool *written);
+/* A plain column that nobody has written to is of @kind from now on. */
+int choice_set(struct store *store, struct store_table *table, size_t bit,
+               enum column_kind kind);
 
 /* siblings.c: the view of all values of multi-value columns */
 

@@ -158,16 +158,15 @@ int schema_register(struct store *store, const char *local,
 {
     struct store_table *table, *known = NULL;
     int64_t id = 0, before = store->schema_version;
-    bool was_known = false;
+    bool was_known = false, given;
     int rc = schema_describe(store, local, &table, error);
 
     GV_ASSERT(store->in_transaction);
     if (rc != GV_OK)
         return rc;
     rc = naming_find(store, table, &known, error);
-    if (rc == GV_OK)
-        rc = known != NULL ? choice_compare(store, known, error)
-                           : choice_take(store, table, error);
+    if (rc == GV_OK && known == NULL)
+        rc = choice_take(store, table, error);
     if (rc != GV_OK) {
         table_free(table);
         return rc;
@@ -181,6 +180,8 @@ int schema_register(struct store *store, const char *local,
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot register the table");
     rc = schema_refresh(store, true, error);
+    if (rc == GV_OK && was_known)
+        rc = choice_give(store, schema_by_id(store, id), &given, error);
     /* What came while the table was not shared moves into it. */
     if (rc == GV_OK && was_known && schema_by_id(store, id)->shown)
         rc = parked_show(store, schema_by_id(store, id), NULL, error);

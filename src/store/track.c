@@ -403,7 +403,8 @@ static int believe(struct store *store, const char *local,
 }
 
 static int track_in_transaction(struct store *store, const char *local,
-                                bool *tracked, struct gv_error *error)
+                                bool *tracked, bool *given,
+                                struct gv_error *error)
 {
     struct store_sealed sealed;
     int rc = store_begin(store, error);
@@ -414,7 +415,7 @@ static int track_in_transaction(struct store *store, const char *local,
     if (rc == GV_OK)
         rc = tracked_already(store, local, tracked, error);
     if (rc == GV_OK && *tracked)
-        rc = choice_compare(store, schema_by_local(store, local), error);
+        rc = choice_give(store, schema_by_local(store, local), given, error);
     /* What store_begin() sealed is an interval of its own. */
     while (rc == GV_OK && !*tracked && store->sealed.any) {
         rc = store_commit(store, &sealed, error);
@@ -454,11 +455,28 @@ int store_track_as(struct store *store, const char *table,
     return rc;
 }
 
+/* What a person is told in the end. */
+static void say(struct store *store, struct buffer *notes, const char *local,
+                bool tracked, bool given)
+{
+    char *text = sqlite3_mprintf(
+        !tracked ? "Table '%s' is tracked from now on."
+        : given  ? "Table '%s' was tracked already; its columns have the kinds"
+                   " from now on."
+                 : "Table '%s' was tracked already; nothing changed.",
+        local);
+
+    GV_ASSERT(store->joined && local != NULL);
+    if (text != NULL)
+        note(notes, text);
+    sqlite3_free(text);
+}
+
 int store_track(struct store *store, const char *table, struct buffer *notes,
                 struct gv_error *error)
 {
-    char *local = NULL, *text;
-    bool tracked = false, warn = false, was_wal = store->wal;
+    char *local = NULL;
+    bool tracked = false, given = false, warn = false, was_wal = store->wal;
     int rc;
 
     GV_ASSERT(store->mode == STORE_WRITE);
@@ -472,27 +490,18 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
                         " -shm, stand beside it while it is in use).");
     }
     if (rc == GV_OK)
-        rc = track_in_transaction(store, local, &tracked, error);
+        rc = track_in_transaction(store, local, &tracked, &given, error);
     GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK)
         rc = sync_tracked(store, error);
     connection_patience(store, STORE_BUSY_NODE_MS);
-    if (rc == GV_OK) {
-        GV_ASSERT(store->joined && local != NULL);
-        text = tracked ? sqlite3_mprintf("Table '%s' was tracked already;"
-                                         " nothing changed.",
-                                         local)
-                       : sqlite3_mprintf("Table '%s' is tracked from now on.",
-                                         local);
-        if (text != NULL)
-            note(notes, text);
-        sqlite3_free(text);
-        if (warn && !tracked)
+    if (rc == GV_OK)
+        say(store, notes, local, tracked, given);
+    if (rc == GV_OK && !tracked) {
+        if (warn)
             warn_of_numbers(notes, local);
-        if (!tracked) {
-            note_of_key(store, notes, local);
-            warn_of_triggers(store, notes, local);
-        }
+        note_of_key(store, notes, local);
+        warn_of_triggers(store, notes, local);
     }
     free(local);
     return rc;
