@@ -3,7 +3,8 @@
  * Blob I/O, REPLACE on a second unique key, TEMP triggers, triggers that were
  * switched off or dropped, rebuilds and restored dumps leave the journal
  * empty.  So every row is compared with the log when anyone else moved the
- * schema, and once a day.
+ * schema, and once a day; once an hour where a table has a UNIQUE index beside
+ * its key.
  *
  * A migration is not a massacre.  Scripts commit statement by statement, and
  * between CREATE TABLE and the copy every row looks deleted.  So what only the
@@ -24,6 +25,8 @@
 /* A person who sees the log has time to stop what is going on. */
 #define LONG_QUIET_MS 60000
 #define DAY_MS 86400000
+/* Where rows can go without a trigger as a matter of course. */
+#define HOUR_MS 3600000
 
 /* What is known of the tables */
 
@@ -477,7 +480,16 @@ void store_audit_state(const struct store *store,
     }
 }
 
-static gv_time_ms next_day(const struct store *store, gv_time_ms now)
+/* How long an audit holds good while nobody moves the schema. */
+static gv_time_ms period(const struct store *store)
+{
+    for (size_t i = 0; i < store->table_count; i++)
+        if (store->tables[i]->shown && store->tables[i]->evicts)
+            return HOUR_MS;
+    return DAY_MS;
+}
+
+static gv_time_ms next_time(const struct store *store, gv_time_ms now)
 {
     gv_time_ms passed =
         store->host->wall(store->host->context) - store->audit.audited_at;
@@ -485,14 +497,14 @@ static gv_time_ms next_day(const struct store *store, gv_time_ms now)
     if (passed < 0)
         passed = 0; /* the clock was set back */
     GV_ASSERT(passed >= 0);
-    return passed >= DAY_MS ? now : now + DAY_MS - passed;
+    return passed >= period(store) ? now : now + period(store) - passed;
 }
 
 static int rest(struct store *store, gv_time_ms now,
                 struct store_audit *report)
 {
     GV_ASSERT(store->audit.phase == AUDIT_REST);
-    report->due = next_day(store, now);
+    report->due = next_time(store, now);
     GV_ASSERT(report->due >= now);
     if (audit_pending(store) || report->due <= now) {
         restart(store);

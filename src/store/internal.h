@@ -89,7 +89,9 @@ struct store_table {
     bool raises;        /* one of them may refuse a row or skip it */
     bool fires;         /* they fire on apply: they write untracked tables */
     bool parks;         /* gv_parked may have cells of it */
-    bool refused;       /* SQLite refused a row of it, and the log says so */
+    bool evicts;  /* it has a UNIQUE index beside its key: a REPLACE takes
+                     rows away without a trigger */
+    bool refused; /* SQLite refused a row of it, and the log says so */
 
     /* Prepared when first needed. */
     sqlite3_stmt *row_find, *row_insert, *row_update;

@@ -615,6 +615,12 @@ int schema_match(struct store *store, struct store_table *table,
             rc = follow_column(store, table, (int64_t)i + 1, column, there,
                                may_write);
     }
+    table->evicts = now->evicts;
+    if (table->evicts && may_write)
+        log_line(&store->log, GV_LOG_WARNING,
+                 "table %s has a UNIQUE index beside its primary key; see"
+                 " 'grapevine status'",
+                 table->local);
     if (rc == GV_OK)
         rc = follow_options(store, table, now, may_write);
     if (rc == GV_OK)

@@ -125,15 +125,58 @@ static int warn_of_defaults(const struct store_table *table,
     return rc;
 }
 
+/* @name is an index; NULL: what the table's own definition demands. */
+static char *unique_warning(const struct store_table *table, const char *name)
+{
+    GV_ASSERT(table->evicts);
+    return sqlite3_mprintf(
+        "%s has %s%s beside its primary key: a peer's row that has a value"
+        " for the second time is kept beside the table, and a row that a"
+        " REPLACE takes away is only missed by the audit, within the hour."
+        " Way out: %s%s%s",
+        table->local,
+        name == NULL ? "a UNIQUE constraint" : "the UNIQUE index ",
+        name == NULL ? "" : name,
+        name == NULL ? "make the table anew without it" : "DROP INDEX ",
+        name == NULL ? "" : name,
+        name == NULL ? "" : ", and make it again as an ordinary one");
+}
+
+static int warn_of_unique(struct store *store, const struct store_table *table,
+                          struct store_status *status)
+{
+    sqlite3_stmt *list;
+    int rc;
+
+    if (!table->shown || !table->evicts)
+        return GV_OK;
+    rc = sql_prepare(store->db, &list,
+                     "SELECT CASE origin WHEN 'c' THEN name END FROM"
+                     " pragma_index_list(%Q) WHERE origin<>'pk' AND"
+                     " \"unique\"",
+                     table->local);
+    while (rc == GV_OK && (rc = sql_step(list)) > 0)
+        rc = add_warning(
+            status,
+            unique_warning(table, (const char *)sqlite3_column_text(list, 0)));
+    sqlite3_finalize(list);
+    GV_ASSERT(rc <= 0);
+    return rc;
+}
+
 static int warn_of_tables(struct store *store, struct store_status *status)
 {
     int rc = GV_OK;
 
     GV_ASSERT(status->warning_count == 0);
-    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++)
-        rc = store->tables[i]->tracked
-                 ? warn_of_defaults(store->tables[i], status)
-                 : warn_of_unknown(store, store->tables[i], status);
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
+        const struct store_table *table = store->tables[i];
+
+        rc = table->tracked ? warn_of_defaults(table, status)
+                            : warn_of_unknown(store, table, status);
+        if (rc == GV_OK)
+            rc = warn_of_unique(store, table, status);
+    }
     return rc;
 }
 

@@ -128,18 +128,10 @@ static int check_key(const struct store_table *table, struct gv_error *error)
     return GV_OK;
 }
 
-static int check_unique(struct store *store, const struct store_table *table,
+static int check_unique(const struct store_table *table,
                         struct gv_error *error)
 {
-    int64_t count;
-    int rc = sql_number(store->db, &count,
-                        "SELECT count(*) FROM pragma_index_list(%Q) WHERE"
-                        " \"unique\" AND origin<>'pk'",
-                        table->local);
-
-    if (rc != GV_OK)
-        return sql_fail(store->db, rc, error, "cannot list the indexes");
-    if (count == 0)
+    if (!table->evicts)
         return GV_OK;
     return refuse_table(
         error, table->local,
@@ -273,7 +265,7 @@ static int check(struct store *store, const char *table, char **local,
     if (rc == GV_OK)
         rc = check_key(described, error);
     if (rc == GV_OK)
-        rc = check_unique(store, described, error);
+        rc = check_unique(described, error);
     if (rc == GV_OK)
         rc = check_collations(store, described, error);
     if (rc == GV_OK)
