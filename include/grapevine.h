@@ -110,8 +110,8 @@ GV_API void gv_close(struct gv_db *db);
 GV_API int gv_track(struct gv_db *db, const char *table, char **notes,
                     struct gv_error *error);
 
-/* Whose write a column shows.  A table's columns get their kinds when it is
- * first tracked, and keep them. */
+/* Whose write a column shows.  A column that no value was written to may be
+ * given a kind, and keeps it; the other nodes hear of it. */
 enum gv_kind {
     GV_LAST_WRITE, /* the last one's; what columns are that nobody names */
     GV_COUNTER,    /* the sum: additions made apart all count */
@@ -123,11 +123,11 @@ struct gv_column_kind {
     enum gv_kind kind;
 };
 
-/* The same, with the kinds of @count columns.  For a table that is tracked, or
- * that the mesh has, they must be those that it has.
+/* The same, with the kinds of @count columns; also of a table that is tracked
+ * already.
  *
  * Errors: GV_EREFUSED too (no such column, a key, a counter that could not
- * hold integers, or another kind than it has). */
+ * hold integers, another kind than it has, or values were written to it). */
 GV_API int gv_track_as(struct gv_db *db, const char *table,
                        const struct gv_column_kind *kinds, size_t count,
                        char **notes, struct gv_error *error);

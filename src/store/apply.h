@@ -16,8 +16,10 @@ struct stream_table_here {
     char *name;
     struct store_table *table;
     size_t column_count;
-    char **columns; /* wire names */
-    uint16_t *bits; /* our bit of each bit of the stream */
+    char **columns;                /* wire names */
+    uint16_t *bits;                /* our bit of each bit of the stream */
+    uint64_t plain[ROW_WORDS_MAX]; /* of ours: plain to the peer; see
+                                      definition_bit() */
 };
 
 struct apply {

@@ -3,7 +3,8 @@
  * Blob I/O, REPLACE on a second unique key, TEMP triggers, triggers that were
  * switched off or dropped, rebuilds and restored dumps leave the journal
  * empty.  So every row is compared with the log when anyone else moved the
- * schema, and once a day.
+ * schema, and once a day; once an hour where a table has a UNIQUE index beside
+ * its key.
  *
  * A migration is not a massacre.  Scripts commit statement by statement, and
  * between CREATE TABLE and the copy every row looks deleted.  So what only the
@@ -24,6 +25,8 @@
 /* A person who sees the log has time to stop what is going on. */
 #define LONG_QUIET_MS 60000
 #define DAY_MS 86400000
+/* Where rows can go without a trigger as a matter of course. */
+#define HOUR_MS 3600000
 
 /* What is known of the tables */
 
@@ -225,6 +228,14 @@ void audit_close(struct store *store)
 
 /* Looking */
 
+/* What a table lacks that was gone and is there again is dead to nobody. */
+static bool is_found(const struct store_table *table, enum look look)
+{
+    GV_ASSERT(table->tracked);
+    return look != LOOK_SAME &&
+           !(look == LOOK_DEAD && table->away == AWAY_GONE);
+}
+
 static int count_row(struct store *store, struct audit_table *entry,
                      const struct store_table *table,
                      const struct row_key *key, enum look look)
@@ -235,7 +246,7 @@ static int count_row(struct store *store, struct audit_table *entry,
 
     GV_ASSERT(look != LOOK_SAME && entry->id == table->id);
     GV_ASSERT(table->fault == NULL); /* else nobody could have looked */
-    if (rc != 0)
+    if (rc != 0 || !is_found(table, look))
         return rc > 0 ? GV_OK : rc;
     entry->unlike++;
     entry->dead += look == LOOK_DEAD;
@@ -250,6 +261,8 @@ static int note_place(struct store *store, struct audit_table *entry,
     struct audit *audit = &store->audit;
 
     GV_ASSERT(look != LOOK_SAME && entry->publish);
+    if (!is_found(table, look))
+        return GV_OK;
     if (audit->place_count == audit->place_capacity) {
         size_t capacity = 2 * audit->place_capacity + 64;
         struct audit_place *grown =
@@ -280,7 +293,8 @@ static void end_look(struct store *store)
         struct audit_table *entry = &audit->tables[i];
         struct store_table *table = schema_by_id(store, entry->id);
 
-        if (table == NULL || (table->fault == NULL && entry->unlike == 0)) {
+        if (table == NULL || (table->fault == NULL && entry->unlike == 0 &&
+                              table->away != AWAY_GONE)) {
             audit_lift(store, entry->id);
             continue;
         }
@@ -289,7 +303,7 @@ static void end_look(struct store *store)
         entry->suspended = true;
         table->suspended = true;
         audit->phase = AUDIT_WAIT;
-        if (table->fault == NULL)
+        if (entry->unlike > 0)
             log_line(&store->log, GV_LOG_WARNING,
                      "%llu rows of table %s are unlike the log (%llu of them"
                      " gone): written past the triggers, or a migration is"
@@ -360,11 +374,32 @@ static int journal_again(struct store *store, const struct audit_place *place,
                         place->key_size, table->key_count);
     if (rc == GV_OK)
         rc = seal_look(store, table, &key, &look, error);
-    if (rc == GV_OK && look != LOOK_SAME) {
+    if (rc == GV_OK && is_found(table, look)) {
         rc = journal_row(store, table, &key);
         store->audit.found++;
     }
     return rc == GV_ECORRUPT ? GV_OK : rc;
+}
+
+/* What came while the table was not there moves into it; of one that was gone
+ * for good, also every row that the log still has a value of. */
+static int show_again(struct store *store, struct store_table *table,
+                      struct gv_error *error)
+{
+    int rc;
+
+    GV_ASSERT(table->suspended); /* nothing else writes it meanwhile */
+    GV_ASSERT(table->shown && store->in_transaction);
+    if (table->away != AWAY_GONE)
+        return table->parks ? parked_resume(store, table, error) : GV_OK;
+    rc = parked_show(store, table, NULL, error);
+    if (rc == GV_OK)
+        rc = match_away(store, table, AWAY_NOT);
+    log_line(&store->log, GV_LOG_INFO,
+             "table %s was made again; what is kept here of its rows is back"
+             " in it",
+             table->local);
+    return rc;
 }
 
 static int lift_published(struct store *store, struct gv_error *error)
@@ -379,9 +414,9 @@ static int lift_published(struct store *store, struct gv_error *error)
         struct audit_table *entry = &audit->tables[i];
         struct store_table *table = schema_by_id(store, entry->id);
 
-        if (entry->publish && table != NULL && table->parks)
-            rc = parked_resume(store, table, error);
         if (entry->publish && table != NULL)
+            rc = show_again(store, table, error);
+        if (entry->publish && table != NULL && entry->unlike > 0)
             log_line(&store->log, GV_LOG_WARNING,
                      "the audit published what was written past the triggers"
                      " of table %s: %llu rows, %llu of them gone",
@@ -447,7 +482,16 @@ void store_audit_state(const struct store *store,
     }
 }
 
-static gv_time_ms next_day(const struct store *store, gv_time_ms now)
+/* How long an audit holds good while nobody moves the schema. */
+static gv_time_ms period(const struct store *store)
+{
+    for (size_t i = 0; i < store->table_count; i++)
+        if (store->tables[i]->shown && store->tables[i]->evicts)
+            return HOUR_MS;
+    return DAY_MS;
+}
+
+static gv_time_ms next_time(const struct store *store, gv_time_ms now)
 {
     gv_time_ms passed =
         store->host->wall(store->host->context) - store->audit.audited_at;
@@ -455,14 +499,14 @@ static gv_time_ms next_day(const struct store *store, gv_time_ms now)
     if (passed < 0)
         passed = 0; /* the clock was set back */
     GV_ASSERT(passed >= 0);
-    return passed >= DAY_MS ? now : now + DAY_MS - passed;
+    return passed >= period(store) ? now : now + period(store) - passed;
 }
 
 static int rest(struct store *store, gv_time_ms now,
                 struct store_audit *report)
 {
     GV_ASSERT(store->audit.phase == AUDIT_REST);
-    report->due = next_day(store, now);
+    report->due = next_time(store, now);
     GV_ASSERT(report->due >= now);
     if (audit_pending(store) || report->due <= now) {
         restart(store);

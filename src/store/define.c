@@ -50,21 +50,53 @@ static int unknown_kind(const struct store_table *table,
 
 static int other_kind(const struct store_table *table,
                       const struct store_column *column,
-                      const struct stream_column *theirs,
-                      struct gv_error *error)
+                      struct stream_text theirs, struct gv_error *error)
 {
-    GV_ASSERT(!text_is(kind_name(column->kind), theirs->kind));
+    GV_ASSERT(!text_is(kind_name(column->kind), theirs));
     error_set(error, GV_ESCHEMA,
               "Column '%s' of table '%s' is of the kind '%s' here, and '%.*s'"
               " at a peer.",
               column->wire, table->wire, kind_name(column->kind),
-              (int)theirs->kind.size, theirs->kind.bytes);
+              (int)theirs.size, theirs.bytes);
     error_meaning(error, "Writes could not be merged; nothing of what came"
                          " with it was applied, and the peer keeps it.");
-    error_remedy(error, "Kinds are given when a table is first tracked, the"
-                        " same ones on every node: track a copy of the table"
-                        " under another name, with the peer's kinds.");
+    error_remedy(error, "A kind is given before values are written, the same"
+                        " one on every node: track a copy of the table under"
+                        " another name, with the peer's kinds.");
     return GV_ESCHEMA;
+}
+
+int definition_plain(const struct store_table *table, size_t bit,
+                     struct gv_error *error)
+{
+    GV_ASSERT(kinds_each(table, bit));
+    return other_kind(table, &table->columns[bit - 1],
+                      stream_text(kind_name(COLUMN_LWW)), error);
+}
+
+/* A peer says that a column is of another kind.  Where the column is a plain
+ * one that nobody has written to it takes the kind; what has a kind here may
+ * be plain to a peer that has not heard of it. */
+static int follow_kind(struct store *store, struct store_table *table,
+                       size_t index, enum column_kind kind,
+                       struct gv_error *error)
+{
+    struct store_column *column = &table->columns[index];
+    bool written = true;
+    int rc = GV_OK;
+
+    GV_ASSERT(column->kind != kind);
+    if (kind == COLUMN_LWW)
+        return GV_OK;
+    if (column->kind == COLUMN_LWW)
+        rc = choice_written(store, table, index + 1, &written);
+    if (rc == GV_OK && written)
+        return other_kind(table, column, stream_text(kind_name(kind)), error);
+    store->defined = true;
+    if (rc == GV_OK)
+        rc = choice_set(store, table, index + 1, kind);
+    GV_ASSERT(rc != GV_OK || column->kind == kind);
+    return rc;
 }
 
 /* A key and a column under one name could not stand in one table. */
@@ -216,11 +248,11 @@ static int take_columns(struct store *store, struct store_table *table,
             rc = unknown_kind(table, &column, error);
         else if (index < table->column_count &&
                  table->columns[index].kind != kind)
-            rc = other_kind(table, &table->columns[index], &column, error);
-        else if (index < table->column_count)
-            rc = compare_column(store, table, index, &column);
-        else
+            rc = follow_kind(store, table, index, kind, error);
+        else if (index == table->column_count)
             rc = take_new_column(store, table, &column, error);
+        if (rc == GV_OK && index < table->column_count)
+            rc = compare_column(store, table, index, &column);
     }
     return rc;
 }
@@ -246,10 +278,12 @@ int definition_take(struct store *store, const struct stream_item *item,
 }
 
 uint16_t definition_bit(const struct store_table *table,
-                        struct stream_text wire)
+                        const struct stream_column *column, bool *plain)
 {
-    size_t index = column_by_wire(table, wire);
+    size_t index = column_by_wire(table, column->wire);
 
     GV_ASSERT(index < table->column_count); /* definition_take() saw to it */
+    *plain = table->columns[index].kind != COLUMN_LWW &&
+             text_is(kind_name(COLUMN_LWW), column->kind);
     return (uint16_t)(index + 1);
 }

@@ -194,7 +194,7 @@ int schema_describe(struct store *store, const char *local,
                     struct store_table **described, struct gv_error *error)
 {
     struct store_table *table = calloc(1, sizeof *table);
-    int64_t options = 0, pk_indexes = 0;
+    int64_t options = 0, pk_indexes = 0, others = 0;
     int rc = table == NULL ? GV_ENOMEM : GV_OK;
 
     GV_ASSERT(local != NULL);
@@ -219,6 +219,11 @@ int schema_describe(struct store *store, const char *local,
                         "SELECT count(*) FROM pragma_index_list(%Q)"
                         " WHERE origin='pk'",
                         local);
+    if (rc == GV_OK)
+        rc = sql_number(store->db, &others,
+                        "SELECT count(*) FROM pragma_index_list(%Q)"
+                        " WHERE origin<>'pk' AND \"unique\"",
+                        local);
     if (rc != GV_OK) {
         table_free(table);
         if (rc == GV_ENOTFOUND)
@@ -227,6 +232,7 @@ int schema_describe(struct store *store, const char *local,
     }
     /* An INTEGER PRIMARY KEY is the rowid itself and has no index. */
     table->integer_key = table->key_count == 1 && pk_indexes == 0;
+    table->evicts = others > 0;
     *described = table;
     return GV_OK;
 }

@@ -148,13 +148,16 @@ static int define_columns(struct apply *apply, struct stream_table_here *here,
         return GV_ENOMEM;
     for (size_t i = 0; i < count; i++) {
         struct stream_column column;
+        bool plain;
 
         stream_next_column(&item->as.table.columns, &column);
         here->columns[i] = name_dup(column.wire.bytes, column.wire.size);
         here->column_count = i + 1;
         if (here->columns[i] == NULL)
             return GV_ENOMEM;
-        here->bits[i + 1] = definition_bit(here->table, column.wire);
+        here->bits[i + 1] = definition_bit(here->table, &column, &plain);
+        if (plain)
+            mask_set(here->plain, here->bits[i + 1]);
         if (mask_get(named, here->bits[i + 1]))
             return incoming_malformed(apply, "a column named twice");
         mask_set(named, here->bits[i + 1]);
@@ -200,8 +203,17 @@ static int map_mask(struct apply *apply, const struct stream_table_here *from,
             if (bit == ROW_EXISTENCE)
                 mask_set(ours, bit);
             else if (bit > from->column_count)
-                return incoming_malformed(apply,
-                                          "a column that was not named");
+                return incoming_malformed(
+                    apply,
+                    else if (
+                        mask_get(
+                            from->plain,
+                            from->bits
+                                [bit])) return definition_plain(from->table,
+                                                                from->bits
+                                                                    [bit],
+                                                                apply->error);
+                    "a column that was not named");
             else
                 mask_set(ours, from->bits[bit]);
             GV_ASSERT(from->bits[bit] <= from->table->column_count);

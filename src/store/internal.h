@@ -53,14 +53,23 @@ struct table_update {
     sqlite3_stmt *statement;
 };
 
+/* Why a table that was tracked here is not as it was; kept in gv_table. */
+enum table_away {
+    AWAY_NOT,
+    AWAY_GONE, /* dropped for good: under its name stands nothing, or what was
+                  made later and has not been audited yet */
+    AWAY_KEYS  /* other key columns took its name: not tracked any more */
+};
+
 struct store_table {
     int64_t id;
     char *wire;
     char *local;
     uint64_t wire_hash;
-    bool tracked;     /* shared under the name `local`; else the log alone */
-    bool shown;       /* tracked, there, and with its key: rows can be read
-                         and written; see README.md, Cells */
+    bool tracked; /* shared under the name `local`; else the log alone */
+    bool shown;   /* tracked, there, and with its key: rows can be read
+                     and written; see README.md, Cells */
+    enum table_away away;
     bool stands;      /* not tracked, but there with its key: what it still has
                          of the log's values can be sent */
     unsigned options; /* STREAM_TABLE_… */
@@ -80,7 +89,9 @@ struct store_table {
     bool raises;        /* one of them may refuse a row or skip it */
     bool fires;         /* they fire on apply: they write untracked tables */
     bool parks;         /* gv_parked may have cells of it */
-    bool refused;       /* SQLite refused a row of it, and the log says so */
+    bool evicts;  /* it has a UNIQUE index beside its key: a REPLACE takes
+                     rows away without a trigger */
+    bool refused; /* SQLite refused a row of it, and the log says so */
 
     /* Prepared when first needed. */
     sqlite3_stmt *row_find, *row_insert, *row_update;
@@ -462,6 +473,18 @@ int register_foreign_column(struct store *store, struct store_table *table,
 int register_peer_name(struct store *store, struct store_table *table,
                        size_t index, struct stream_text name);
 
+/* naming.c */
+
+/* "a, b" or "t(a, b)", of the key columns' names here; sqlite3_free() it. */
+char *naming_keys(const struct store_table *table);
+char *naming_by_key(const char *name, const struct store_table *table);
+/* The registration that the untracked table @now takes up, or NULL: then
+ * @now's wire name is that of a new one.  Errors: GV_EREFUSED. */
+int naming_find(struct store *store, struct store_table *now,
+                struct store_table **known, struct gv_error *error);
+/* Registration @id is called @local here: no other is. */
+int naming_take(struct store *store, const char *local, int64_t id);
+
 /* define.c */
 
 /* The table that a stream's TABLE item means, and all of its columns,
@@ -473,9 +496,14 @@ int definition_take(struct store *store, const struct stream_item *item,
 /* The index of the column, or column_count. */
 size_t column_by_wire(const struct store_table *table,
                       struct stream_text wire);
-/* The bit of a column of a definition that was taken. */
+/* The bit of a column of a definition that was taken.  *@plain: the peer takes
+ * for a plain one what has a kind here; it may define it so, as long as it has
+ * written nothing there. */
 uint16_t definition_bit(const struct store_table *table,
-                        struct stream_text wire);
+                        const struct stream_column *column, bool *plain);
+/* It has. */
+int definition_plain(const struct store_table *table, size_t bit,
+                     struct gv_error *error);
 
 /* create.c */
 
@@ -504,6 +532,9 @@ int schema_match(struct store *store, struct store_table *table,
  * follow a rename (*@now is the table to go on with) or take it for gone. */
 int match_missing(struct store *store, struct store_table *table,
                   bool may_write, struct store_table **now);
+/* Keep why the table is away, or that it is not. */
+int match_away(struct store *store, struct store_table *table,
+               enum table_away away);
 /* What an untracked table still has here. */
 int match_untracked(struct store *store, struct store_table *table);
 int schema_set_fault(struct store_table *table, const char *format,
@@ -689,9 +720,16 @@ int cells_save(struct store *store, const struct store_table *table);
  * registered. Errors: GV_EREFUSED. */
 int choice_take(const struct store *store, struct store_table *table,
                 struct gv_error *error);
-/* Whether a registered table has them.  Errors: GV_EREFUSED. */
-int choice_compare(const struct store *store, const struct store_table *table,
-                   struct gv_error *error);
+/* Give them to columns of a registered table that nobody has written to; the
+ * tables may be read anew.  Errors: GV_EREFUSED, GV_EBUSY. */
+int choice_give(struct store *store, struct store_table *table, bool *given,
+                struct gv_error *error);
+/* Whether a record holds the column; a look at all rows, until one does. */
+int choice_written(struct store *store, const struct store_table *table,
+                   size_t bit, bool *written);
+/* A plain column that nobody has written to is of @kind from now on. */
+int choice_set(struct store *store, struct store_table *table, size_t bit,
+               enum column_kind kind);
 
 /* siblings.c: the view of all values of multi-value columns */
 

@@ -534,6 +534,18 @@ static int follow_options(struct store *store, struct store_table *table,
 
 /* Tables */
 
+int match_away(struct store *store, struct store_table *table,
+               enum table_away away)
+{
+    GV_ASSERT(transaction_open(store));
+    GV_ASSERT(away <= AWAY_KEYS);
+    if (table->away == away)
+        return GV_OK;
+    table->away = away;
+    return sql_run(store->db, "UPDATE gv_table SET away=%d WHERE id=%lld",
+                   (int)away, (long long)table->id);
+}
+
 static bool same_key(const struct store_table *table,
                      const struct store_table *now)
 {
@@ -550,9 +562,13 @@ static bool same_key(const struct store_table *table,
 static int other_key(struct store *store, struct store_table *table,
                      bool may_write)
 {
-    int rc;
+    /* Those that came along with a rebuild may name columns that are gone, and
+     * would fail every write. */
+    int rc = may_write ? triggers_drop(store, table) : GV_OK;
 
     GV_ASSERT(table->tracked);
+    if (rc != GV_OK)
+        return rc;
     if (!may_write || !store->audit.believed) {
         rc = schema_set_fault(table,
                               "the key columns of '%s' are not those it was"
@@ -570,6 +586,8 @@ static int other_key(struct store *store, struct store_table *table,
                           "the key columns of '%s' are not those it was"
                           " tracked with, so it is not tracked any more",
                           table->local);
+    if (rc == GV_OK)
+        rc = match_away(store, table, AWAY_KEYS);
     return rc == GV_OK ? sql_run(store->db,
                                  "UPDATE gv_table SET tracked=0 WHERE id=%lld",
                                  (long long)table->id)
@@ -597,6 +615,12 @@ int schema_match(struct store *store, struct store_table *table,
             rc = follow_column(store, table, (int64_t)i + 1, column, there,
                                may_write);
     }
+    table->evicts = now->evicts;
+    if (table->evicts && may_write)
+        log_line(&store->log, GV_LOG_WARNING,
+                 "table %s has a UNIQUE index beside its primary key; see"
+                 " 'grapevine status'",
+                 table->local);
     if (rc == GV_OK)
         rc = follow_options(store, table, now, may_write);
     if (rc == GV_OK)
@@ -681,9 +705,10 @@ int match_missing(struct store *store, struct store_table *table,
     if (rc == GV_OK)
         rc = schema_set_fault(table, "there is no table '%s' in the file",
                               table->local);
-    if (rc == GV_OK && believed)
-        audit_lift(store, table->id);
-    else if (rc == GV_OK)
-        rc = audit_suspend(store, table);
-    return rc;
+    if (rc != GV_OK || (table->away == AWAY_GONE && !believed))
+        return rc; /* known to be gone */
+    if (!believed)
+        return audit_suspend(store, table);
+    audit_lift(store, table->id);
+    return match_away(store, table, AWAY_GONE);
 }

@@ -109,8 +109,8 @@ static int adopt_table(struct store *store, const struct store_table *known,
                        const struct store_table *now)
 {
     int rc = sql_run(store->db,
-                     "UPDATE gv_table SET tracked=1,local=%Q,options=%d WHERE"
-                     " id=%lld",
+                     "UPDATE gv_table SET tracked=1,away=0,local=%Q,"
+                     "options=%d WHERE id=%lld",
                      now->local, (int)now->options, (long long)known->id);
 
     GV_ASSERT(!known->tracked);
@@ -125,67 +125,6 @@ static int adopt_table(struct store *store, const struct store_table *known,
     return rc == GV_OK ? widen_journal(store, now->key_count) : rc;
 }
 
-static int other_keys(const struct store_table *known, struct gv_error *error)
-{
-    error_set(error, GV_EREFUSED,
-              "Table '%s' has other key columns than the mesh's table '%s'.",
-              known->local, known->wire);
-    error_meaning(error, "Their rows could not be told to be the same.");
-    error_remedy(error,
-                 "Compare the two CREATE TABLE statements and make the"
-                 " table as the peers have it; or, if no node shares"
-                 " it any more, forget it with 'grapevine untrack DB"
-                 " %s --purge'.",
-                 known->wire);
-    return GV_EREFUSED;
-}
-
-/* Keys are one another's by their place; names in other places mean that
- * the places are not the same. */
-static bool same_keys(const struct store_table *known,
-                      const struct store_table *now)
-{
-    if (known->key_count != now->key_count)
-        return false;
-    for (size_t i = 0; i < now->key_count; i++)
-        for (size_t j = 0; j < known->key_count; j++)
-            if (i != j && (sqlite3_stricmp(known->keys[j].wire,
-                                           now->keys[i].local) == 0 ||
-                           sqlite3_stricmp(known->keys[j].local,
-                                           now->keys[i].local) == 0))
-                return false;
-    return true;
-}
-
-static int taken_name(const char *local, struct gv_error *error)
-{
-    error_set(error, GV_EREFUSED,
-              "Peers know another table of this file as '%s'.", local);
-    error_meaning(error, "A table keeps the name under which it was first"
-                         " tracked; two would then be one.");
-    error_remedy(error, "Give this table another name.");
-    return GV_EREFUSED;
-}
-
-/* A registration that @local takes up again: what was untracked under this
- * name, or what peers know under it. */
-static struct store_table *find_known(struct store *store, const char *local)
-{
-    struct store_table *known = NULL;
-
-    for (size_t i = 0; i < store->table_count; i++) {
-        struct store_table *table = store->tables[i];
-
-        if (table->tracked)
-            continue;
-        if (sqlite3_stricmp(table->wire, local) == 0)
-            return table;
-        if (sqlite3_stricmp(table->local, local) == 0)
-            known = table;
-    }
-    return known;
-}
-
 /* The triggers of a table that is tracked from now on. */
 static int capture(struct store *store, struct store_table *table, int64_t id)
 {
@@ -194,49 +133,57 @@ static int capture(struct store *store, struct store_table *table, int64_t id)
     return triggers_make(store, table);
 }
 
-int schema_register(struct store *store, const char *local,
-                    struct gv_error *error)
+/* Write what @table is registered as: as @known, or anew. */
+static int register_as(struct store *store, struct store_table *table,
+                       const struct store_table *known)
 {
-    struct store_table *table, *known = find_known(store, local);
-    int64_t id = 0, before = store->schema_version;
-    int rc = schema_describe(store, local, &table, error);
+    int64_t id = known == NULL ? 0 : known->id;
+    int rc = known != NULL ? adopt_table(store, known, table)
+                           : write_registration(store, table, &id);
 
-    GV_ASSERT(store->in_transaction);
-    if (rc != GV_OK)
-        return rc;
-    if (known != NULL && !same_keys(known, table)) {
-        table_free(table);
-        return other_keys(known, error);
-    }
-    /* The name is free on the wire: else `known` would have it, or a tracked
-     * table that was given another name here. */
-    if (known == NULL && schema_by_wire(store, local, strlen(local)) != NULL) {
-        table_free(table);
-        return taken_name(local, error);
-    }
-    rc = known != NULL ? choice_compare(store, known, error)
-                       : choice_take(store, table, error);
-    if (rc != GV_OK) {
-        table_free(table);
-        return rc;
-    }
-    table->tracked = true;
-    if (known != NULL)
-        id = known->id;
-    rc = known != NULL ? adopt_table(store, known, table)
-                       : write_registration(store, table, &id);
+    GV_ASSERT(table->tracked);
+    if (rc == GV_OK)
+        rc = naming_take(store, table->local, id);
     /* What is there already is published. */
     if (rc == GV_OK)
         rc = capture(store, table, id);
     if (rc == GV_OK)
         rc = triggers_journal_all(store, table);
+    GV_ASSERT(rc != GV_OK || table->id == id);
+    return rc;
+}
+
+int schema_register(struct store *store, const char *local,
+                    struct gv_error *error)
+{
+    struct store_table *table, *known = NULL;
+    int64_t id = 0, before = store->schema_version;
+    bool was_known = false, given;
+    int rc = schema_describe(store, local, &table, error);
+
+    GV_ASSERT(store->in_transaction);
+    if (rc != GV_OK)
+        return rc;
+    rc = naming_find(store, table, &known, error);
+    if (rc == GV_OK && known == NULL)
+        rc = choice_take(store, table, error);
+    if (rc != GV_OK) {
+        table_free(table);
+        return rc;
+    }
+    table->tracked = true;
+    was_known = known != NULL;
+    rc = register_as(store, table, known);
+    id = table->id;
     table_free(table);
     store->schema_version = -1;
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot register the table");
     rc = schema_refresh(store, true, error);
+    if (rc == GV_OK && was_known)
+        rc = choice_give(store, schema_by_id(store, id), &given, error);
     /* What came while the table was not shared moves into it. */
-    if (rc == GV_OK && known != NULL && schema_by_id(store, id)->shown)
+    if (rc == GV_OK && was_known && schema_by_id(store, id)->shown)
         rc = parked_show(store, schema_by_id(store, id), NULL, error);
     return rc == GV_OK ? audit_follow(store, before) : rc;
 }

@@ -20,7 +20,7 @@ int schema_create(struct store *store)
         " version INT, told INT);"
         "CREATE INDEX gv_untold ON gv_site(num) WHERE version<>told;"
         "CREATE TABLE gv_table(id INTEGER PRIMARY KEY, wire TEXT,"
-        " local TEXT, tracked INT, options INT);"
+        " local TEXT, tracked INT, options INT, away INT);"
         "CREATE TABLE gv_col(tbl INT, bit INT, wire TEXT, local TEXT,"
         " kind TEXT, initial, type TEXT, peer TEXT, differs INT,"
         " PRIMARY KEY(tbl, bit))"
@@ -251,10 +251,13 @@ static int look_at_table(struct store *store, struct store_table *table,
     table->shown = rc == GV_OK && table->tracked && table->fault == NULL;
     for (size_t i = 0; !table->shown && i < table->column_count; i++)
         table->columns[i].shown = false;
+    /* It was made again, and may still be being filled. */
+    if (table->shown && table->away == AWAY_GONE)
+        rc = audit_suspend(store, table);
     return rc;
 }
 
-/* A row of gv_table: id, wire, local, tracked, options. */
+/* A row of gv_table, as LISTED. */
 static int load_table(struct store *store, sqlite3_stmt *row, bool may_write,
                       struct store_table **loaded)
 {
@@ -269,6 +272,7 @@ static int load_table(struct store *store, sqlite3_stmt *row, bool may_write,
     table->local = sql_text_dup(row, 2);
     table->tracked = sqlite3_column_int(row, 3) != 0;
     table->options = (unsigned)sqlite3_column_int(row, 4);
+    table->away = (enum table_away)sqlite3_column_int(row, 5);
     rc = table->wire == NULL || table->local == NULL
              ? GV_ENOMEM
              : load_columns(store, table);
@@ -289,7 +293,7 @@ static int load_table(struct store *store, sqlite3_stmt *row, bool may_write,
     return rc;
 }
 
-#define LISTED "SELECT id,wire,local,tracked,options FROM gv_table"
+#define LISTED "SELECT id,wire,local,tracked,options,away FROM gv_table"
 
 static int load_tables(struct store *store, bool may_write)
 {

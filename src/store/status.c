@@ -25,11 +25,73 @@ static int add_warning(struct store_status *status, char *text)
     return GV_OK;
 }
 
+/* The table here has another key than it was tracked with. */
+static char *key_warning(struct store *store, const struct store_table *table)
+{
+    struct store_table *now = NULL;
+    char *was = naming_keys(table), *is = NULL, *text = NULL;
+
+    GV_ASSERT(!table->tracked && table->away == AWAY_KEYS);
+    if (schema_describe(store, table->local, &now, NULL) == GV_OK &&
+        now->key_count > 0)
+        is = naming_keys(now);
+    if (was != NULL && is != NULL)
+        text = sqlite3_mprintf(
+            "the key of %s is (%s) now; it was tracked with (%s), and is not"
+            " any more: 'grapevine track DB %s' shares it as a table of its"
+            " own, and what the mesh has under the old key is kept for other"
+            " nodes",
+            table->local, is, was, table->local);
+    table_free(now);
+    sqlite3_free(was);
+    sqlite3_free(is);
+    return text;
+}
+
+/* A peer's table of the same name is another one: it has another key. */
+static char *other_key_warning(const struct store_table *table,
+                               const struct store_table *ours)
+{
+    char *theirs = naming_keys(table), *keys = naming_keys(ours);
+    char *text = NULL;
+
+    GV_ASSERT(!table->tracked && ours->tracked);
+    if (theirs != NULL && keys != NULL)
+        text = sqlite3_mprintf(
+            "%s of the mesh is kept for other nodes: on a peer it is table %s"
+            " with the key (%s), and table %s in this file has (%s); make it"
+            " anew with that key and run 'grapevine track DB %s'",
+            table->wire, table->local, theirs, ours->local, keys, ours->local);
+    sqlite3_free(theirs);
+    sqlite3_free(keys);
+    return text;
+}
+
+/* A table of the mesh that has no table here. */
+static char *kept_warning(const struct store_table *table, bool there)
+{
+    GV_ASSERT(!table->tracked);
+    if (table->away == AWAY_KEYS)
+        return sqlite3_mprintf(
+            "%s of the mesh is kept for other nodes: it has the key that a"
+            " table here had; when no node has that table any more,"
+            " 'grapevine untrack DB \"%s\" --purge' on each of them forgets"
+            " it",
+            table->local, table->local);
+    return sqlite3_mprintf(
+        there ? "%s of the mesh is kept for other nodes; the table of that"
+                " name in this file is not tracked"
+              : "%s of the mesh is kept for other nodes; there is no such"
+                " table in this file",
+        table->local);
+}
+
 /* A table of the mesh that this file does not share. */
 static int warn_of_unknown(struct store *store,
                            const struct store_table *table,
                            struct store_status *status)
 {
+    const struct store_table *ours = schema_by_local(store, table->local);
     int64_t there = 0;
     int rc = sql_number(store->db, &there,
                         "SELECT count(*) FROM main.sqlite_schema WHERE"
@@ -39,15 +101,11 @@ static int warn_of_unknown(struct store *store,
     GV_ASSERT(!table->tracked);
     if (rc != GV_OK)
         return rc;
-    return add_warning(
-        status,
-        sqlite3_mprintf(
-            there != 0
-                ? "%s of the mesh is kept for other nodes; the table of that"
-                  " name in this file is not tracked"
-                : "%s of the mesh is kept for other nodes; there is no such"
-                  " table in this file",
-            table->local));
+    if (ours != NULL)
+        return add_warning(status, other_key_warning(table, ours));
+    return add_warning(status, table->away == AWAY_KEYS && there != 0
+                                   ? key_warning(store, table)
+                                   : kept_warning(table, there != 0));
 }
 
 static int warn_of_defaults(const struct store_table *table,
@@ -67,15 +125,58 @@ static int warn_of_defaults(const struct store_table *table,
     return rc;
 }
 
+/* @name is an index; NULL: what the table's own definition demands. */
+static char *unique_warning(const struct store_table *table, const char *name)
+{
+    GV_ASSERT(table->evicts);
+    return sqlite3_mprintf(
+        "%s has %s%s beside its primary key: a peer's row that has a value"
+        " for the second time is kept beside the table, and a row that a"
+        " REPLACE takes away is only missed by the audit, within the hour."
+        " Way out: %s%s%s",
+        table->local,
+        name == NULL ? "a UNIQUE constraint" : "the UNIQUE index ",
+        name == NULL ? "" : name,
+        name == NULL ? "make the table anew without it" : "DROP INDEX ",
+        name == NULL ? "" : name,
+        name == NULL ? "" : ", and make it again as an ordinary one");
+}
+
+static int warn_of_unique(struct store *store, const struct store_table *table,
+                          struct store_status *status)
+{
+    sqlite3_stmt *list;
+    int rc;
+
+    if (!table->shown || !table->evicts)
+        return GV_OK;
+    rc = sql_prepare(store->db, &list,
+                     "SELECT CASE origin WHEN 'c' THEN name END FROM"
+                     " pragma_index_list(%Q) WHERE origin<>'pk' AND"
+                     " \"unique\"",
+                     table->local);
+    while (rc == GV_OK && (rc = sql_step(list)) > 0)
+        rc = add_warning(
+            status,
+            unique_warning(table, (const char *)sqlite3_column_text(list, 0)));
+    sqlite3_finalize(list);
+    GV_ASSERT(rc <= 0);
+    return rc;
+}
+
 static int warn_of_tables(struct store *store, struct store_status *status)
 {
     int rc = GV_OK;
 
     GV_ASSERT(status->warning_count == 0);
-    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++)
-        rc = store->tables[i]->tracked
-                 ? warn_of_defaults(store->tables[i], status)
-                 : warn_of_unknown(store, store->tables[i], status);
+    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
+        const struct store_table *table = store->tables[i];
+
+        rc = table->tracked ? warn_of_defaults(table, status)
+                            : warn_of_unknown(store, table, status);
+        if (rc == GV_OK)
+            rc = warn_of_unique(store, table, status);
+    }
     return rc;
 }
 

@@ -80,7 +80,7 @@ int store_mesh(struct store *store, char *mesh, struct gv_error *error);
 int store_track(struct store *store, const char *table, struct buffer *notes,
                 struct gv_error *error);
 
-/* Whose write a column shows.  Fixed when it is registered. */
+/* Whose write a column shows.  Fixed once it is written. */
 enum column_kind {
     COLUMN_LWW,     /* the last one's */
     COLUMN_COUNTER, /* the sum of all */
@@ -97,9 +97,10 @@ struct store_kinds {
     size_t count;
 };
 
-/* The same, with the kinds of columns that are not COLUMN_LWW.  For a table
- * that is known already they must be those that it has.  Errors: GV_EREFUSED
- * too (no such column, one that cannot be of this kind, or another kind). */
+/* The same, with the kinds of columns that are not COLUMN_LWW; also of a table
+ * that is tracked already, for columns that no record holds.  Errors:
+ * GV_EREFUSED too (no such column, one that cannot be of this kind, that has
+ * another kind, or that was written). */
 int store_track_as(struct store *store, const char *table,
                    const struct store_kinds *kinds, struct buffer *notes,
                    struct gv_error *error);

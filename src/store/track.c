@@ -128,18 +128,10 @@ static int check_key(const struct store_table *table, struct gv_error *error)
     return GV_OK;
 }
 
-static int check_unique(struct store *store, const struct store_table *table,
+static int check_unique(const struct store_table *table,
                         struct gv_error *error)
 {
-    int64_t count;
-    int rc = sql_number(store->db, &count,
-                        "SELECT count(*) FROM pragma_index_list(%Q) WHERE"
-                        " \"unique\" AND origin<>'pk'",
-                        table->local);
-
-    if (rc != GV_OK)
-        return sql_fail(store->db, rc, error, "cannot list the indexes");
-    if (count == 0)
+    if (!table->evicts)
         return GV_OK;
     return refuse_table(
         error, table->local,
@@ -273,7 +265,7 @@ static int check(struct store *store, const char *table, char **local,
     if (rc == GV_OK)
         rc = check_key(described, error);
     if (rc == GV_OK)
-        rc = check_unique(store, described, error);
+        rc = check_unique(described, error);
     if (rc == GV_OK)
         rc = check_collations(store, described, error);
     if (rc == GV_OK)
@@ -305,6 +297,31 @@ static void warn_of_numbers(struct buffer *notes, const char *table)
     if (text != NULL)
         note(notes, text);
     sqlite3_free(text);
+}
+
+/* The key is another one than it was tracked with. */
+static void note_of_key(struct store *store, struct buffer *notes,
+                        const char *local)
+{
+    const struct store_table *table = schema_by_local(store, local);
+    char *by_key = table == NULL ? NULL : naming_by_key(local, table), *text;
+
+    if (by_key == NULL || strcmp(table->wire, by_key) != 0) {
+        sqlite3_free(by_key);
+        return;
+    }
+    text = sqlite3_mprintf(
+        "Peers know it as '%s', since its key is not the one that '%s' had."
+        " Change the table in the same way on the other nodes and run"
+        " 'grapevine track' there. What the mesh has under the old key is kept"
+        " for nodes that still use it and is not shown here; 'grapevine"
+        " status' says how to forget it.",
+        by_key, local);
+    GV_ASSERT(table->tracked);
+    if (text != NULL)
+        note(notes, text);
+    sqlite3_free(text);
+    sqlite3_free(by_key);
 }
 
 static void warn_of_triggers(struct store *store, struct buffer *notes,
@@ -362,17 +379,35 @@ static int tracked_already(struct store *store, const char *local,
                                   "cannot read the tracked tables");
 }
 
+/* A person who tracks a table that is not as it was means the one that is
+ * there now: no need to wait until the schema has been quiet. */
+static int believe(struct store *store, const char *local,
+                   struct gv_error *error)
+{
+    const struct store_table *table = schema_by_local(store, local);
+
+    GV_ASSERT(store->in_transaction);
+    if (table == NULL || table->fault == NULL)
+        return GV_OK;
+    store->audit.settled = store->schema_version;
+    store->schema_version = -1;
+    return schema_refresh(store, true, error);
+}
+
 static int track_in_transaction(struct store *store, const char *local,
-                                bool *tracked, struct gv_error *error)
+                                bool *tracked, bool *given,
+                                struct gv_error *error)
 {
     struct store_sealed sealed;
     int rc = store_begin(store, error);
 
     if (rc != GV_OK)
         return rc;
-    rc = tracked_already(store, local, tracked, error);
+    rc = believe(store, local, error);
+    if (rc == GV_OK)
+        rc = tracked_already(store, local, tracked, error);
     if (rc == GV_OK && *tracked)
-        rc = choice_compare(store, schema_by_local(store, local), error);
+        rc = choice_give(store, schema_by_local(store, local), given, error);
     /* What store_begin() sealed is an interval of its own. */
     while (rc == GV_OK && !*tracked && store->sealed.any) {
         rc = store_commit(store, &sealed, error);
@@ -412,11 +447,28 @@ int store_track_as(struct store *store, const char *table,
     return rc;
 }
 
+/* What a person is told in the end. */
+static void say(struct store *store, struct buffer *notes, const char *local,
+                bool tracked, bool given)
+{
+    char *text = sqlite3_mprintf(
+        !tracked ? "Table '%s' is tracked from now on."
+        : given  ? "Table '%s' was tracked already; its columns have the kinds"
+                   " from now on."
+                 : "Table '%s' was tracked already; nothing changed.",
+        local);
+
+    GV_ASSERT(store->joined && local != NULL);
+    if (text != NULL)
+        note(notes, text);
+    sqlite3_free(text);
+}
+
 int store_track(struct store *store, const char *table, struct buffer *notes,
                 struct gv_error *error)
 {
-    char *local = NULL, *text;
-    bool tracked = false, warn = false, was_wal = store->wal;
+    char *local = NULL;
+    bool tracked = false, given = false, warn = false, was_wal = store->wal;
     int rc;
 
     GV_ASSERT(store->mode == STORE_WRITE);
@@ -430,25 +482,18 @@ int store_track(struct store *store, const char *table, struct buffer *notes,
                         " -shm, stand beside it while it is in use).");
     }
     if (rc == GV_OK)
-        rc = track_in_transaction(store, local, &tracked, error);
+        rc = track_in_transaction(store, local, &tracked, &given, error);
     GV_ASSERT(!store->in_transaction);
     if (rc == GV_OK)
         rc = sync_tracked(store, error);
     connection_patience(store, STORE_BUSY_NODE_MS);
-    if (rc == GV_OK) {
-        GV_ASSERT(store->joined && local != NULL);
-        text = tracked ? sqlite3_mprintf("Table '%s' was tracked already;"
-                                         " nothing changed.",
-                                         local)
-                       : sqlite3_mprintf("Table '%s' is tracked from now on.",
-                                         local);
-        if (text != NULL)
-            note(notes, text);
-        sqlite3_free(text);
-        if (warn && !tracked)
+    if (rc == GV_OK)
+        say(store, notes, local, tracked, given);
+    if (rc == GV_OK && !tracked) {
+        if (warn)
             warn_of_numbers(notes, local);
-        if (!tracked)
-            warn_of_triggers(store, notes, local);
+        note_of_key(store, notes, local);
+        warn_of_triggers(store, notes, local);
     }
     free(local);
     return rc;

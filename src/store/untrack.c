@@ -46,7 +46,8 @@ static int stop_sharing(struct store *store, const struct store_table *table)
 
     GV_ASSERT(table->tracked);
     if (rc == GV_OK)
-        rc = sql_run(store->db, "UPDATE gv_table SET tracked=0 WHERE id=%lld",
+        rc = sql_run(store->db,
+                     "UPDATE gv_table SET tracked=0,away=0 WHERE id=%lld",
                      (long long)table->id);
     return rc;
 }

@@ -15,6 +15,7 @@ static int from_1(struct store *store)
                               "ALTER TABLE gv_meta ADD COLUMN audited_at INT;"
                               "ALTER TABLE gv_table ADD COLUMN tracked INT;"
                               "ALTER TABLE gv_table ADD COLUMN options INT;"
+                              "ALTER TABLE gv_table ADD COLUMN away INT;"
                               "ALTER TABLE gv_col ADD COLUMN type TEXT;"
                               "ALTER TABLE gv_col ADD COLUMN peer TEXT;"
                               "ALTER TABLE gv_col ADD COLUMN differs INT;"

@@ -83,6 +83,29 @@ class Kinds(Case):
         self.assertEqual(code, 2)
         self.assertEqual(node.stop(), 0)
 
+    def test_columns_that_are_added_later_get_a_kind_on_every_node(self):
+        endpoint = free_endpoint()
+        paths = [self.file("g.db"), self.file("h.db")]
+        for path in paths:
+            execute(path, "CREATE TABLE posts(id TEXT PRIMARY KEY)")
+            self.assertEqual(run("track", path, "posts")[0], 0)
+        a = self.start(paths[0], endpoint)
+        b = self.start(paths[1], peers=[endpoint])
+        execute(a.path, "INSERT INTO posts VALUES('p')")
+        self.wait_equal([a, b])
+        for path in paths:
+            execute(path,
+                    "ALTER TABLE posts ADD COLUMN likes INTEGER DEFAULT 0")
+        code, out, err = run("track", a.path, "posts", "--counter", "likes")
+        self.assertEqual(code, 0, err)
+        self.assertIn("have the kinds from now on", out)
+        self.add(a.path, 2)
+        wait_until(lambda: likes(b.path) == 2, "the kind to arrive")
+        self.add(b.path, 3)
+        self.add(a.path, 4)
+        self.wait_equal([a, b])
+        self.assertEqual([likes(path) for path in paths], [9, 9])
+
     def test_a_file_that_is_made_from_the_mesh_has_the_kinds(self):
         endpoint = free_endpoint()
         a = self.start(self.posts("e.db"), endpoint)

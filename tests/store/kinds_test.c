@@ -389,12 +389,123 @@ TEST(other_kinds_at_two_nodes_are_refused_and_named)
     make(&a);
     copy_make(&b, "plain", T);
     track(&b, "t");
+    sql(&b, "INSERT INTO t VALUES('y', 7, NULL, NULL)");
     sql(&a, "INSERT INTO t VALUES('x', 10, NULL, NULL)");
     CHECK_INT(pull(&b, &a, &error), ==, GV_ESCHEMA);
     CHECK(strstr(error.what, "'lww' here, and 'counter'") != NULL);
     CHECK(error.remedy[0] != '\0');
+    CHECK_INT(pull(&a, &b, &error), ==, GV_ESCHEMA);
+    CHECK(strstr(error.what, "'counter' here, and 'lww'") != NULL);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
     copy_close(&a);
     copy_close(&b);
+}
+
+static const struct store_kinds late = {
+    (const struct store_kind[]){{"n", COLUMN_COUNTER}, {"m", COLUMN_MV}}, 2};
+
+/* Columns that were added to a shared table get their kinds; the others hear
+ * of them with the first change, and may have written other columns. */
+TEST(columns_that_nobody_wrote_take_a_kind_on_every_node)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+
+    copy_make(&a, "late", "CREATE TABLE t(id TEXT PRIMARY KEY, x)");
+    copy_make(&b, "lateb", "CREATE TABLE t(id TEXT PRIMARY KEY, x)");
+    track(&a, "t");
+    track(&b, "t");
+    sql(&a, "INSERT INTO t VALUES('r', 1)");
+    sync_both(&a, &b);
+    sql(&a, "ALTER TABLE t ADD COLUMN n INTEGER DEFAULT 3;"
+            "ALTER TABLE t ADD COLUMN m");
+    sql(&b, "ALTER TABLE t ADD COLUMN n INTEGER DEFAULT 3;"
+            "ALTER TABLE t ADD COLUMN m");
+    seal(&b);
+    CHECK_INT(try_kinds(&a, "t", &late, &error), ==, GV_OK);
+    CHECK_INT(audit_now(&a), ==, 0);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(kind) FROM gv_col WHERE bit > 0"),
+               "lww,counter,mv");
+    CHECK_INT(try_kinds(&a, "t", &late, &error), ==, GV_OK); /* again */
+    /* One who has not heard of it is understood. */
+    sql(&b, "UPDATE t SET x = 2");
+    must_pull(&a, &b);
+    sql(&a, "UPDATE t SET n = n + 10, m = 'a'");
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(kind) FROM gv_col WHERE bit > 0"),
+               "lww,counter,mv");
+    sql(&a, "UPDATE t SET n = n + 20, m = 'one'");
+    sql(&b, "UPDATE t SET n = n + 5, m = 'two'");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT n||x FROM t"), "382");
+    CHECK_TEXT(ask(&b, "SELECT n||x FROM t"), "382");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_siblings"), "2");
+    check_equal(&a, &b);
+    copy_reopen(&b, STORE_WRITE);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    copy_close(&a);
+    copy_close(&b);
+}
+
+TEST(a_column_that_was_written_keeps_its_kind)
+{
+    struct copy a, b, c;
+    struct gv_error error = {0};
+
+    copy_make(&a, "wrote", "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m)");
+    copy_make(&b, "wroteb", "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m)");
+    copy_make(&c, "wrotec", "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m)");
+    track(&a, "t");
+    track(&b, "t");
+    track(&c, "t");
+    sql(&a, "INSERT INTO t(id, m) VALUES('r', 1)");
+    CHECK_INT(try_kinds(&a, "t", &late, &error), ==, GV_EREFUSED);
+    CHECK(strstr(error.what, "'m'") != NULL);
+    CHECK(strstr(error.remedy, "ADD COLUMN m_2") != NULL);
+    /* Neither has the kind then. */
+    CHECK_TEXT(ask(&a, "SELECT group_concat(kind) FROM gv_col WHERE bit > 0"),
+               "lww,lww");
+    sql(&a, "UPDATE t SET n = 5");
+    CHECK(seal(&a).any);
+    CHECK_INT(pull(&c, &a, &error), ==, GV_OK);
+    check_equal(&a, &c);
+    /* Two nodes give two kinds: both say so, and nothing is mixed up. */
+    CHECK_INT(try_kinds(&b, "t",
+                        &(struct store_kinds){
+                            &(struct store_kind){"n", COLUMN_COUNTER}, 1},
+                        &error),
+              ==, GV_OK);
+    sql(&b, "INSERT INTO t VALUES('s', 6, 7)");
+    seal(&b);
+    CHECK_INT(pull(&c, &b, &error), ==, GV_ESCHEMA);
+    CHECK_INT(pull(&b, &c, &error), ==, GV_ESCHEMA);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    CHECK_INT(verify_findings(&c, NULL), ==, 0);
+    copy_close(&a);
+    copy_close(&b);
+    copy_close(&c);
+}
+
+/* What is told when it is taken up again is as at the first time. */
+TEST(a_table_that_is_taken_up_again_may_get_kinds)
+{
+    struct copy a;
+    struct buffer notes;
+
+    buffer_init(&notes, 65536);
+    copy_make(&a, "again", "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m)");
+    track(&a, "t");
+    sql(&a, "INSERT INTO t(id) VALUES('r')");
+    CHECK_INT(store_untrack(a.store, "t", false, &notes, NULL), ==, GV_OK);
+    CHECK_INT(try_kinds(&a, "t", &late, NULL), ==, GV_OK);
+    sql(&a, "UPDATE t SET n = 4, m = 'x'");
+    CHECK(seal(&a).any);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_cell"), "2");
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    buffer_close(&notes);
+    copy_close(&a);
 }
 
 static void shut(struct copy *copy)
@@ -489,6 +600,7 @@ TEST(kinds_that_a_column_cannot_have_are_refused)
                         &error),
               ==, GV_OK);
     check_refused(&a, "n", COLUMN_MV, "cannot change");
+    sql(&a, "INSERT INTO t(id, x) VALUES('r', 'written')");
     check_refused(&a, "x", COLUMN_MV, "cannot change");
     CHECK_INT(try_kinds(&a, "t",
                         &(struct store_kinds){
