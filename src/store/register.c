@@ -210,7 +210,8 @@ int schema_register(struct store *store, const char *local,
     }
     /* The name is free on the wire: else `known` would have it, or a tracked
      * table that was given another name here. */
-    if (known == NULL && schema_by_wire(store, local, strlen(local)) != NULL) {
+    if (known == NULL &&
+        schema_by_wire(store, table->wire, strlen(table->wire)) != NULL) {
         table_free(table);
         return taken_name(local, error);
     }
