@@ -195,7 +195,7 @@ static char *parked_note(const struct store_table *table,
     if (column->shown)
         return sqlite3_mprintf("%s.%s: %lld value%s parked that the column"
                                " would change or refuses: give it the type"
-                               " that the peers have",
+                               " and the constraints that the peers have",
                                table->local, column->local, (long long)count,
                                plural);
     text = sqlite3_str_new(NULL);

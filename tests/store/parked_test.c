@@ -236,7 +236,7 @@ TEST(a_local_write_over_a_parked_cell_is_a_write)
     CHECK_TEXT(entries(&b), "2");
     CHECK_TEXT(first_note(&b),
                "t.a: 2 values parked that the column would change or refuses:"
-               " give it the type that the peers have");
+               " give it the type and the constraints that the peers have");
     /* The same value again is none, another column is no write of this. */
     sql(&b, "UPDATE t SET a = 1, b = 2 WHERE id = 'x'");
     CHECK(seal(&b).any);
