@@ -60,7 +60,8 @@ enum gv_code {
 };
 
 /* What a person needs to know of a failure.  Each text is one sentence or
- * more, ends with a full stop, and may be empty. */
+ * more, ends with a full stop (one that was too long with an ellipsis), is one
+ * line of UTF-8, and may be empty. */
 struct gv_error {
     int code;          /* one of enum gv_code */
     char what[512];    /* what happened */

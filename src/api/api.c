@@ -343,8 +343,9 @@ int gv_verify(struct gv_db *db, char **json, struct gv_error *error)
               count == 1 ? "it" : "they");
     error_meaning(error, "A row was written past the triggers, or the file "
                          "is damaged.");
-    error_remedy(error, "Compare the rows named with another node; writing "
-                        "such a row again publishes what it holds.");
+    error_remedy(error,
+                 "Compare the rows named with another node; what is right "
+                 "here is published by 'grapevine verify DB --accept'.");
     return GV_EDIFFERS;
 }
 

@@ -1,7 +1,10 @@
 #include "base/error.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *gv_strerror(int code)
 {
@@ -16,6 +19,46 @@ const char *gv_strerror(int code)
     }
 }
 
+/* Where a text that has no room ends. */
+#define ELLIPSIS "\xe2\x80\xa6"
+
+/* End @text, cut to @size bytes, with a whole character and an ellipsis. */
+static void end_cut(char *text, size_t size)
+{
+    size -= strlen(ELLIPSIS);
+    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
+        size--;
+    memcpy(text + size, ELLIPSIS, sizeof ELLIPSIS);
+}
+
+/* Names and paths come from anywhere, and a terminal obeys what it is shown:
+ * one line of whole characters is left. */
+static void make_plain(char *text)
+{
+    if (utf8_printable(text, strlen(text)))
+        return;
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+    if (utf8_printable(text, strlen(text)))
+        return;
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+}
+
+static void write_text(char *text, size_t room, const char *format,
+                       va_list arguments)
+{
+    int size = vsnprintf(text, room, format, arguments);
+
+    if (size < 0)
+        text[0] = '\0';
+    else if ((size_t)size >= room)
+        end_cut(text, room - 1);
+    make_plain(text);
+}
+
 int error_set(struct gv_error *error, int code, const char *what, ...)
 {
     va_list arguments;
@@ -26,7 +69,7 @@ int error_set(struct gv_error *error, int code, const char *what, ...)
     error->meaning[0] = '\0';
     error->remedy[0] = '\0';
     va_start(arguments, what);
-    vsnprintf(error->what, sizeof(error->what), what, arguments);
+    write_text(error->what, sizeof error->what, what, arguments);
     va_end(arguments);
     return code;
 }
@@ -38,7 +81,7 @@ void error_meaning(struct gv_error *error, const char *meaning, ...)
     if (error == NULL)
         return;
     va_start(arguments, meaning);
-    vsnprintf(error->meaning, sizeof(error->meaning), meaning, arguments);
+    write_text(error->meaning, sizeof error->meaning, meaning, arguments);
     va_end(arguments);
 }
 
@@ -49,6 +92,6 @@ void error_remedy(struct gv_error *error, const char *remedy, ...)
     if (error == NULL)
         return;
     va_start(arguments, remedy);
-    vsnprintf(error->remedy, sizeof(error->remedy), remedy, arguments);
+    write_text(error->remedy, sizeof error->remedy, remedy, arguments);
     va_end(arguments);
 }

@@ -30,10 +30,12 @@ static void print_findings(const json_t *report)
 static void print_report(const char *json)
 {
     json_t *report = json_loads(json, 0, NULL);
+    int64_t rows = field_number(report, "rows");
+    int64_t records = field_number(report, "records");
 
     print_findings(report);
-    printf("%" PRId64 " rows and %" PRId64 " records looked at: %s\n",
-           field_number(report, "rows"), field_number(report, "records"),
+    printf("%" PRId64 " row%s and %" PRId64 " record%s looked at: %s\n", rows,
+           rows == 1 ? "" : "s", records, records == 1 ? "" : "s",
            field_number(report, "finding_count") == 0
                ? "all is as it should be"
                : "not all is as it should be");

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "extension/table.h"
+#include "store/sql.h"
 
 #include <string.h>
 
@@ -95,28 +96,6 @@ static void result_name(sqlite3_context *context, const struct text *name)
                               SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-static void result_value(sqlite3_context *context, const struct value *value)
-{
-    switch (value->class) {
-    case VALUE_NULL:
-        break;
-    case VALUE_INTEGER:
-        sqlite3_result_int64(context, value->integer);
-        break;
-    case VALUE_REAL:
-        sqlite3_result_double(context, value->real);
-        break;
-    case VALUE_TEXT:
-        sqlite3_result_text64(
-            context, value->size == 0 ? "" : (const char *)value->bytes,
-            value->size, SQLITE_TRANSIENT, SQLITE_UTF8);
-        break;
-    case VALUE_BLOB:
-        result_bytes(context, value->bytes, value->size);
-        break;
-    }
-}
-
 static void claim_column(const struct cursor_of_changes *cursor,
                          sqlite3_context *context, enum table_column column)
 {
@@ -151,7 +130,7 @@ static void change_column(const struct change *change,
     else if (column == TABLE_COL)
         result_name(context, &change->column);
     else if (column == TABLE_VALUE)
-        result_value(context, &change->value);
+        sql_result_copy(context, &change->value);
     else if (column == TABLE_VERSION)
         sqlite3_result_int64(context, (sqlite3_int64)change->version);
     else if (column == TABLE_SITE)

@@ -52,6 +52,7 @@ struct gv_node {
     gv_time_ms audit_due;    /* the next slice of the audit, when idle */
     struct gv_error trouble; /* why writing fails at present; code GV_OK */
     unsigned trouble_count;  /* in a row */
+    gv_time_ms busy_since;   /* others keep the write lock; 0: they do not */
     struct gv_error end;     /* why the node cannot go on; code GV_OK */
 };
 

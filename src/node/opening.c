@@ -196,6 +196,8 @@ static int open_once(struct gv_node *node, struct gv_error *error)
         error_set(error, GV_ENOTFOUND,
                   "The file that is now at %s is no member of a mesh.",
                   node->path);
+        error_meaning(error, "Another file took the place of the one that"
+                             " was synced.");
         error_remedy(error, "Put back the right file, or track a table of this"
                             " one; then start the node again.");
         rc = GV_ENOTFOUND;
@@ -234,6 +236,11 @@ static int open_patiently(struct gv_node *node, struct gv_error *error)
 
         if (rc == GV_OK || !may_pass(rc))
             return rc;
+        if (pause_ms == OPENING_PAUSE_MIN_MS)
+            log_line(&node->log, GV_LOG_WARNING,
+                     "%s It is tried again for about 10 s after it last"
+                     " changed; meanwhile nothing is synced.",
+                     error->what);
         if (node->host->marks(node->host->context, node->path, &marks) ==
                 GV_OK &&
             marks.written_ns != seen.written_ns)

@@ -334,10 +334,27 @@ static json_t *refusals_array(struct gv_node *node)
     return array;
 }
 
+/* A program that keeps a transaction open stops all others that write. */
+#define BUSY_WARNING_MS 5000
+
+static void warn_of_lock(const struct gv_node *node, json_t *warnings)
+{
+    gv_time_ms busy_ms =
+        node->busy_since == 0 ? 0 : loop_now() - node->busy_since;
+
+    if (busy_ms >= BUSY_WARNING_MS)
+        json_array_append_new(
+            warnings,
+            json_sprintf("another program has kept a writing transaction open"
+                         " for %d s: nothing can be synced until it ends",
+                         (int)(busy_ms / 1000)));
+}
+
 static void warn_of_node(struct gv_node *node, json_t *warnings)
 {
     if (node->trouble.code != GV_OK)
         json_array_append_new(warnings, text(node->trouble.what));
+    warn_of_lock(node, warnings);
     if (node->watch.fd < 0)
         json_array_append_new(
             warnings, json_string("the system gave no file watch: changes "

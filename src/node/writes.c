@@ -47,6 +47,14 @@ static bool may_pass(const struct gv_node *node, int code)
     return code == GV_ESCHEMA || code == GV_EFULL || code == GV_ENOMEM;
 }
 
+/* Somebody else writes.  Status tells when it lasts. */
+static void locked_out(struct gv_node *node)
+{
+    if (node->busy_since == 0)
+        node->busy_since = loop_now();
+    pace_wait(&node->pace, loop_now(), PACE_BUSY_MS);
+}
+
 static void begin_failed(struct gv_node *node, int code, struct gv_error *why)
 {
     why->code = code;
@@ -58,7 +66,7 @@ static void begin_failed(struct gv_node *node, int code, struct gv_error *why)
         (code == GV_ECORRUPT && store_look(node->store, why) == GV_EMOVED))
         loop_moved(node, why);
     else if (code == GV_EBUSY)
-        pace_wait(&node->pace, loop_now(), PACE_BUSY_MS);
+        locked_out(node);
     else if (may_pass(node, code))
         trouble(node, why);
     else
@@ -239,6 +247,8 @@ void writes_turn(struct gv_node *node)
     struct gv_error why = {0};
     int rc = store_begin(node->store, &why);
 
+    if (rc != GV_EBUSY)
+        node->busy_since = 0;
     if (rc != GV_OK) {
         begin_failed(node, rc, &why);
         return;

@@ -305,10 +305,11 @@ static void end_look(struct store *store)
         audit->phase = AUDIT_WAIT;
         if (entry->unlike > 0)
             log_line(&store->log, GV_LOG_WARNING,
-                     "%llu rows of table %s are unlike the log (%llu of them"
-                     " gone): written past the triggers, or a migration is"
-                     " under way; the table waits",
-                     (unsigned long long)entry->unlike, table->local,
+                     "%llu row%s of table %s unlike the log (%llu gone):"
+                     " written past the triggers, or a migration is under way;"
+                     " the table waits",
+                     (unsigned long long)entry->unlike,
+                     entry->unlike == 1 ? "" : "s", table->local,
                      (unsigned long long)entry->dead);
     }
 }
@@ -419,8 +420,9 @@ static int lift_published(struct store *store, struct gv_error *error)
         if (entry->publish && table != NULL && entry->unlike > 0)
             log_line(&store->log, GV_LOG_WARNING,
                      "the audit published what was written past the triggers"
-                     " of table %s: %llu rows, %llu of them gone",
+                     " of table %s: %llu row%s, %llu gone",
                      table->local, (unsigned long long)entry->unlike,
+                     entry->unlike == 1 ? "" : "s",
                      (unsigned long long)entry->dead);
         if (entry->publish)
             audit_lift(store, entry->id);

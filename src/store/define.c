@@ -33,6 +33,13 @@ static bool text_is(const char *text, struct stream_text other)
            memcmp(text, other.bytes, other.size) == 0;
 }
 
+/* The same but for the case of letters, as SQLite takes names. */
+static bool text_like(const char *text, struct stream_text other)
+{
+    return strlen(text) == other.size &&
+           sqlite3_strnicmp(text, other.bytes, (int)other.size) == 0;
+}
+
 static int unknown_kind(const struct store_table *table,
                         const struct stream_column *column,
                         struct gv_error *error)
@@ -223,8 +230,8 @@ static int compare_column(struct store *store, struct store_table *table,
     GV_ASSERT(index < table->column_count);
     if (rc != GV_OK)
         return rc;
-    if (text_is(column->wire, theirs->local) ||
-        (column->peer != NULL && text_is(column->peer, theirs->local)))
+    if (text_like(column->wire, theirs->local) ||
+        (column->peer != NULL && text_like(column->peer, theirs->local)))
         return GV_OK;
     return register_peer_name(store, table, index, theirs->local);
 }

@@ -104,12 +104,22 @@ static int default_value(const char *type, const char *text,
 
 /* A table as SQLite describes it */
 
+/* @name as peers know it, NULL stays NULL.  SQLite takes "Name" for "name":
+ * files that write it in different ways mean one table, or one column. */
+static char *folded(char *name)
+{
+    for (char *c = name; c != NULL && *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return name;
+}
+
 /* All of a column but its default. */
 static int name_column(struct store_column *column, sqlite3_stmt *info,
                        bool strict)
 {
     column->local = sql_text_dup(info, 1);
-    column->wire = sql_text_dup(info, 1);
+    column->wire = folded(sql_text_dup(info, 1));
     column->type = sql_text_dup(info, 2);
     if (column->local == NULL || column->wire == NULL || column->type == NULL)
         return GV_ENOMEM;
@@ -207,7 +217,7 @@ int schema_describe(struct store *store, const char *local,
     if (rc == GV_OK) {
         table->options = (unsigned)options;
         table->local = strdup(local);
-        table->wire = strdup(local);
+        table->wire = folded(strdup(local));
         if (table->local == NULL || table->wire == NULL)
             rc = GV_ENOMEM;
     }

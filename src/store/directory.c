@@ -42,9 +42,12 @@ int directory_lock(struct store *store, struct gv_error *error)
         error_remedy(error, "Wait for it, stop it, or use the node that runs:"
                             " 'grapevine status' asks it.");
     } else if (rc != GV_OK) {
-        error_set(error, rc, "Cannot lock %s/lock: %s.", store->directory,
-                  gv_strerror(rc));
-        error_remedy(error, "Look at the rights of the directory.");
+        error_set(error, rc, "The lock %s/lock cannot be made or opened.",
+                  store->directory);
+        error_meaning(error, "Without it nobody knows whether another node or"
+                             " command is using the file.");
+        error_remedy(error, "Do this as a user who may write there, on a disk"
+                            " that is neither full nor read-only.");
     }
     return rc;
 }

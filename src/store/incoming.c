@@ -203,17 +203,11 @@ static int map_mask(struct apply *apply, const struct stream_table_here *from,
             if (bit == ROW_EXISTENCE)
                 mask_set(ours, bit);
             else if (bit > from->column_count)
-                return incoming_malformed(
-                    apply,
-                    else if (
-                        mask_get(
-                            from->plain,
-                            from->bits
-                                [bit])) return definition_plain(from->table,
-                                                                from->bits
-                                                                    [bit],
-                                                                apply->error);
-                    "a column that was not named");
+                return incoming_malformed(apply,
+                                          "a column that was not named");
+            else if (mask_get(from->plain, from->bits[bit]))
+                return definition_plain(from->table, from->bits[bit],
+                                        apply->error);
             else
                 mask_set(ours, from->bits[bit]);
             GV_ASSERT(from->bits[bit] <= from->table->column_count);

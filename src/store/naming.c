@@ -12,20 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-char *naming_keys(const struct store_table *table)
+static char *key_list(const struct store_table *table, bool wire)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
 
     GV_ASSERT(table->key_count > 0 && table->key_count <= KEY_COLUMNS_MAX);
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, "%s%s", i == 0 ? "" : ", ",
-                            table->keys[i].local);
+                            wire ? table->keys[i].wire : table->keys[i].local);
     return sqlite3_str_finish(text);
+}
+
+char *naming_keys(const struct store_table *table)
+{
+    return key_list(table, false);
 }
 
 char *naming_by_key(const char *name, const struct store_table *table)
 {
-    char *keys = naming_keys(table);
+    char *keys = key_list(table, true);
     char *text = keys == NULL ? NULL : sqlite3_mprintf("%s(%s)", name, keys);
 
     sqlite3_free(keys);
@@ -147,7 +152,7 @@ static void look_up(struct store *store, const struct store_table *now,
 static int name_by_key(struct store *store, struct store_table *now,
                        struct store_table **known, struct gv_error *error)
 {
-    char *text = naming_by_key(now->local, now);
+    char *text = naming_by_key(now->wire, now);
     char *wire = text == NULL ? NULL : strdup(text);
     struct store_table *taken;
 
@@ -179,7 +184,7 @@ int naming_find(struct store *store, struct store_table *now,
         return other_keys(other, now, error);
     /* The name is free on the wire, unless a tracked table has it that is
      * called otherwise here. */
-    return schema_by_wire(store, now->local, strlen(now->local)) == NULL
+    return schema_by_wire(store, now->wire, strlen(now->wire)) == NULL
                ? GV_OK
                : taken_name(now->local, error);
 }

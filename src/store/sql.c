@@ -45,13 +45,39 @@ int sql_code(int rc)
     }
 }
 
+/* What a person can do about SQLite's words. */
+static void advise(struct gv_error *error, int code)
+{
+    if (code == GV_EBUSY) {
+        error_meaning(error, "Another program is within a transaction that"
+                             " writes, and has not ended it.");
+        error_remedy(error, "Let it COMMIT or ROLLBACK, then try again.");
+    } else if (code == GV_EFULL) {
+        error_meaning(error, "Nothing can be written until there is room.");
+        error_remedy(error, "Make room on the disk, then try again.");
+    } else if (code == GV_EIO) {
+        error_meaning(error, "The file, or one beside it, could not be read"
+                             " or written.");
+        error_remedy(error, "Look whether this user may write the file and"
+                            " its directory, and at the state of the disk.");
+    } else if (code == GV_ECORRUPT) {
+        error_meaning(error, "The file is damaged.");
+        error_remedy(error, "See what SQLite says to PRAGMA integrity_check;"
+                            " restore a backup, or begin with an empty file"
+                            " and 'grapevine run --create': peers have what"
+                            " was published.");
+    }
+}
+
 int sql_fail(sqlite3 *db, int rc, struct gv_error *error, const char *what)
 {
     int code = rc > 0 ? sql_code(rc) : rc;
 
     GV_ASSERT(code < 0); /* SQLITE_ROW and _DONE are no failures */
-    return error_set(error, code, "%s: %s.", what,
-                     db == NULL ? gv_strerror(code) : sqlite3_errmsg(db));
+    error_set(error, code, "%s: %s.", what,
+              db == NULL ? gv_strerror(code) : sqlite3_errmsg(db));
+    advise(error, code);
+    return code;
 }
 
 static int sql_vprepare(sqlite3 *db, sqlite3_stmt **statement, unsigned flags,
@@ -186,7 +212,8 @@ void sql_bind_value(sqlite3_stmt *statement, int index,
     }
 }
 
-void sql_result_value(sqlite3_context *context, const struct value *value)
+static void result(sqlite3_context *context, const struct value *value,
+                   sqlite3_destructor_type whose)
 {
     GV_ASSERT(value->class <= VALUE_BLOB);
     switch (value->class) {
@@ -202,14 +229,24 @@ void sql_result_value(sqlite3_context *context, const struct value *value)
     case VALUE_TEXT:
         sqlite3_result_text64(
             context, value->size == 0 ? "" : (const char *)value->bytes,
-            value->size, SQLITE_STATIC, SQLITE_UTF8);
+            value->size, whose, SQLITE_UTF8);
         break;
     case VALUE_BLOB:
         sqlite3_result_blob64(
             context, value->size == 0 ? "" : (const char *)value->bytes,
-            value->size, SQLITE_STATIC);
+            value->size, whose);
         break;
     }
+}
+
+void sql_result_value(sqlite3_context *context, const struct value *value)
+{
+    result(context, value, SQLITE_STATIC);
+}
+
+void sql_result_copy(sqlite3_context *context, const struct value *value)
+{
+    result(context, value, SQLITE_TRANSIENT);
 }
 
 bool sql_checked(const char *line)

@@ -45,6 +45,8 @@ void sql_bind_value(sqlite3_stmt *statement, int index,
                     const struct value *value);
 /* As a virtual table's; the bytes stay borrowed. */
 void sql_result_value(sqlite3_context *context, const struct value *value);
+/* The same with a copy of them. */
+void sql_result_copy(sqlite3_context *context, const struct value *value);
 /* Borrowed until the statement moves. */
 void sql_column_value(sqlite3_stmt *statement, int index, struct value *value);
 

@@ -241,12 +241,44 @@ static int mesh_name(struct store *store, struct store_status *status)
     return rc;
 }
 
+/* @name as a person types it in SQL: in quotes where it needs them. */
+static void append_typed(sqlite3_str *text, const char *name)
+{
+    struct stream_text whole = {name, strlen(name)};
+    bool plain = strpbrk(name, " (") == NULL && type_is_plain(whole);
+
+    sqlite3_str_appendf(text, plain ? "%w" : "\"%w\"", name);
+}
+
+/* A column that is not shown: the statement that shows it. */
+static void append_remedy(sqlite3_str *text, const struct store_table *table,
+                          const struct store_column *column)
+{
+    struct stream_text type = {column->type, strlen(column->type)};
+
+    GV_ASSERT(!column->shown);
+    if (!table->shown) {
+        sqlite3_str_appendf(text, "make the table and run 'grapevine track DB"
+                                  " ");
+        append_typed(text, table->wire);
+        sqlite3_str_appendf(text, "'");
+        return;
+    }
+    sqlite3_str_appendf(text, "ALTER TABLE ");
+    append_typed(text, table->local);
+    sqlite3_str_appendf(text, " ADD COLUMN ");
+    append_typed(text, column->wire);
+    if (type_is_plain(type))
+        sqlite3_str_appendf(text, " %s", column->type);
+}
+
 /* What frees the parked values of a column; without a column, rows that the
  * table does not take. */
 static char *parked_note(const struct store_table *table,
                          const struct store_column *column, int64_t count)
 {
     const char *plural = count == 1 ? "" : "s";
+    sqlite3_str *text;
 
     GV_ASSERT(count > 0);
     GV_ASSERT(column == NULL || column->wire != NULL);
@@ -255,21 +287,24 @@ static char *parked_note(const struct store_table *table,
                                " give it the constraints and types that the"
                                " peers have",
                                table->local, (long long)count, plural);
-    if (!table->shown)
-        return sqlite3_mprintf("%s.%s: %lld value%s parked: make the table and"
-                               " run 'grapevine track DB %s'",
-                               table->wire, column->wire, (long long)count,
-                               plural, table->wire);
-    if (!column->shown)
-        return sqlite3_mprintf("%s.%s: %lld value%s parked: ALTER TABLE %s ADD"
-                               " COLUMN %s",
-                               table->local, column->wire, (long long)count,
-                               plural, table->local, column->wire);
-    return sqlite3_mprintf("%s.%s: %lld value%s parked that the column would"
-                           " change or refuses: give it the type that the"
-                           " peers have",
-                           table->local, column->local, (long long)count,
-                           plural);
+    if (column->shown && column->kind == COLUMN_COUNTER)
+        return sqlite3_mprintf("%s.%s: %lld value%s here that a counter cannot"
+                               " have, so peers show another: write an"
+                               " integer",
+                               table->local, column->local, (long long)count,
+                               plural);
+    if (column->shown)
+        return sqlite3_mprintf("%s.%s: %lld value%s parked that the column"
+                               " would change or refuses: give it the type"
+                               " and the constraints that the peers have",
+                               table->local, column->local, (long long)count,
+                               plural);
+    text = sqlite3_str_new(NULL);
+    sqlite3_str_appendf(text, "%s.%s: %lld value%s parked: ",
+                        table->shown ? table->local : table->wire,
+                        column->wire, (long long)count, plural);
+    append_remedy(text, table, column);
+    return sqlite3_str_finish(text);
 }
 
 static int add_parked_note(struct store_status *status, char *note)

@@ -306,7 +306,7 @@ static void note_of_key(struct store *store, struct buffer *notes,
     const struct store_table *table = schema_by_local(store, local);
     char *by_key = table == NULL ? NULL : naming_by_key(local, table), *text;
 
-    if (by_key == NULL || strcmp(table->wire, by_key) != 0) {
+    if (by_key == NULL || sqlite3_stricmp(table->wire, by_key) != 0) {
         sqlite3_free(by_key);
         return;
     }
@@ -316,7 +316,7 @@ static void note_of_key(struct store *store, struct buffer *notes,
         " 'grapevine track' there. What the mesh has under the old key is kept"
         " for nodes that still use it and is not shown here; 'grapevine"
         " status' says how to forget it.",
-        by_key, local);
+        table->wire, local);
     GV_ASSERT(table->tracked);
     if (text != NULL)
         note(notes, text);

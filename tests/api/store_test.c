@@ -2,7 +2,9 @@
 #include "check.h"
 #include "grapevine.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -416,28 +418,47 @@ TEST(wrong_bytes_are_refused_with_words)
     drop(&b);
 }
 
-static void *commit_soon(void *context)
+/* A file system in which one can see that somebody waits for a lock. */
+static sem_t someone_waits;
+static int (*system_sleep)(sqlite3_vfs *, int);
+
+static int waits(sqlite3_vfs *vfs, int microseconds)
 {
-    usleep(100000);
+    sem_post(&someone_waits);
+    return system_sleep(vfs, microseconds);
+}
+
+static void *commit_when_waited_for(void *context)
+{
+    while (sem_wait(&someone_waits) != 0)
+        CHECK_INT(errno, ==, EINTR);
     sql(context, "COMMIT");
     return NULL;
 }
 
-/* Whether the other has ended or not when the seal begins, it is sealed. */
 TEST(another_writer_is_waited_for)
 {
+    sqlite3_vfs *system = sqlite3_vfs_find(NULL), watched = *system;
     struct copy a = {0};
     struct gv_error error = {0};
     pthread_t thread;
     uint64_t version = 0;
 
+    watched.zName = "watched";
+    system_sleep = system->xSleep;
+    watched.xSleep = waits;
+    CHECK_INT(sem_init(&someone_waits, 0, 0), ==, 0);
+    CHECK_INT(sqlite3_vfs_register(&watched, 1), ==, SQLITE_OK);
     make(&a, "a");
     sql(&a, "BEGIN IMMEDIATE; INSERT INTO t VALUES('x', 1, 1)");
-    CHECK_INT(pthread_create(&thread, NULL, commit_soon, &a), ==, 0);
+    CHECK_INT(pthread_create(&thread, NULL, commit_when_waited_for, &a), ==,
+              0);
     must(gv_store_seal(a.store, &version, &error), &error);
     pthread_join(thread, NULL);
     CHECK(version != 0);
     drop(&a);
+    CHECK_INT(sqlite3_vfs_unregister(&watched), ==, SQLITE_OK);
+    CHECK_INT(sqlite3_vfs_register(system, 1), ==, SQLITE_OK);
 }
 
 static long peak_kib(void)

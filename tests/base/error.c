@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/utf8.h"
 #include "check.h"
 
 TEST(every_code_has_its_text)
@@ -39,6 +40,25 @@ TEST(a_long_sentence_is_cut)
 
     error_set(&error, GV_EIO, "%0600d", 1);
     CHECK_INT(strlen(error.what), ==, sizeof(error.what) - 1);
+    CHECK_TEXT(error.what + sizeof error.what - 6, "00\u2026");
+    /* Not within a character, nor within the one that is left out. */
+    for (int before = 500; before < 512; before++) {
+        error_set(&error, GV_EIO, "%0*d\u6771\u4eac\u6771\u4eac", before, 1);
+        CHECK(utf8_printable(error.what, strlen(error.what)));
+        CHECK_TEXT(error.what + strlen(error.what) - 3, "\u2026");
+    }
+}
+
+TEST(what_a_terminal_would_obey_is_not_shown)
+{
+    struct gv_error error;
+
+    error_set(&error, GV_EINVAL, "'%s' is none.", "a\x1b[2J\nb\u00e9");
+    CHECK_TEXT(error.what, "'a [2J b\u00e9' is none.");
+    error_meaning(&error, "Line %s.", "\xff\xfe\x01x");
+    CHECK_TEXT(error.meaning, "Line ?? x.");
+    error_remedy(&error, "See %s.", "\x7f");
+    CHECK_TEXT(error.remedy, "See  .");
 }
 
 TEST(no_error_to_fill_is_harmless)

@@ -79,6 +79,11 @@ def key(data):
     return tuple(values)
 
 
+def name_here(names):
+    """What the file calls what has these names, on the wire and here."""
+    return (names[1] or names[0]).decode()
+
+
 def bits(mask):
     return [i for i in range(8 * len(mask)) if mask[i // 8] >> i % 8 & 1]
 
@@ -93,8 +98,8 @@ def rows(interval):
         item = Reader(stream[at + 4:at + 4 + size]).value()
         at += 4 + size
         if item[0] == 2:
-            tables.append((item[1].decode(),
-                           [column[0].decode() for column in item[5]]))
+            tables.append((name_here(item[1:3]),
+                           [name_here(column[:2]) for column in item[5]]))
         elif item[0] == 3:
             name, columns = tables[item[1]]
             held = sorted(b for group in item[4] for b in bits(group[2]))

@@ -5,7 +5,7 @@ import socket
 import stat
 import unittest
 
-from mesh import Case, run, status, wait_until
+from mesh import Case, connect, run, status, wait_until
 
 
 def call(path, text):
@@ -107,6 +107,21 @@ class Control(Case):
             node = self.node(path)
             wait_until(lambda: status(path)["running"], "the node")
             self.assertEqual(node.stop(), 0)
+
+    def test_a_transaction_that_others_keep_open_is_told(self):
+        node = self.node(self.database("a.db")).ready()
+        db = connect(node.path)
+        db.execute("INSERT INTO notes VALUES('first', '', '')")
+        db.execute("BEGIN IMMEDIATE")
+        self.addCleanup(db.close)
+        told = wait_until(lambda: node.status()["warnings"], "a warning")
+        self.assertIn("kept a writing transaction open", told[0])
+        code, _, err = run("track", node.path, "notes")
+        self.assertEqual(code, 1)
+        self.assertIn("Let it COMMIT or ROLLBACK", err)
+        db.execute("COMMIT")
+        wait_until(lambda: not node.status()["warnings"]
+                   and node.status()["journal"] == 0, "an end of it")
 
 
 if __name__ == "__main__":

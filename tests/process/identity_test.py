@@ -167,6 +167,7 @@ class Restored(Case):
         os.unlink(self.a.path)
         self.assertEqual(self.a.process.wait(60), 1)
         self.assertIn("There is no file", self.a.log())
+        self.assertIn("It is tried again", self.a.log())
         self.assertIn("next:", self.a.log())
 
     def test_moved_away_and_back_it_keeps_its_id(self):

@@ -165,6 +165,7 @@ TEST(a_counter_starts_from_its_default)
 
 TEST(what_is_no_integer_stays_in_the_file)
 {
+    struct store_status status;
     struct copy a, b;
 
     make_two(&a, &b);
@@ -174,6 +175,12 @@ TEST(what_is_no_integer_stays_in_the_file)
     CHECK_TEXT(shown(&b, "n"), "10");
     CHECK(!seal(&a).any);
     CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    CHECK_INT(store_status(a.store, &status, NULL), ==, GV_OK);
+    CHECK_INT(status.parked_note_count, ==, 1);
+    CHECK_TEXT(status.parked_notes[0],
+               "t.n: 1 value here that a counter cannot have, so peers show"
+               " another: write an integer");
+    store_status_close(&status);
     sql(&a, "UPDATE t SET n = 12");
     sync_both(&a, &b);
     check_both(&a, &b, "n", "12");

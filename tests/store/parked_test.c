@@ -151,6 +151,27 @@ TEST(a_value_without_its_column_is_kept_and_shown_after_alter)
     end(&b);
 }
 
+/* The statement that status tells can be copied. */
+TEST(a_note_quotes_names_and_has_the_type)
+{
+    struct copy a, b;
+    const char *statement;
+
+    make(&a, "CREATE TABLE t(id TEXT PRIMARY KEY, \"or\"\"der\" VARCHAR(9))");
+    make(&b, "CREATE TABLE t(id TEXT PRIMARY KEY)");
+    sql(&a, "INSERT INTO t VALUES('x', 7)");
+    must_pull(&b, &a);
+    CHECK_TEXT(first_note(&b), "t.or\"der: 1 value parked: ALTER TABLE t ADD"
+                               " COLUMN \"or\"\"der\" VARCHAR(9)");
+    statement = strstr(first_note(&b), "ALTER");
+    sql(&b, statement);
+    CHECK(!seal(&b).any);
+    CHECK_TEXT(ask(&b, "SELECT quote(\"or\"\"der\") FROM t"), "'7'");
+    check_equal(&a, &b);
+    end(&a);
+    end(&b);
+}
+
 /* CORPUS C8 */
 TEST(a_transaction_with_an_unknown_column_needs_no_second_message)
 {
@@ -215,7 +236,7 @@ TEST(a_local_write_over_a_parked_cell_is_a_write)
     CHECK_TEXT(entries(&b), "2");
     CHECK_TEXT(first_note(&b),
                "t.a: 2 values parked that the column would change or refuses:"
-               " give it the type that the peers have");
+               " give it the type and the constraints that the peers have");
     /* The same value again is none, another column is no write of this. */
     sql(&b, "UPDATE t SET a = 1, b = 2 WHERE id = 'x'");
     CHECK(seal(&b).any);

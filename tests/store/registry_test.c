@@ -752,6 +752,40 @@ TEST(what_comes_for_an_untracked_table_is_shown_when_it_is_tracked)
     copy_close(&b);
 }
 
+TEST(names_that_differ_in_case_are_one)
+{
+    struct copy a, b, c;
+
+    copy_make(&a, "case", "CREATE TABLE Contacts(Id TEXT PRIMARY KEY, Name)");
+    copy_make(&b, "caseb", "CREATE TABLE contacts(ID TEXT PRIMARY KEY, NAME)");
+    maker(&c, "casec");
+    track(&a, "CONTACTS");
+    track(&b, "contacts");
+    sql(&a, "INSERT INTO Contacts VALUES('a', 1)");
+    sql(&b, "INSERT INTO contacts VALUES('b', 2)");
+    sync_both(&a, &b);
+    must_pull(&c, &a);
+    check_equal(&a, &b);
+    check_equal(&a, &c);
+    CHECK_TEXT(ask(&b, "SELECT group_concat(id||name) FROM (SELECT * FROM"
+                       " contacts ORDER BY id)"),
+               "a1,b2");
+    CHECK_TEXT(ask(&c, "SELECT group_concat(name) FROM"
+                       " pragma_table_info('contacts')"),
+               "Id,Name"); /* as the peer's file has them */
+    sql(&b, "ALTER TABLE contacts ADD COLUMN MAIL; UPDATE contacts SET"
+            " mail='m'");
+    sync_both(&a, &b);
+    sql(&a, "ALTER TABLE Contacts ADD COLUMN Mail");
+    sync_both(&a, &b);
+    check_equal(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT mail FROM contacts"), "m");
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    copy_close(&a);
+    copy_close(&b);
+    copy_close(&c);
+}
+
 TEST(a_table_of_peers_with_other_keys_cannot_be_tracked)
 {
     struct gv_error error = {0};
