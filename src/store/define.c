@@ -168,13 +168,15 @@ static int compare_column(struct store *store, struct store_table *table,
 {
     struct store_column *column = &table->columns[index];
     uint64_t digest = value_digest(&theirs->initial);
+    int rc = GV_OK;
 
     GV_ASSERT(index < table->column_count);
-    column->default_differs =
-        column->shown && digest != column->initial_digest;
-    if (text_is(column->wire, theirs->local) ||
+    if (column->shown &&
+        column->default_differs != (digest != column->initial_digest))
+        rc = register_differs(store, table, index, !column->default_differs);
+    if (rc != GV_OK || text_is(column->wire, theirs->local) ||
         (column->peer != NULL && text_is(column->peer, theirs->local)))
-        return GV_OK;
+        return rc;
     return register_peer_name(store, table, index, theirs->local);
 }
 

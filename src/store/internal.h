@@ -457,6 +457,9 @@ int register_foreign_column(struct store *store, struct store_table *table,
 /* Note what a peer's file calls the column. */
 int register_peer_name(struct store *store, struct store_table *table,
                        size_t index, struct stream_text name);
+/* Note whether a peer's default of the column is another. */
+int register_differs(struct store *store, struct store_table *table,
+                     size_t index, bool differs);
 
 /* define.c */
 

@@ -116,10 +116,10 @@ static int adopt_column(struct store *store, const struct store_table *table,
     if (!may_write)
         return GV_OK;
     rc = sql_prepare(store->db, &statement,
-                     "UPDATE gv_col SET local=%Q,type=%Q,initial=?1 WHERE"
-                     " tbl=%lld AND wire=%Q AND bit>0",
-                     column->local, column->type, (long long)table->id,
-                     column->wire);
+                     "UPDATE gv_col SET local=%Q,type=%Q,differs=%d,"
+                     "initial=?1 WHERE tbl=%lld AND wire=%Q AND bit>0",
+                     column->local, column->type, column->default_differs,
+                     (long long)table->id, column->wire);
     if (rc != GV_OK)
         return rc;
     sql_bind_value(statement, 1, &column->initial);

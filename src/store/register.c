@@ -420,6 +420,18 @@ int register_foreign_column(struct store *store, struct store_table *table,
     return table_finish(table);
 }
 
+int register_differs(struct store *store, struct store_table *table,
+                     size_t index, bool differs)
+{
+    GV_ASSERT(index < table->column_count);
+    GV_ASSERT(table->columns[index].default_differs != differs);
+    table->columns[index].default_differs = differs;
+    store->defined = true;
+    return sql_run(store->db,
+                   "UPDATE gv_col SET differs=%d WHERE tbl=%lld AND bit=%d",
+                   differs, (long long)table->id, (int)index + 1);
+}
+
 int register_peer_name(struct store *store, struct store_table *table,
                        size_t index, struct stream_text name)
 {

@@ -22,7 +22,8 @@ int schema_create(struct store *store)
         "CREATE TABLE gv_table(id INTEGER PRIMARY KEY, wire TEXT,"
         " local TEXT, tracked INT, options INT);"
         "CREATE TABLE gv_col(tbl INT, bit INT, wire TEXT, local TEXT,"
-        " kind TEXT, initial, type TEXT, peer TEXT, PRIMARY KEY(tbl, bit))"
+        " kind TEXT, initial, type TEXT, peer TEXT, differs INT,"
+        " PRIMARY KEY(tbl, bit))"
         " WITHOUT ROWID;"
         "CREATE TABLE gv_journal(id INTEGER PRIMARY KEY, tbl, day, k1);"
         "CREATE TABLE gv_ver(site INT, version INT, tbl INT, rid INT,"
@@ -187,6 +188,7 @@ static int load_column(struct store_column **columns, size_t *count,
         !kind_named((const char *)sqlite3_column_text(list, 6),
                     (size_t)sqlite3_column_bytes(list, 6), &column->kind))
         return GV_ECORRUPT;
+    column->default_differs = sqlite3_column_int(list, 7) != 0;
     return value_keep(&column->initial, &initial);
 }
 
@@ -194,8 +196,8 @@ static int load_columns(struct store *store, struct store_table *table)
 {
     sqlite3_stmt *list;
     int rc = sql_prepare(store->db, &list,
-                         "SELECT bit,wire,local,initial,type,peer,kind"
-                         " FROM gv_col"
+                         "SELECT bit,wire,local,initial,type,peer,kind,"
+                         "differs FROM gv_col"
                          " WHERE tbl=%lld ORDER BY abs(bit),bit",
                          (long long)table->id);
 

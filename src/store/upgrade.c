@@ -17,6 +17,7 @@ static int from_1(struct store *store)
                               "ALTER TABLE gv_table ADD COLUMN options INT;"
                               "ALTER TABLE gv_col ADD COLUMN type TEXT;"
                               "ALTER TABLE gv_col ADD COLUMN peer TEXT;"
+                              "ALTER TABLE gv_col ADD COLUMN differs INT;"
                               "UPDATE gv_table SET tracked=1;" TABLES_OF_2);
 }
 

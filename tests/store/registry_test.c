@@ -252,6 +252,12 @@ TEST(defaults_that_differ_are_told)
     column.initial.integer = 6;
     CHECK_INT(take_definition(&a, "t", "t", 0, &column, 1), ==, GV_OK);
     CHECK(warned(&a, "column a of t has another default"));
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(warned(&a, "column a of t has another default"));
+    column.initial.integer = 5;
+    CHECK_INT(take_definition(&a, "t", "t", 0, &column, 1), ==, GV_OK);
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(!warned(&a, "default"));
     copy_close(&a);
 }
 
