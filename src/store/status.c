@@ -115,7 +115,7 @@ static int warn_of_defaults(const struct store_table *table,
 
     GV_ASSERT(table->tracked);
     for (size_t i = 0; i < table->column_count && rc == GV_OK; i++)
-        if (table->columns[i].default_differs)
+        if (table->columns[i].shown && table->columns[i].default_differs)
             rc = add_warning(
                 status,
                 sqlite3_mprintf("column %s of %s has another default on a"

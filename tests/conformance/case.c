@@ -87,6 +87,10 @@ static bool take_text(struct case_file *file, const char *line)
         {"schema B:", &file->site_schema[1]},
         {"schema C:", &file->site_schema[2]},
         {"schema D:", &file->site_schema[3]},
+        {"file A:", &file->site_file[0]},
+        {"file B:", &file->site_file[1]},
+        {"file C:", &file->site_file[2]},
+        {"file D:", &file->site_file[3]},
     };
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

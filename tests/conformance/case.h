@@ -33,7 +33,9 @@ struct case_file {
     bool seal_each;      /* every write is sealed before the next */
     const char *schema;  /* for all sites */
     const char *site_schema[CASE_SITES_MAX]; /* in its place, or NULL */
-    const char *tracks[CASE_LIST_MAX];       /* "none" stands for no table */
+    /* A file that an older program left, in place of a new one, or NULL. */
+    const char *site_file[CASE_SITES_MAX];
+    const char *tracks[CASE_LIST_MAX]; /* "none" stands for no table */
     size_t track_count;
     const char *nevers[CASE_LIST_MAX];
     size_t never_count;

@@ -212,24 +212,75 @@ static bool expect_findings(struct run *run, struct replica *replica,
     return true;
 }
 
-/* "nulls N": rows with NULL in their key. */
-static bool expect_nulls(struct run *run, struct replica *replica,
+static int64_t null_keys(const struct store_status *status)
+{
+    return status->table_count == 0 ? 0 : status->tables[0].null_keys;
+}
+
+static int64_t parked(const struct store_status *status)
+{
+    return status->parked;
+}
+
+static int64_t hollow(const struct store_status *status)
+{
+    return status->hollow;
+}
+
+/* "nulls N", rows with NULL in their key; "parked N", values that no table
+ * shows; "hollow N", cells noted as without a value. */
+static bool expect_count(struct run *run, struct replica *replica,
                          const char *text)
 {
+    static const struct {
+        const char *format;
+        int64_t (*of)(const struct store_status *status);
+    } counts[] = {{"nulls %lld", null_keys},
+                  {"parked %lld", parked},
+                  {"hollow %lld", hollow}};
     struct store_status status;
     struct gv_error error = {0};
-    long long wanted;
+    long long wanted, found;
+    size_t i = 0;
 
-    if (sscanf(text, "nulls %lld", &wanted) != 1)
+    while (i < 3 && sscanf(text, counts[i].format, &wanted) != 1)
+        i++;
+    if (i == 3)
         return false;
     if (store_status(replica->store, &status, &error) != GV_OK) {
         run_fail(run, "%c: %s", replica->letter, error.what);
         return true;
     }
-    if (status.tables[0].null_keys != wanted)
-        run_fail(run, "%c: expected %lld rows without a key, found %lld",
-                 replica->letter, wanted,
-                 (long long)status.tables[0].null_keys);
+    found = counts[i].of(&status);
+    if (found != wanted)
+        run_fail(run, "%c: expected %s, found %lld", replica->letter, text,
+                 found);
+    store_status_close(&status);
+    return true;
+}
+
+/* "warns WORDS": status has a warning with these words; "warns nothing". */
+static bool expect_warning(struct run *run, struct replica *replica,
+                           const char *text)
+{
+    struct store_status status;
+    struct gv_error error = {0};
+    bool found = false;
+
+    if (strncmp(text, "warns ", 6) != 0)
+        return false;
+    if (store_status(replica->store, &status, &error) != GV_OK) {
+        run_fail(run, "%c: %s", replica->letter, error.what);
+        return true;
+    }
+    for (size_t i = 0; i < status.warning_count; i++)
+        found |= strstr(status.warnings[i], text + 6) != NULL;
+    if (strcmp(text + 6, "nothing") == 0)
+        found = status.warning_count == 0;
+    if (!found)
+        run_fail(run, "%c: expected that it %s; it has %zu warnings: %s",
+                 replica->letter, text, status.warning_count,
+                 status.warning_count == 0 ? "" : status.warnings[0]);
     store_status_close(&status);
     return true;
 }
@@ -238,9 +289,9 @@ static void expect_of(struct run *run, struct replica *replica,
                       const char *text)
 {
     static expectation *const list[] = {
-        expect_query,   expect_table,     expect_length,
-        expect_origin,  expect_published, expect_time,
-        expect_renewed, expect_findings,  expect_nulls};
+        expect_query,     expect_table,  expect_length,  expect_origin,
+        expect_published, expect_time,   expect_renewed, expect_findings,
+        expect_count,     expect_warning};
 
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
         if (list[i](run, replica, text))

@@ -146,19 +146,7 @@ static void exec(sqlite3 *db, const char *text)
     }
 }
 
-static void make_file(struct replica *replica, const char *schema)
-{
-    struct gv_error error = {0};
-
-    start_processes(replica);
-    exec(replica->app, "PRAGMA page_size=1024");
-    exec(replica->app, schema);
-    open_store(replica);
-    GV_ASSERT(store_join(replica->store, "conformance", &error) == GV_OK);
-}
-
-void replica_make(struct replica *replica, char letter, const char *schema,
-                  const struct disk_image *image)
+void replica_init(struct replica *replica, char letter)
 {
     struct disk_options options = {.seed = (uint64_t)letter,
                                    .sector = 4096,
@@ -172,10 +160,21 @@ void replica_make(struct replica *replica, char letter, const char *schema,
     replica->host.context = replica;
     replica->disk = disk_new(&options);
     GV_ASSERT(replica->disk != NULL);
-    if (image == NULL) {
-        make_file(replica, schema);
-        return;
-    }
+}
+
+void replica_make(struct replica *replica, const char *schema)
+{
+    struct gv_error error = {0};
+
+    start_processes(replica);
+    exec(replica->app, "PRAGMA page_size=1024");
+    exec(replica->app, schema);
+    open_store(replica);
+    GV_ASSERT(store_join(replica->store, "conformance", &error) == GV_OK);
+}
+
+void replica_wake(struct replica *replica, const struct disk_image *image)
+{
     disk_image_put(replica->disk, image, true);
     replica->renewals = 1;
     start_processes(replica);
@@ -229,6 +228,22 @@ static void backup(sqlite3 *to, sqlite3 *from)
     GV_ASSERT(sqlite3_backup_finish(run) == SQLITE_OK);
 }
 
+/* It is a copy, so it takes a new id. */
+void replica_make_old(struct replica *replica, const char *golden)
+{
+    char path[1000];
+    sqlite3 *old;
+
+    snprintf(path, sizeof path, "%s/%s", GOLDEN, golden);
+    GV_ASSERT(sqlite3_open_v2(path, &old, SQLITE_OPEN_READONLY, NULL) ==
+              SQLITE_OK);
+    start_processes(replica);
+    backup(replica->app, old);
+    sqlite3_close(old);
+    replica->renewals = 1;
+    open_store(replica);
+}
+
 void replica_save(struct replica *replica)
 {
     sqlite3_close(replica->kept);
@@ -249,14 +264,16 @@ void replica_restore(struct replica *to, const struct replica *from,
         open_store(to);
 }
 
-void replica_replace(struct replica *replica)
+void replica_replace(struct replica *replica, bool running)
 {
     static const char *const names[] = {PATH, PATH "-wal", PATH "-journal"};
     sqlite3_vfs *vfs;
 
     GV_ASSERT(replica->kept != NULL);
-    stop(replica);
-    start_processes(replica);
+    if (!running) {
+        stop(replica);
+        start_processes(replica);
+    }
     sqlite3_close(replica->app);
     sqlite3_close(replica->look);
     vfs = sqlite3_vfs_find(process_vfs(replica->program));
@@ -265,7 +282,8 @@ void replica_replace(struct replica *replica)
     replica->app = connect(replica->program);
     backup(replica->app, replica->kept);
     replica->look = connect(replica->program);
-    open_store(replica);
+    if (!running)
+        open_store(replica);
 }
 
 void replica_snapshot(struct replica *replica)
@@ -274,13 +292,13 @@ void replica_snapshot(struct replica *replica)
     replica->image = replica_take(replica);
 }
 
-void replica_rewind(struct replica *replica)
+void replica_rewind(struct replica *to, const struct replica *from)
 {
-    GV_ASSERT(replica->image != NULL);
-    stop(replica);
-    disk_image_put(replica->disk, replica->image, true);
-    start_processes(replica);
-    open_store(replica);
+    GV_ASSERT(from->image != NULL);
+    stop(to);
+    disk_image_put(to->disk, from->image, true);
+    start_processes(to);
+    open_store(to);
 }
 
 #define KINDS_MAX 8
@@ -295,7 +313,7 @@ int replica_track(struct replica *replica, const char *table,
     int rc;
 
     snprintf(text, sizeof text, "%s", table);
-    name = strtok_r(text, " ", &rest);
+    name = strtok_r(text, text[0] == '"' ? "\"" : " ", &rest);
     while (kinds.count < KINDS_MAX &&
            (kind = strtok_r(NULL, " ", &rest)) != NULL)
         list[kinds.count++] = (struct store_kind){

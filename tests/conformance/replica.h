@@ -28,10 +28,14 @@ struct replica {
     uint64_t links;           /* names of the file; 0: as the disk says */
 };
 
-/* A new machine with a file of @schema, member of a mesh, nothing tracked; or
- * one as @image has it, which replica_take() made. */
-void replica_make(struct replica *replica, char letter, const char *schema,
-                  const struct disk_image *image);
+/* A new machine, off. */
+void replica_init(struct replica *replica, char letter);
+/* Start it with a file of @schema, member of a mesh, nothing tracked; with a
+ * copy of the golden file of this name, as its program left it; or with its
+ * disk as @image has it, which replica_take() made. */
+void replica_make(struct replica *replica, const char *schema);
+void replica_make_old(struct replica *replica, const char *golden);
+void replica_wake(struct replica *replica, const struct disk_image *image);
 /* The disk as it is, while nothing runs; then all starts again. */
 struct disk_image *replica_take(struct replica *replica);
 void replica_close(struct replica *replica);
@@ -48,15 +52,17 @@ void replica_save(struct replica *replica);
 void replica_restore(struct replica *to, const struct replica *from,
                      bool running);
 
-/* Delete the file, and put its backup in the place as a new one. */
-void replica_replace(struct replica *replica);
+/* Delete the file, and put its backup in the place as a new one.  @running:
+ * under the node, which holds the deleted one and must find out. */
+void replica_replace(struct replica *replica, bool running);
 
-/* Keep the whole disk, and put it back while nothing runs. */
+/* Keep the whole disk, and put it back while nothing runs; or on another
+ * machine, which then is a twin of the first. */
 void replica_snapshot(struct replica *replica);
-void replica_rewind(struct replica *replica);
+void replica_rewind(struct replica *to, const struct replica *from);
 
-/* GV_OK or why the table is refused.  @table is "t", or with the kinds of its
- * columns "t counter n mv note". */
+/* GV_OK or why the table is refused.  @table is "t" or a name in
+ * quotes, or with the kinds of its columns "t counter n mv note". */
 int replica_track(struct replica *replica, const char *table,
                   struct gv_error *error);
 

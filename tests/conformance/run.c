@@ -84,10 +84,15 @@ static void make_replica(struct run *run, size_t index, char letter)
     struct replica *replica = &run->replicas[index];
     struct disk_image **image = &run->start->images[index];
     const char *schema = run->file->site_schema[letter - 'A'];
+    const char *golden = run->file->site_file[letter - 'A'];
 
-    replica_make(replica, letter, schema != NULL ? schema : run->file->schema,
-                 *image);
-    if (*image == NULL) {
+    replica_init(replica, letter);
+    if (*image != NULL) {
+        replica_wake(replica, *image);
+    } else if (golden != NULL) {
+        replica_make_old(replica, golden);
+    } else {
+        replica_make(replica, schema != NULL ? schema : run->file->schema);
         track_tables(run, replica);
         *image = replica_take(replica);
     }

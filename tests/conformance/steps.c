@@ -164,6 +164,18 @@ static void do_seal(struct run *run, const char *text)
                  refused ? "seals" : "cannot seal", error.what);
 }
 
+/* "A": its node meets another live one with the same id, which keeps it. */
+static void do_twin(struct run *run, const char *text)
+{
+    struct replica *replica = run_replica(run, text[0]);
+    struct gv_error error = {0};
+
+    if (store_heard_own(replica->store, VERSION_MAX, &error) != GV_EMOVED)
+        run_fail(run, "%c goes on under an id that is another's: %s",
+                 replica->letter, error.what);
+    replica_restart(replica);
+}
+
 /* "A": the audit as far as it goes in no time; "A 10000": then after so many
  * ms without a change of the schema. */
 static void do_audit(struct run *run, const char *text)
@@ -179,11 +191,11 @@ static void do_track(struct run *run, const char *text)
     struct replica *replica = run_replica(run, text[0]);
     const char *refused = strstr(text, " refused: ");
     struct gv_error error = {0};
+    size_t size = refused == NULL ? strlen(text) : (size_t)(refused - text);
     char table[64];
     int rc;
 
-    snprintf(table, sizeof table, "%.*s", (int)strcspn(text + 2, " "),
-             text + 2);
+    snprintf(table, sizeof table, "%.*s", (int)size - 2, text + 2);
     rc = replica_track(replica, table, &error);
     if (refused == NULL && rc != GV_OK)
         run_fail(run, "table %s is refused: %s", table, error.what);
@@ -227,15 +239,20 @@ static void do_snapshot(struct run *run, const char *text)
     replica_snapshot(run_replica(run, text[0]));
 }
 
+/* "A", "A to B": the latter makes B a twin of A. */
 static void do_rewind(struct run *run, const char *text)
 {
-    replica_rewind(run_replica(run, text[0]));
+    struct replica *from = run_replica(run, text[0]);
+    const char *to = skip(text + 1, " to ");
+
+    replica_rewind(to == NULL ? from : run_replica(run, *to), from);
 }
 
-/* "A": its file is deleted, and the last backup gets its name. */
+/* "A", "A running": its file is deleted, and the last backup gets its name. */
 static void do_replace(struct run *run, const char *text)
 {
-    replica_replace(run_replica(run, text[0]));
+    replica_replace(run_replica(run, text[0]),
+                    strstr(text, "running") != NULL);
 }
 
 /* "A 2": so many names its file has. */
@@ -275,6 +292,7 @@ void steps_do(struct run *run, const char *line)
         {"busy ", do_busy},        {"snapshot ", do_snapshot},
         {"rewind ", do_rewind},    {"replace ", do_replace},
         {"links ", do_links},      {"audit ", do_audit},
+        {"twin ", do_twin},
     };
 
     if (do_write(run, line) || do_exchange(run, line))

@@ -61,7 +61,8 @@ class Table:
         self.keys, self.columns = names[:count], names[count:]
         if chance.random() < 0.02:
             self.columns += ["wide%d" % i for i in range(400)]
-        self.generated = []
+        self.own_sql = {}   # of each column
+        self.own_default = {}
         self.sql = self.definition(chance, types)
         self.defaults = {}
 
@@ -79,9 +80,11 @@ class Table:
             default = chance.choice(DEFAULTS)
             if self.strict:
                 default = chance.choice([None, "NULL"])
-            parts.append("%s %s%s" % (
+            self.own_default[name] = default
+            self.own_sql[name] = "%s %s%s" % (
                 quote(name), chance.choice(types),
-                "" if default is None else " DEFAULT " + default))
+                "" if default is None else " DEFAULT " + default)
+            parts.append(self.own_sql[name])
         if self.columns and chance.random() < 0.2:
             parts.append("%s %s AS (coalesce(%s, 0)||'g') %s" % (
                 quote("gen"), "TEXT", quote(self.columns[0]),
@@ -90,11 +93,43 @@ class Table:
         chance.shuffle(order)
         self.keys = order
         parts.append("PRIMARY KEY(%s)" % ",".join(map(quote, order)))
+        self.key_parts = parts[:len(order)] + parts[-1:]
+        return self.written(parts)
+
+    def written(self, parts):
         options = [word for word, on in (("STRICT", self.strict),
                                          ("WITHOUT ROWID", self.rowless))
                    if on]
         return "CREATE TABLE %s(%s) %s" % (quote(self.name), ", ".join(parts),
                                            ", ".join(options))
+
+    def skewed(self, chance):
+        """The table as another file has it."""
+        skew = Skew(self)
+        if chance.random() < 0.2:
+            skew.later = [self.sql]
+            return skew
+        columns = []
+        for name in self.columns if self.own_sql else []:
+            kind = chance.random() if len(self.columns) < 20 else 1
+            default = self.own_default[name]
+            if kind < 0.3 and (default is None or default[0] not in "C("):
+                skew.absent.add(name)
+                skew.later.append("ALTER TABLE %s ADD COLUMN %s" % (
+                    quote(self.name), self.own_sql[name]))
+            elif kind < 0.5:
+                skew.other.add(name)
+                columns.append("%s %s DEFAULT %s" % (
+                    quote(name), chance.choice(STRICT_TYPES), "NULL"
+                    if self.strict else chance.choice(["8", "'y'", "NULL"])))
+            else:
+                columns.append(self.own_sql[name])
+        if chance.random() < 0.3:
+            columns.append("more ANY DEFAULT NULL")
+        chance.shuffle(columns)
+        skew.create = self.sql if not self.own_sql and self.columns else (
+            self.written(self.key_parts[:-1] + columns + self.key_parts[-1:]))
+        return skew
 
     def find_defaults(self, db):
         """What SQLite stores for a constant default; an expression or the time
@@ -117,6 +152,18 @@ class Table:
             self.defaults[name] = typed(*db.execute(
                 "SELECT typeof(c), %s FROM temp.d" % exact("c")).fetchall()[0])
             db.execute("DROP TABLE temp.d")
+
+
+class Skew:
+    """A table of another file: what makes it (None: it comes later), the
+    columns it lacks, what makes those, and the columns of another kind."""
+
+    def __init__(self, table):
+        self.table = table
+        self.create = None
+        self.absent = set()
+        self.later = []
+        self.other = set()
 
 
 class Schema:
@@ -158,6 +205,7 @@ class Schema:
         child = Table(chance, "child")
         child.alias = child.strict = child.rowless = False
         child.keys, child.columns = ["id"], ["up", "z"]
+        child.own_sql = {}
         child.sql = ("CREATE TABLE child(id TEXT PRIMARY KEY, up REFERENCES"
                      " %s(%s) ON DELETE %s ON UPDATE %s, z)" % (
                          quote(parent.name), quote(parent.keys[0]),

@@ -88,23 +88,38 @@ def bits(mask):
     return [i for i in range(8 * len(mask)) if mask[i // 8] >> i % 8 & 1]
 
 
-def rows(interval):
-    """{(table, key): (causal length, existence written, {column: value})}"""
+def fragments(interval):
+    """{(table, key): (causal length, {column: (version, site, value)})}; the
+    column of a row's existence is None."""
     _, start, end, _, stream = Reader(interval).value()[:5]
     assert start < end
-    tables, found, at = [], {}, 0
+    sites, tables, found, at = [], [], {}, 0
     while at < len(stream):
         size = struct.unpack(">I", stream[at:at + 4])[0]
         item = Reader(stream[at + 4:at + 4 + size]).value()
         at += 4 + size
-        if item[0] == 2:
+        if item[0] == 1:
+            sites.append(item[1])
+        elif item[0] == 2:
             tables.append((name_here(item[1:3]),
                            [name_here(column[:2]) for column in item[5]]))
         elif item[0] == 3:
             name, columns = tables[item[1]]
-            held = sorted(b for group in item[4] for b in bits(group[2]))
-            values = dict(zip([columns[b - 1] for b in held if b > 0],
-                              map(typed, item[5])))
+            dots = {b: (group[1], sites[group[0]])
+                    for group in item[4] for b in bits(group[2])}
+            values = iter([typed(value) for value in item[5]])
+            cells = {columns[b - 1] if b > 0 else None:
+                     dots[b] + (next(values) if b > 0 else None,)
+                     for b in sorted(dots)}
+            assert next(values, None) is None, "a value too many"
             assert (name, key(item[2])) not in found, "a row twice"
-            found[name, key(item[2])] = (item[3], 0 in held, values)
+            found[name, key(item[2])] = (item[3], cells)
     return found
+
+
+def rows(found):
+    """{(table, key): (causal length, existence written, {column: value})}"""
+    return {where: (length, None in cells,
+                    {name: cell[2] for name, cell in cells.items()
+                     if name is not None})
+            for where, (length, cells) in found.items()}
