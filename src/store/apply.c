@@ -14,15 +14,19 @@ static int apply_row(struct apply *apply, struct stream_item *item)
     struct row_key key;
     int rc = incoming_row(apply, item, &table, &key);
 
-    return rc == GV_OK ? merge_fragment(apply, table, &key) : rc;
+    if (rc != GV_OK)
+        return rc;
+    return apply->checking ? merge_check(apply, table, &key)
+                           : merge_fragment(apply, table, &key);
 }
 
-static int apply_items(struct apply *apply)
+/* Until @rows rows were taken. */
+static int apply_items(struct apply *apply, size_t rows)
 {
     struct stream_item item;
-    int rc;
+    int rc = GV_OK;
 
-    while ((rc = incoming_next(apply, &item)) > 0) {
+    while (rows > 0 && (rc = incoming_next(apply, &item)) > 0) {
         switch (item.kind) {
         case STREAM_SITE:
             rc = incoming_site(apply, &item.as.site);
@@ -32,6 +36,7 @@ static int apply_items(struct apply *apply)
             break;
         case STREAM_ROW:
             rc = apply_row(apply, &item);
+            rows--;
             break;
         }
         GV_ASSERT(rc <= GV_OK); /* no kind was left out */
@@ -97,8 +102,18 @@ static void journal_past(struct store *store)
         store->lost = GV_EIO;
 }
 
-/* Run @apply, then @claim, in a savepoint. */
-static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
+/* For a test that nothing is claimed before it is held. */
+static int claim_first(struct apply *apply, int (*end)(struct apply *apply))
+{
+    int rc = end(apply);
+
+    return rc == GV_OK ? sql_run(apply->store->db, "COMMIT; BEGIN IMMEDIATE;"
+                                                   "SAVEPOINT gv_apply")
+                       : rc;
+}
+
+int apply_rows(struct apply *apply, size_t rows,
+               int (*end)(struct apply *apply), bool *ended)
 {
     struct store *store = apply->store;
     struct store_numbers before = store->numbers;
@@ -108,18 +123,14 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
 
     GV_ASSERT(store->in_transaction && store->lost == GV_OK);
     GV_ASSERT(!store->firing);
-    GV_ASSERT(apply->offset == 0 && apply->site_count == 0);
+    GV_ASSERT(rows > 0 && apply->offset <= apply->size);
     store->past_table = 0;
     store->defined = false;
-    buffer_init(&apply->item, STREAM_ITEM_SIZE_MAX);
-    if (rc == GV_OK && plant("claim-first")) {
-        rc = claim(apply);
-        if (rc == GV_OK)
-            rc = sql_run(store->db, "COMMIT; BEGIN IMMEDIATE;"
-                                    "SAVEPOINT gv_apply");
-    }
+    apply->fired = false;
+    if (rc == GV_OK && plant("claim-first") && !apply->checking)
+        rc = claim_first(apply, end);
     if (rc == GV_OK)
-        rc = apply_items(apply);
+        rc = apply_items(apply, rows);
     if (rc == GV_OK)
         rc = rows_flush(store);
     triggers_fire(store, false);
@@ -127,8 +138,9 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
      * triggers put there sees nothing. */
     if (rc == GV_OK && apply->fired && !store->journalled)
         rc = journal_clear(store);
-    if (rc == GV_OK)
-        rc = claim(apply);
+    *ended = apply->offset == apply->size;
+    if (rc == GV_OK && *ended)
+        rc = end(apply);
     if (rc == GV_OK && !bare)
         rc = sql_run(store->db, "RELEASE gv_apply");
     if (rc != GV_OK)
@@ -137,8 +149,21 @@ static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
         journal_past(store);
     if (rc != GV_OK && apply->error != NULL && apply->error->code != rc)
         sql_fail(store->db, rc, apply->error, "cannot apply");
-    incoming_close(apply);
     GV_ASSERT(!store->firing);
+    GV_ASSERT(rc != GV_OK || *ended || !apply->fired || !store->journalled);
+    return rc;
+}
+
+static int apply_whole(struct apply *apply, int (*claim)(struct apply *apply))
+{
+    bool ended;
+    int rc;
+
+    GV_ASSERT(apply->offset == 0 && apply->site_count == 0);
+    buffer_init(&apply->item, STREAM_ITEM_SIZE_MAX);
+    rc = apply_rows(apply, SIZE_MAX, claim, &ended);
+    GV_ASSERT(rc != GV_OK || ended);
+    incoming_close(apply);
     return rc;
 }
 
@@ -242,7 +267,29 @@ int store_apply_interval(struct store *store, const struct interval *interval,
     return apply_whole(&apply, claim_interval);
 }
 
-static int claim_delta(struct apply *apply)
+/* What was sealed between slices is told from now on, in no interval of its
+ * own. */
+static int claim_pending(struct store *store)
+{
+    struct store_sealed *sealed = &store->sealed;
+    gv_version to = store->numbers.pending;
+    int rc;
+
+    GV_ASSERT(!sealed->any && to <= store->numbers.clock);
+    sealed->any = true;
+    sealed->interval =
+        (struct interval){.site = store->sites[store->own],
+                          .from = vv_get(&store->vv, store_site(store)),
+                          .to = to};
+    GV_ASSERT(sealed->interval.from < to);
+    rc = site_raise(store, store->own, to);
+    if (rc != GV_OK)
+        return rc;
+    sqlite3_bind_int64(store->interval_insert, 1, (sqlite3_int64)to);
+    return sql_finish(store->interval_insert);
+}
+
+int apply_claim(struct apply *apply)
 {
     struct store *store = apply->store;
     int rc = GV_OK;
@@ -260,39 +307,76 @@ static int claim_delta(struct apply *apply)
             store->numbers.clock = entry->version;
     }
     GV_ASSERT(rc != GV_OK || vv_covers(&store->vv, apply->claim));
+    if (rc == GV_OK && store->numbers.pending > 0)
+        rc = claim_pending(store);
+    store->numbers.pending = 0;
+    store->numbers.busy = 0;
+    return rc;
+}
+
+/* Whether this file may take what claims @claim. */
+static int check_claim(struct store *store, const struct vv *claim,
+                       struct gv_error *error)
+{
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < claim->count && rc == GV_OK; i++) {
+        const struct vv_entry *entry = &claim->entries[i];
+
+        GV_ASSERT(entry->version > 0);
+        if (site_equal(&entry->site, store_site(store)))
+            rc = identity_heard(store, entry->version, error);
+    }
+    for (size_t i = 0; i < claim->count && rc == GV_OK; i++)
+        if (claim->entries[i].version >
+            vv_get(&store->vv, &claim->entries[i].site))
+            rc = refuse_clock(store, claim->entries[i].version, error);
+    return rc;
+}
+
+/* An application's own connection has its transaction, and no slices. */
+static bool in_slices(const struct store *store)
+{
+    return !store->borrowed &&
+           inbox_size(&store->inbox) > store->limits.delta_size;
+}
+
+static int apply_inbox(struct store *store, const struct vv *claim,
+                       struct gv_error *error)
+{
+    struct apply apply = {.store = store,
+                          .error = error,
+                          .claim = claim,
+                          .size = inbox_size(&store->inbox)};
+    int rc;
+
+    if (!in_slices(store))
+        return apply_whole(&apply, apply_claim);
+    rc = inbox_accept(store, claim);
+    if (rc != GV_OK)
+        sql_fail(store->db, rc, error, "cannot keep a delta");
     return rc;
 }
 
 int store_apply_delta(struct store *store, uint64_t token,
                       struct vv_view claim_view, struct gv_error *error)
 {
-    struct apply apply = {.store = store, .error = error};
     struct vv claim;
     int rc;
 
     GV_ASSERT(store->in_transaction);
-    if (token == 0 || token != store->stage_token)
+    if (token == 0 || token != store->inbox.token || store->inbox.accepted)
         return error_set(error, GV_ENOTFOUND, "Nothing is staged.");
     vv_init(&claim);
     rc = store->lost == GV_OK ? vv_raise_view(&claim, claim_view)
                               : given_up(store, error);
     if (rc == GV_OK)
-        rc = identity_heard_view(store, claim_view, error);
-    for (size_t i = 0; i < claim.count && rc == GV_OK; i++)
-        if (claim.entries[i].version >
-            vv_get(&store->vv, &claim.entries[i].site))
-            rc = refuse_clock(store, claim.entries[i].version, error);
+        rc = check_claim(store, &claim, error);
     if (rc == GV_OK)
-        rc = spool_flush(&store->stage);
-    if (rc == GV_OK) {
-        apply.claim = &claim;
-        apply.spool = &store->stage;
-        apply.size = spool_size(&store->stage);
-        rc = apply_whole(&apply, claim_delta);
-    }
+        rc = apply_inbox(store, &claim, error);
     vv_close(&claim);
-    if (rc != GV_EDIFFERS)
+    if (rc != GV_EDIFFERS && !store->inbox.accepting)
         store_stage_drop(store, token);
-    GV_ASSERT(store->stage_token == (rc == GV_EDIFFERS ? token : 0));
+    GV_ASSERT(rc == GV_OK || !store->inbox.accepting);
     return rc;
 }

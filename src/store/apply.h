@@ -28,9 +28,8 @@ struct apply {
     /* One interval's bounds, or a delta's claim. */
     const struct interval *interval;
     const struct vv *claim;
-    /* Where items come from. */
+    /* Where items come from; NULL: the inbox. */
     const uint8_t *bytes;
-    struct spool *spool;
     uint64_t offset, size;
     struct buffer item;
 
@@ -38,6 +37,11 @@ struct apply {
     struct stream_table_here *tables;
     size_t site_count, table_count;
     bool fired; /* triggers were on: ours wrote to the journal */
+
+    /* Of slices: whether it is the check that goes before them, and the
+     * tables that it was begun with. */
+    bool checking;
+    uint64_t schema_generation;
 };
 
 /* incoming.c */
@@ -56,7 +60,23 @@ int incoming_row(struct apply *apply, struct stream_item *item,
                  struct store_table **table, struct row_key *key);
 void incoming_close(struct apply *apply);
 
+/* apply.c */
+
+/* Take the next @rows rows of @apply, which check or merge, in a savepoint;
+ * behind the last one, run @end.  GV_OK: *@ended.  Any other: nothing of it
+ * stays, and @apply is only good for incoming_close(). */
+int apply_rows(struct apply *apply, size_t rows,
+               int (*end)(struct apply *apply), bool *ended);
+/* The vector's entries rise to the claim, and the own one to what is
+ * pending. */
+int apply_claim(struct apply *apply);
+
 /* merge.c */
+
+/* Whether the fragment may be merged, as far as that can be told before.  It
+ * can be told for good: what this looks at only grows. */
+int merge_check(struct apply *apply, struct store_table *table,
+                const struct row_key *key);
 
 /* Merge the fragment in store->fragment, store->values and store->hollow.
  * GV_EDIFFERS: the row was written past the triggers; store->past_key. */

@@ -66,13 +66,22 @@ static int code_of(int rc)
 
 /* Seal */
 
+/* What is sealed in slices goes first, so that the lock is held for none of
+ * them long. */
 static int seal_once(struct store *store, struct store_sealed *sealed,
                      struct gv_error *error)
 {
-    int rc = store_begin(store, error);
+    struct store_sealed sliced;
+    int rc = store_work_all(store, 0, &sliced, error);
 
+    if (rc == GV_OK)
+        rc = store_begin(store, error);
     GV_ASSERT(store->in_transaction == (rc == GV_OK));
-    return rc != GV_OK ? rc : store_commit(store, sealed, error);
+    if (rc == GV_OK)
+        rc = store_commit(store, sealed, error);
+    if (rc == GV_OK && !sealed->any)
+        *sealed = sliced;
+    return rc;
 }
 
 int bundle_seal(struct store *store, gv_version *version,
@@ -495,7 +504,10 @@ static int apply_once(struct store *store, const struct head *head,
     /* What was sealed stays, and so does a row that was found changed. */
     committed = store_commit(store, &sealed, rc == GV_OK ? error : NULL);
     GV_ASSERT(!store->in_transaction);
-    return rc != GV_OK ? rc : committed;
+    if (rc == GV_OK)
+        rc = committed;
+    /* A long one was accepted. */
+    return rc == GV_OK ? store_work_all(store, token, NULL, error) : rc;
 }
 
 static int apply_staged(struct store *store, const struct head *head,
@@ -504,10 +516,10 @@ static int apply_staged(struct store *store, const struct head *head,
     struct tries tries = {0};
     int rc;
 
-    GV_ASSERT(store->stage_token == token);
+    GV_ASSERT(store->inbox.token == token);
     do
         rc = apply_once(store, head, token, error);
-    while (rc != GV_OK && store->stage_token == token &&
+    while (rc != GV_OK && store->inbox.token == token &&
            again(store, &tries, rc));
     GV_ASSERT(rc != GV_OK || vv_covers_view(store_vv(store), head->claim));
     return rc;
@@ -522,10 +534,13 @@ static int apply_input(struct store *store, struct input *input)
     GV_ASSERT(store->joined && !store->in_transaction);
     do
         store->host->random(store->host->context, &token, sizeof token);
-    while (token == 0 || token == store->stage_token);
+    while (token == 0 || token == store->inbox.token);
     buffer_init(&head.vectors, 2 * VECTOR_SIZE_MAX);
     checksum_init(&input->checksum);
     rc = take_head(input, &head);
+    /* A crash may have left one half applied. */
+    if (rc == GV_OK)
+        rc = store_work_all(store, 0, NULL, input->error);
     if (rc == GV_OK)
         rc = take_stream(input, store, token, head.stream_size);
     if (rc == GV_OK)

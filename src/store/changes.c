@@ -552,7 +552,7 @@ static int take(struct store *store, const struct change *const *list,
     do
         store->host->random(store->host->context, &token, sizeof token);
     while (token == 0);
-    GV_ASSERT(store->stage_token == 0);
+    GV_ASSERT(store->inbox.token == 0);
     buffer_init(&stream, SIZE_MAX);
     rc = add_rows(store, &stream, list, count, error);
     if (rc == GV_OK) {

@@ -57,11 +57,11 @@ int directory_clean(struct store *store)
     int rc = GV_OK;
 
     GV_ASSERT(store->lock != NULL); /* else another process may use them */
-    GV_ASSERT(store->extracts == NULL && store->stage_token == 0);
-    for (int i = -1; i < EXTRACTS_MAX && rc == GV_OK; i++) {
+    GV_ASSERT(store->extracts == NULL && store->inbox.token == 0);
+    for (int i = 0; i < EXTRACTS_MAX && rc == GV_OK; i++) {
         char name[16], *path;
 
-        snprintf(name, sizeof name, i < 0 ? "in-0" : "out-%d", i);
+        snprintf(name, sizeof name, "out-%d", i);
         path = store_file_path(store, name);
         rc = path == NULL ? GV_ENOMEM : file_delete(store->vfs, path);
         free(path);

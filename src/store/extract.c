@@ -112,6 +112,9 @@ int extract_begin(struct store *store, struct vv_view vv,
      * holds. */
     if (store->stale || store->schema_version == -1)
         return error_set(error, GV_EBUSY, "The last transaction failed.");
+    if (store->committed.busy != 0 && !plant("busy-forgotten"))
+        return error_set(error, GV_EBUSY,
+                         "A long seal or apply is under way.");
     rc = snapshot_open(store);
     if (rc != GV_OK)
         return sql_fail(store->reader, rc, error, "cannot open a snapshot");

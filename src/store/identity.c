@@ -152,7 +152,8 @@ int meta_load(struct store *store)
 {
     sqlite3_stmt *statement;
     int rc = sql_prepare(store->db, &statement,
-                         "SELECT site,clock,fingerprint,mark FROM gv_meta"
+                         "SELECT site,clock,fingerprint,mark,busy,pending"
+                         " FROM gv_meta"
                          " WHERE id=1");
 
     if (rc == GV_OK)
@@ -163,6 +164,9 @@ int meta_load(struct store *store)
         store->own = (uint32_t)sqlite3_column_int64(statement, 0);
         store->numbers.clock = (gv_version)sqlite3_column_int64(statement, 1);
         store->mark = (uint64_t)sqlite3_column_int64(statement, 3);
+        store->numbers.busy = (unsigned)sqlite3_column_int(statement, 4);
+        store->numbers.pending =
+            (gv_version)sqlite3_column_int64(statement, 5);
         rc = GV_ECORRUPT;
         if (sqlite3_column_bytes(statement, 2) == 16) {
             store->numbers.fingerprint.high = load_u64(fingerprint);
@@ -267,8 +271,12 @@ static int renew(struct store *store, const struct file_marks *marks,
     uint32_t old = store->own;
     int rc = new_site(store, &store->own);
 
-    if (rc == GV_OK && forked) {
+    /* What stands in no interval yet may come to stand in another one of the
+     * file that has the old id. */
+    if (forked || store->numbers.pending > 0)
         store->lost_id = old;
+    store->lost_above = forked ? 0 : vv_get(&store->vv, &store->sites[old]);
+    if (rc == GV_OK && forked) {
         rc = sql_run(store->db, "UPDATE gv_site SET version=0 WHERE num=%d",
                      (int)old);
         if (rc == GV_OK)
@@ -285,7 +293,7 @@ static int renew(struct store *store, const struct file_marks *marks,
 }
 
 /* Whether it published in two lives, as far as was noted. */
-static bool forked(struct store *store)
+static bool noted_forked(struct store *store)
 {
     struct site site;
     gv_version version;
@@ -293,6 +301,23 @@ static bool forked(struct store *store)
     return state_read(store, &site, &version) &&
            site_equal(&site, &store->sites[store->own]) &&
            (version == STATE_FORKED || version == STATE_TWIN);
+}
+
+/* Whether all that stands under the old id moves: of a cell that was written
+ * while something was pending, what it held before is not known. */
+static int forked(struct store *store, bool *all)
+{
+    int64_t cells = 0;
+    int rc = GV_OK;
+
+    GV_ASSERT(transaction_open(store));
+    *all = noted_forked(store);
+    if (!*all && store->numbers.pending > 0)
+        rc = sql_number(store->db, &cells,
+                        "SELECT EXISTS(SELECT 1 FROM gv_cell WHERE site=%d)",
+                        (int)store->own);
+    *all |= cells != 0;
+    return rc;
 }
 
 /* Why this file is not the one that got the id, or NULL. */
@@ -328,6 +353,7 @@ int identity_check(struct store *store, struct gv_error *error)
     struct file_marks marks;
     int64_t inode, birth;
     const char *reason;
+    bool all;
     char old[33], new[33];
     int rc = store->host->marks(store->host->context, store->path, &marks);
 
@@ -343,7 +369,9 @@ int identity_check(struct store *store, struct gv_error *error)
     if (reason == NULL)
         return GV_OK;
     site_format(&store->sites[store->own], old);
-    rc = renew(store, &marks, forked(store));
+    rc = forked(store, &all);
+    if (rc == GV_OK)
+        rc = renew(store, &marks, all);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot renew the identity");
     site_format(&store->sites[store->own], new);
@@ -402,7 +430,8 @@ static int move_row(struct store *store, struct store_table *table,
     for (size_t i = 0; i < row->record_count; i++) {
         struct record *record = &row->records[i];
 
-        if (record->site != store->lost_id)
+        if (record->site != store->lost_id ||
+            record->version <= store->lost_above)
             continue;
         record->site = store->own;
         if (*last < record->version)
@@ -442,7 +471,9 @@ static int publish_moved(struct store *store, gv_version last)
 {
     int rc = GV_OK;
 
-    if (last > 0) {
+    if (store->numbers.busy != 0) {
+        store->numbers.pending = last; /* told with the rest */
+    } else if (last > 0) {
         rc = site_raise(store, store->own, last);
         sqlite3_bind_int64(store->interval_insert, 1, (sqlite3_int64)last);
         if (rc == GV_OK)
@@ -450,9 +481,11 @@ static int publish_moved(struct store *store, gv_version last)
     }
     if (rc == GV_OK)
         rc = sql_run(store->db,
-                     "UPDATE gv_meta SET fingerprint=x'%016llx%016llx'",
+                     "UPDATE gv_meta SET fingerprint=x'%016llx%016llx',"
+                     "pending=%lld",
                      (unsigned long long)store->numbers.fingerprint.high,
-                     (unsigned long long)store->numbers.fingerprint.low);
+                     (unsigned long long)store->numbers.fingerprint.low,
+                     (long long)store->numbers.pending);
     store->committed = store->numbers;
     return rc;
 }
@@ -465,9 +498,11 @@ int identity_move(struct store *store, struct gv_error *error)
 
     if (store->lost_id == 0)
         return GV_OK;
-    rc = sql_prepare(store->db, &next,
-                     "SELECT tbl,rid FROM gv_ver WHERE site=%d LIMIT 1",
-                     (int)store->lost_id);
+    rc =
+        sql_prepare(store->db, &next,
+                    "SELECT tbl,rid FROM gv_ver WHERE site=%d AND version>%lld"
+                    " LIMIT 1",
+                    (int)store->lost_id, (long long)store->lost_above);
     if (rc == GV_OK)
         rc = move_rows(store, next, &last, error);
     sqlite3_finalize(next);

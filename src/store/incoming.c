@@ -47,19 +47,18 @@ static int next_bytes(struct apply *apply, const uint8_t **bytes, size_t *size)
     GV_ASSERT(apply->offset <= apply->size);
     if (apply->offset == apply->size)
         return 0;
-    GV_ASSERT((apply->bytes != NULL) != (apply->spool != NULL));
     if (apply->size - apply->offset < STREAM_HEADER_SIZE)
         return incoming_malformed(apply, "it ends in an item's length");
-    if (apply->spool == NULL)
+    if (apply->bytes != NULL)
         memcpy(head, apply->bytes + apply->offset, sizeof head);
     else
-        rc = spool_read(apply->spool, apply->offset, head, sizeof head);
+        rc = inbox_read(apply->store, apply->offset, head, sizeof head);
     apply->offset += STREAM_HEADER_SIZE;
     *size = load_u32(head);
     if (rc == GV_OK &&
         (*size > apply->size - apply->offset || *size > STREAM_ITEM_SIZE_MAX))
         return incoming_malformed(apply, "an item is longer than what came");
-    if (rc == GV_OK && apply->spool == NULL) {
+    if (rc == GV_OK && apply->bytes != NULL) {
         *bytes = apply->bytes + apply->offset;
     } else if (rc == GV_OK) {
         uint8_t *room;
@@ -68,7 +67,7 @@ static int next_bytes(struct apply *apply, const uint8_t **bytes, size_t *size)
         room = buffer_extend(&apply->item, *size);
         rc = room == NULL
                  ? apply->item.error
-                 : spool_read(apply->spool, apply->offset, room, *size);
+                 : inbox_read(apply->store, apply->offset, room, *size);
         *bytes = room;
     }
     apply->offset += *size;

@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/row.h"
+#include "store/inbox.h"
 #include "store/spool.h"
 #include "store/sql.h"
 #include "store/store.h"
@@ -246,7 +247,13 @@ struct audit {
 struct store_numbers {
     gv_version clock; /* the largest version seen, own or not */
     struct hash128 fingerprint;
+    unsigned busy;      /* BUSY_…: the log is not what the vector says */
+    gv_version pending; /* the largest own version in no interval yet */
 };
+
+/* What is done in slices and has shown a part; see work.c. */
+#define BUSY_SEALING 1u
+#define BUSY_APPLYING 2u
 
 /* What the file looked like under its log; see footprint.c. */
 #define FOOTPRINT_TRACES 16
@@ -308,7 +315,8 @@ struct store {
     size_t site_capacity;
     uint32_t own;     /* number of the file's own site */
     uint32_t lost_id; /* of the site whose records a renewal moves; 0: none */
-    struct vv vv;     /* as of the open transaction; see transaction.c */
+    gv_version lost_above; /* those above it */
+    struct vv vv;          /* as of the open transaction; see transaction.c */
 
     int64_t schema_version;     /* that tables[] was read at; -1: read again */
     uint64_t resumed_schema;    /* at which parked cells were last tried */
@@ -320,7 +328,7 @@ struct store {
         *meta_write, *journal_read, *journal_clear, *journal_delete,
         *ver_insert, *ver_insert_many, *ver_delete, *site_raise, *site_find,
         *interval_insert, *interval_find, *untold, *told_write,
-        *data_version_read;
+        *data_version_read, *journal_last;
     sqlite3_stmt *history_insert, *history_prune;             /* history.c */
     sqlite3_stmt *parked_find, *parked_write, *parked_delete; /* parked.c */
     sqlite3_stmt *cells_read, *cell_write, *cell_delete;      /* cells.c */
@@ -357,8 +365,10 @@ struct store {
 
     const struct store_kinds *kinds; /* asked of the table being tracked */
     struct audit audit;
-    struct spool stage;       /* a delta that is arriving */
-    uint64_t stage_token;     /* 0: none */
+    struct inbox inbox; /* a delta that is arriving */
+    struct store_slices limits;
+    struct sealing *sealing;  /* the seal in slices; NULL: none, or none of its
+                                 journal is known yet */
     struct extract *extracts; /* all that live */
     unsigned extract_tries;   /* in a row that met a journal not empty */
 };
@@ -438,6 +448,7 @@ int schema_load(struct store *store, int64_t id, struct store_table **loaded);
     "CREATE TABLE gv_history(id INTEGER PRIMARY KEY, tbl INT, rid INT,"       \
     " bit INT, value, size INT, site INT, version INT, by_site INT,"          \
     " by_version INT);"                                                       \
+    "CREATE TABLE gv_inbox(at INTEGER PRIMARY KEY, bytes BLOB);"              \
     "CREATE TABLE gv_cell(tbl INT, rid INT, bit INT, site INT, version INT,"  \
     " value, over BLOB, PRIMARY KEY(tbl, rid, bit, site)) WITHOUT ROWID;"
 /* Bring the tables to STORE_FORMAT; inside a write transaction. */
@@ -815,7 +826,14 @@ int fragments_add(struct fragments *fragments, const struct store *store,
                   const struct store_table *table, const struct row_key *key,
                   const struct record *records, size_t record_count);
 
-/* transaction.c: sync the write-ahead log's own file handle */
+/* transaction.c */
+
+/* The beginning of store_begin(): nothing may be sealed or applied yet. */
+int transaction_begin(struct store *store, struct gv_error *error);
+/* Then: the tables as they are, and what the audit found into the journal,
+ * which is to be sealed next. */
+int transaction_look(struct store *store, struct gv_error *error);
+/* Sync the write-ahead log's own file handle. */
 int log_sync(struct store *store);
 /* After a sync that failed the system may take pages for clean that never
  * reached the disk, and no later sync writes them (fsync on Linux).  So a
@@ -846,6 +864,19 @@ int history_note(struct store *store, struct store_table *table,
                  const struct row_key *key, const struct interval *interval,
                  const struct vv *claim);
 
+/* work.c */
+
+/* Whether a part of a delta is in the log. */
+static inline bool store_applying(const struct store *store)
+{
+    return (store->numbers.busy & BUSY_APPLYING) != 0;
+}
+/* What is not given takes its usual value. */
+void work_limits(struct store_slices *limits);
+/* All that is left of a delta that is applied in slices, in the open
+ * transaction; the journal is sealed. */
+int work_finish(struct store *store, struct gv_error *error);
+
 /* Whether another file bears the name of the one that is open: then the log
  * beside it is not the other's. */
 bool log_is_orphan(struct store *store);
@@ -864,6 +895,11 @@ int journal_clear(struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);
+/* The same for the next @keys keys.  The vector moves when nothing is left,
+ * unless a delta is being applied. */
+int seal_slice(struct store *store, size_t keys, struct gv_error *error);
+/* What was read of the journal is not so any more. */
+void seal_forget(struct store *store);
 
 /* What a look at a row would publish. */
 enum look { LOOK_SAME, LOOK_WRITTEN, LOOK_BORN, LOOK_DEAD };

@@ -2,9 +2,10 @@
  * in which gv_row_N and its index are met page by page: 7.3 us a row in the
  * order of writing, 5.1 in this one.
  *
- * What is deleted are the rows that were read, by their ids; when none is left
- * SQLite begins again at 1.  Only the seal deletes, so an id beyond the last
- * one read is a row that is new. */
+ * What is deleted are the rows that were read, by their ids.  SQLite gives a
+ * new row the id behind the last that is there, so ids that were deleted come
+ * again.  Only the seal deletes, so an id beyond the last that it left is a
+ * row that is new. */
 #include "store/journal.h"
 
 #include "base/assert.h"
@@ -315,9 +316,19 @@ static int delete_ids(struct store *store, const int64_t *ids, size_t count)
     return rc;
 }
 
+static int last_left(struct store *store, int64_t *last)
+{
+    int rc = sql_step(store->journal_last);
+
+    GV_ASSERT(rc != 0); /* an aggregate has a row */
+    if (rc > 0)
+        *last = sqlite3_column_int64(store->journal_last, 0);
+    return rc < 0 ? rc : sql_finish(store->journal_last);
+}
+
 int journal_delete(struct store *store, struct journal *journal, size_t at)
 {
-    int64_t *ids;
+    int64_t *ids, last = 0;
     size_t count = 0;
     int rc;
 
@@ -337,8 +348,13 @@ int journal_delete(struct store *store, struct journal *journal, size_t at)
     rc = delete_ids(store, ids, count);
     free(ids);
     if (rc == GV_OK)
-        journal->done = at;
-    return rc;
+        rc = last_left(store, &last);
+    if (rc != GV_OK)
+        return rc;
+    journal->done = at;
+    if (journal->last_id > last)
+        journal->last_id = last;
+    return GV_OK;
 }
 
 int journal_clear(struct store *store)

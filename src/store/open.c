@@ -122,10 +122,11 @@ static int prepare_joined(struct store *store)
     const struct statement_text list[] = {
         {&store->mark_read, "SELECT mark FROM gv_meta WHERE id=1"},
         {&store->meta_write, "UPDATE gv_meta SET clock=?1,fingerprint=?2,"
-                             "mark=?3 WHERE id=1"},
+                             "mark=?3,busy=?4,pending=?5 WHERE id=1"},
         {&store->journal_read,
          "SELECT * FROM gv_journal WHERE id>?1 ORDER BY id"},
         {&store->journal_clear, "DELETE FROM gv_journal"},
+        {&store->journal_last, "SELECT coalesce(max(id),0) FROM gv_journal"},
         {&store->journal_delete, "DELETE FROM gv_journal WHERE id BETWEEN ?1"
                                  " AND ?2"},
         {&store->ver_insert, "INSERT INTO gv_ver(site,version,tbl,rid)"
@@ -154,33 +155,20 @@ static int prepare_joined(struct store *store)
 static void finalize_all(struct store *store)
 {
     sqlite3_stmt *const list[] = {
-        store->begin,
-        store->commit,
-        store->rollback,
-        store->schema_version_read,
-        store->mark_read,
-        store->meta_write,
-        store->journal_read,
-        store->journal_clear,
-        store->journal_delete,
-        store->ver_insert,
-        store->ver_insert_many,
-        store->ver_delete,
-        store->site_raise,
-        store->site_find,
-        store->interval_insert,
-        store->interval_find,
-        store->untold,
-        store->told_write,
-        store->data_version_read,
-        store->history_insert,
-        store->history_prune,
-        store->parked_find,
-        store->parked_write,
-        store->parked_delete,
-        store->cells_read,
-        store->cell_write,
-        store->cell_delete,
+        store->begin,          store->commit,
+        store->rollback,       store->schema_version_read,
+        store->mark_read,      store->meta_write,
+        store->journal_read,   store->journal_clear,
+        store->journal_delete, store->journal_last,
+        store->ver_insert,     store->ver_insert_many,
+        store->ver_delete,     store->site_raise,
+        store->site_find,      store->interval_insert,
+        store->interval_find,  store->untold,
+        store->told_write,     store->data_version_read,
+        store->history_insert, store->history_prune,
+        store->parked_find,    store->parked_write,
+        store->parked_delete,  store->cells_read,
+        store->cell_write,     store->cell_delete,
     };
 
     for (size_t i = 0; i < LIST_COUNT(list); i++)
@@ -320,6 +308,8 @@ static int load_and_mend(struct store *store, struct gv_error *error)
         rc = schema_refresh(store, true, error);
     if (rc == GV_OK)
         rc = identity_move(store, error);
+    if (rc == GV_OK)
+        rc = inbox_load(store);
     if (rc != GV_OK)
         return rc;
     rc = store->within == STORE_ALONE ? log_mend(store) : GV_OK;
@@ -419,6 +409,9 @@ int store_open(const char *path, const struct store_options *options,
     store->schema_version = -1;
     store->polled_schema_version = -1;
     store->data_version = -1;
+    store->limits = options->slices;
+    work_limits(&store->limits);
+    inbox_init(&store->inbox);
     vv_init(&store->vv);
     buffer_init(&store->state, SIZE_MAX);
     buffer_init(&store->hashed, SIZE_MAX);
@@ -511,7 +504,8 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
-    store_stage_drop(store, store->stage_token);
+    inbox_close(&store->inbox);
+    seal_forget(store);
     extracts_close(store);
     schema_close(store);
     audit_close(store);

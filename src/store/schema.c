@@ -15,7 +15,8 @@ int schema_create(struct store *store)
         store->db,
         "CREATE TABLE gv_meta(id INTEGER PRIMARY KEY, format INT, site INT,"
         " inode INT, birth INT, mesh TEXT, clock INT, fingerprint BLOB,"
-        " busy INT, mark INT, creates INT, audited INT, audited_at INT);"
+        " busy INT, pending INT, mark INT, creates INT, audited INT, "
+        "audited_at INT);"
         "CREATE TABLE gv_site(num INTEGER PRIMARY KEY, site BLOB UNIQUE,"
         " version INT, told INT);"
         "CREATE INDEX gv_untold ON gv_site(num) WHERE version<>told;"

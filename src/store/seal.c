@@ -15,21 +15,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each run's version: its own time where that is possible. */
+/* A seal in slices.  Rows that come into the journal meanwhile join it. */
+struct sealing {
+    struct journal journal;
+    gv_version floor; /* the clock when it began */
+    uint64_t slices;
+};
+
+/* Versions of one millisecond: as many slices as a seal may have before its
+ * clock is read again. */
+#define SLICES_MAX (1u << 16)
+
+void seal_forget(struct store *store)
+{
+    struct sealing *sealing = store->sealing;
+
+    store->sealing = NULL;
+    if (sealing == NULL)
+        return;
+    GV_ASSERT(sealing->slices < SLICES_MAX);
+    journal_close(&sealing->journal);
+    free(sealing);
+}
+
+/* Each run's version: its own time where that is possible.  In slices, too:
+ * each gives a run a version of its own above those that it had before, and
+ * below those of the runs that follow. */
 static void give_versions(const struct store *store, struct journal *journal)
 {
+    const struct sealing *sealing = store->sealing;
     gv_time_ms now = store->host->wall(store->host->context);
     gv_version last = vv_get(&store->vv, &store->sites[store->own]);
+    gv_version floor = sealing != NULL ? sealing->floor : store->numbers.clock;
 
     for (size_t i = 0; i < journal->run_count; i++) {
         gv_time_ms ms = journal->runs[i].ms;
 
-        last = clock_next(ms == UNTIMED || ms > now ? now : ms, last,
-                          store->numbers.clock);
-        /* Above all that this file has seen, and above the run before. */
-        GV_ASSERT(last > store->numbers.clock);
+        last = clock_next(ms == UNTIMED || ms > now ? now : ms, last, floor);
+        /* Above all that this file had seen, and above the run before. */
+        GV_ASSERT(last > floor);
         GV_ASSERT(i == 0 || last > journal->runs[i - 1].version);
         journal->runs[i].version = last;
+        if (sealing == NULL)
+            continue;
+        journal->runs[i].version += sealing->slices;
+        last += SLICES_MAX;
     }
 }
 
@@ -201,7 +231,7 @@ static int seal_row(struct store *store, struct fragments *fragments,
 /* Read the next rows ahead, from place @at on; *@end is the place of the first
  * that was not. */
 static int read_ahead(struct store *store, struct journal *journal, size_t at,
-                      size_t *end)
+                      size_t keys, size_t *end)
 {
     const struct journal_entry *entry = journal_next(journal, &at);
     struct store_table *table;
@@ -213,8 +243,8 @@ static int read_ahead(struct store *store, struct journal *journal, size_t at,
         return GV_OK;
     table = entry->table;
     rc = batch_begin(store, table);
-    for (room = batch_room(table);
-         rc == GV_OK && room > 0 && entry != NULL && entry->table == table;
+    room = batch_room(table) < keys ? batch_room(table) : keys;
+    for (; rc == GV_OK && room > 0 && entry != NULL && entry->table == table;
          room--) {
         batch_add(store, journal->keys.data + entry->key_at, entry->key_size);
         *end = at;
@@ -223,21 +253,22 @@ static int read_ahead(struct store *store, struct journal *journal, size_t at,
     return rc == GV_OK ? batch_read(store) : rc;
 }
 
-/* Look at each key once; a key written in several runs belongs to the
- * last. */
+/* Look at each of the next @keys keys once; a key written in several runs
+ * belongs to the last.  *@place is behind them. */
 static int seal_rows(struct store *store, struct journal *journal,
-                     struct fragments *fragments, gv_version *last,
-                     struct gv_error *error)
+                     struct fragments *fragments, size_t keys, size_t *place,
+                     gv_version *last, struct gv_error *error)
 {
     const struct journal_entry *entry;
     size_t at = journal->done;
     bool few = journal->count < BATCH_ROWS_MIN || store->borrowed;
     size_t ahead = few ? journal->count : at;
 
-    while (at < journal->count) {
+    for (; at < journal->count && keys > 0; keys--) {
         struct row_key key;
         bool changed = false;
-        int rc = at == ahead ? read_ahead(store, journal, at, &ahead) : GV_OK;
+        int rc =
+            at == ahead ? read_ahead(store, journal, at, keys, &ahead) : GV_OK;
 
         if (rc != GV_OK)
             return rc;
@@ -255,6 +286,7 @@ static int seal_rows(struct store *store, struct journal *journal,
         if (changed && journal->runs[entry->run].version > *last)
             *last = journal->runs[entry->run].version;
     }
+    *place = at;
     return GV_OK;
 }
 
@@ -282,8 +314,9 @@ static int read_dependencies(struct store *store, struct buffer *bytes,
     return rc;
 }
 
-/* Close the interval: the own entry moves, and what it depends on is told. */
-static int publish(struct store *store, gv_version to)
+/* Close the interval: the own entry moves, and what it depends on is told.
+ * Not @whole: parts of it are not in the stream. */
+static int publish(struct store *store, gv_version to, bool whole)
 {
     struct store_sealed *sealed = &store->sealed;
     struct buffer dependencies;
@@ -300,7 +333,7 @@ static int publish(struct store *store, gv_version to)
         sealed->interval = (struct interval){
             .site = store->sites[store->own], .from = from, .to = to};
         buffer_clear(&store->interval);
-        if (store->stream.error == GV_OK &&
+        if (whole && store->stream.error == GV_OK &&
             interval_encode(&sealed->interval.site, from, to, view,
                             store->stream.data, store->stream.size,
                             &store->interval) == GV_OK)
@@ -354,37 +387,112 @@ int seal_look(struct store *store, struct store_table *table,
     return GV_OK;
 }
 
-int seal_journal(struct store *store, struct gv_error *error)
+/* Nothing is left: what was sealed, by this slice and those before it, is one
+ * interval; where a delta is being applied, the claim does the rest. */
+static int seal_ended(struct store *store, const struct journal *journal,
+                      bool whole)
 {
-    struct journal journal;
+    int rc = GV_OK;
+
+    if (!store_applying(store)) {
+        if (store->numbers.pending > 0)
+            rc = publish(store, store->numbers.pending, whole);
+        store->numbers.pending = 0;
+        store->numbers.busy &= ~BUSY_SEALING;
+    }
+    GV_ASSERT(rc != GV_OK || store_applying(store) ||
+              store->numbers.busy == 0);
+    return rc == GV_OK && journal->any ? journal_clear(store) : rc;
+}
+
+static int part_ended(struct store *store, struct journal *journal, size_t at)
+{
+    GV_ASSERT(at > journal->done);
+    if (store->numbers.pending > 0 && !store_applying(store))
+        store->numbers.busy |= BUSY_SEALING;
+    if (store->sealing != NULL)
+        store->sealing->slices++;
+    return journal_delete(store, journal, at);
+}
+
+/* The next @keys keys of @journal; *@left: there are more. */
+static int seal_some(struct store *store, struct journal *journal, size_t keys,
+                     bool *left, struct gv_error *error)
+{
+    bool whole = store->numbers.pending == 0;
     struct fragments fragments;
     gv_version last = 0;
+    size_t at, next;
     int rc;
+
+    buffer_clear(&store->stream);
+    fragments_init(&fragments, &store->stream);
+    give_versions(store, journal);
+    rc = seal_rows(store, journal, &fragments, keys, &at, &last, error);
+    if (rc == GV_OK)
+        rc = rows_flush(store);
+    batch_end(store);
+    if (store->numbers.pending < last)
+        store->numbers.pending = last;
+    if (store->numbers.clock < last)
+        store->numbers.clock = last;
+    next = at;
+    *left = rc == GV_OK && journal_next(journal, &next) != NULL;
+    if (rc == GV_OK)
+        rc = *left ? part_ended(store, journal, at)
+                   : seal_ended(store, journal, whole);
+    if (rc != GV_OK && error != NULL && error->code != rc)
+        sql_fail(store->db, rc, error, "cannot seal");
+    fragments_close(&fragments);
+    return rc;
+}
+
+static int seal_next(struct store *store, struct journal *journal, size_t keys,
+                     struct gv_error *error)
+{
+    bool left = false;
+    int rc = journal_load(store, journal);
 
     GV_ASSERT(store->in_transaction);
     GV_ASSERT(!store->sealed.any);
     GV_ASSERT(!store->firing);
-    journal_init(&journal);
-    rc = journal_load(store, &journal);
-    buffer_clear(&store->stream);
-    fragments_init(&fragments, &store->stream);
-    if (rc == GV_OK) {
-        give_versions(store, &journal);
-        rc = seal_rows(store, &journal, &fragments, &last, error);
-        if (rc == GV_OK)
-            rc = rows_flush(store);
-        batch_end(store);
-        if (rc == GV_OK && last > 0)
-            rc = publish(store, last);
-        GV_ASSERT(rc != GV_OK || store->sealed.any == (last > 0));
-        if (rc == GV_OK && journal.any)
-            rc = journal_clear(store);
-        if (rc != GV_OK && error != NULL && error->code != rc)
-            sql_fail(store->db, rc, error, "cannot seal");
-    } else if (error != NULL && error->code != rc) {
+    if (rc == GV_OK)
+        rc = seal_some(store, journal, keys, &left, error);
+    else if (error != NULL && error->code != rc)
         sql_fail(store->db, rc, error, "cannot read the journal");
-    }
-    fragments_close(&fragments);
+    if (rc == GV_OK && !left)
+        seal_forget(store);
+    return rc;
+}
+
+int seal_journal(struct store *store, struct gv_error *error)
+{
+    struct journal journal;
+    int rc;
+
+    if (store->sealing != NULL)
+        return seal_next(store, &store->sealing->journal, SIZE_MAX, error);
+    journal_init(&journal);
+    rc = seal_next(store, &journal, SIZE_MAX, error);
     journal_close(&journal);
     return rc;
+}
+
+int seal_slice(struct store *store, size_t keys, struct gv_error *error)
+{
+    struct sealing *sealing = store->sealing;
+
+    GV_ASSERT(keys > 0);
+    if (sealing == NULL)
+        sealing = calloc(1, sizeof *sealing);
+    if (sealing == NULL)
+        return error_set(error, GV_ENOMEM, "Out of memory.");
+    if (store->sealing == NULL)
+        journal_init(&sealing->journal);
+    if (store->sealing == NULL || sealing->slices + 1 == SLICES_MAX) {
+        sealing->floor = store->numbers.clock;
+        sealing->slices = 0;
+    }
+    store->sealing = sealing;
+    return seal_next(store, &sealing->journal, keys, error);
 }

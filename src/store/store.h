@@ -36,6 +36,14 @@ enum store_within {
     STORE_IN_STATEMENT
 };
 
+/* What is done in slices, from when on, and how large they are; 0: the usual.
+ * For tests. */
+struct store_slices {
+    size_t delta_size;   /* bytes of a delta that is applied at once */
+    size_t journal_rows; /* of the journal, that are sealed at once */
+    size_t rows;         /* of a slice */
+};
+
 struct sqlite3;
 
 struct store_options {
@@ -48,6 +56,7 @@ struct store_options {
      * are the store's until store_close(), which leaves no statement on it. */
     struct sqlite3 *borrowed;
     enum store_within within; /* ALONE, if nothing is borrowed */
+    struct store_slices slices;
 };
 
 /* Open the file at @path (which exists) and its directory @path-gv.
@@ -155,13 +164,16 @@ int store_begin(struct store *store, struct gv_error *error);
 int store_apply_interval(struct store *store, const struct interval *interval,
                          struct gv_error *error);
 
-/* Apply and claim the staged delta of @token inside the transaction; the
- * stage is dropped, except with GV_EDIFFERS (a row was changed past the
- * triggers: it is journalled, and sealed by the next transaction; apply the
- * stage there, or ask again).  Errors as for an interval.  With GV_EFORK, as
- * with one for an interval of our own site or that depends on more of it than
- * there was, the file went back in time: store_commit() fails with GV_EMOVED,
- * and the next open renews. */
+/* Apply and claim the staged delta of @token inside the transaction, if it is
+ * short.  A long one is accepted: from the commit on store_working() is true,
+ * and store_work() applies it; nothing else may be applied before it is done.
+ *
+ * The stage of a short one is dropped, except with GV_EDIFFERS (a row was
+ * changed past the triggers: it is journalled, and sealed by the next
+ * transaction; apply the stage there, or ask again).  Errors as for an
+ * interval.  With GV_EFORK, as with one for an interval of our own site or
+ * that depends on more of it than there was, the file went back in time:
+ * store_commit() fails with GV_EMOVED, and the next open renews. */
 int store_apply_delta(struct store *store, uint64_t token,
                       struct vv_view claim, struct gv_error *error);
 
@@ -187,7 +199,37 @@ int store_commit(struct store *store, struct store_sealed *sealed,
                  struct gv_error *error);
 void store_rollback(struct store *store);
 
-/* The vector and fingerprint as of the last commit. */
+/* Work that takes more than one transaction: a delta that was accepted, a
+ * journal of more than some 10,000 rows.  A node does it slice by slice and
+ * hears its peers in between.  What is not finished when store_begin() is
+ * called is finished by that, in its transaction. */
+struct store_worked {
+    bool more; /* call it again before store_begin() */
+    struct store_sealed sealed;
+    /* The delta of @token has ended: with @code, and if not GV_OK, @why. */
+    uint64_t token; /* 0: none has */
+    int code;
+    struct gv_error why;
+};
+/* One slice, if there is anything to do: a transaction by itself.
+ *
+ * Errors: those of store_begin() and store_commit(), GV_ECORRUPT, …: what was
+ * done before stays, and the rest can be tried again later. */
+int store_work(struct store *store, struct store_worked *worked,
+               struct gv_error *error);
+/* All that is left of it; on an application's own connection in one
+ * transaction.  @sealed gets what was sealed last, as of store_commit(); NULL:
+ * not asked for.  Errors: that of the delta of @token (0: none), too. */
+int store_work_all(struct store *store, uint64_t token,
+                   struct store_sealed *sealed, struct gv_error *error);
+/* Whether a delta was accepted and is not applied yet. */
+bool store_working(const struct store *store);
+/* Whether the log holds more than the vector says, so that no delta is read,
+ * and no fingerprint shown; it ends with the work. */
+bool store_busy(const struct store *store);
+
+/* The vector and fingerprint as of the last commit.  Zeroes: the store is
+ * busy. */
 const struct vv *store_vv(const struct store *store);
 struct hash128 store_fingerprint(const struct store *store);
 const struct site *store_site(const struct store *store);
@@ -199,10 +241,11 @@ int store_wal_frames(const struct store *store);
  * that finds itself the only writer. */
 int store_checkpoint(struct store *store);
 
-/* A delta that is arriving: bytes are kept in a file of the node's directory
+/* A delta that is arriving: bytes are kept aside, a long one's in the file,
  * until the last one is there.  One at a time: another @token drops the
- * first.  Errors: GV_EPROTO (@offset is not where the stage ends), GV_EIO,
- * GV_EFULL (the stage is dropped). */
+ * first.  Errors: GV_EPROTO (@offset is not where the stage ends), GV_EBUSY
+ * (one is being applied in slices, or another program writes for long),
+ * GV_EIO, GV_EFULL (the stage is dropped). */
 int store_stage(struct store *store, uint64_t token, uint64_t offset,
                 const uint8_t *bytes, size_t size);
 void store_stage_drop(struct store *store, uint64_t token);

@@ -22,6 +22,8 @@ void store_rollback(struct store *store)
     GV_ASSERT(!store->firing); /* triggers fire inside an apply alone */
     store->numbers = store->committed;
     store->schema_version = -1;
+    inbox_settle(store, false);
+    seal_forget(store);
     audit_undo(store);
     store->resumed_schema = 0; /* what moved into tables is back */
     store->stale = sites_load(store) != GV_OK;
@@ -120,7 +122,7 @@ int store_look(struct store *store, struct gv_error *error)
     return has_moved(store, error);
 }
 
-int store_begin(struct store *store, struct gv_error *error)
+int transaction_begin(struct store *store, struct gv_error *error)
 {
     int rc;
 
@@ -153,16 +155,36 @@ int store_begin(struct store *store, struct gv_error *error)
     rc = check_same_file(store, error);
     if (rc == GV_OK)
         rc = read_again(store, error);
-    if (rc == GV_OK)
-        rc = schema_refresh(store, true, error);
-    if (rc == GV_OK)
-        rc = audit_turn(store, error);
-    if (rc == GV_OK)
-        rc = seal_journal(store, error);
     if (rc != GV_OK)
         store_rollback(store);
     GV_ASSERT(store->in_transaction == (rc == GV_OK));
     GV_ASSERT(rc != GV_OK || store->lost == GV_OK);
+    return rc;
+}
+
+int transaction_look(struct store *store, struct gv_error *error)
+{
+    int rc = schema_refresh(store, true, error);
+
+    GV_ASSERT(store->in_transaction);
+    return rc == GV_OK ? audit_turn(store, error) : rc;
+}
+
+int store_begin(struct store *store, struct gv_error *error)
+{
+    int rc = transaction_begin(store, error);
+
+    if (rc != GV_OK || store->lost != GV_OK)
+        return rc;
+    rc = transaction_look(store, error);
+    if (rc == GV_OK)
+        rc = seal_journal(store, error);
+    if (rc == GV_OK && store->inbox.accepted)
+        rc = work_finish(store, error);
+    if (rc != GV_OK)
+        store_rollback(store);
+    /* What is applied next finds the log at its vector. */
+    GV_ASSERT(rc != GV_OK || store->numbers.busy == 0);
     return rc;
 }
 
@@ -279,6 +301,9 @@ static int write_meta(struct store *store)
     sqlite3_bind_blob(store->meta_write, 2, fingerprint, sizeof fingerprint,
                       SQLITE_STATIC);
     sqlite3_bind_int64(store->meta_write, 3, (sqlite3_int64)store->next_mark);
+    sqlite3_bind_int64(store->meta_write, 4, store->numbers.busy);
+    sqlite3_bind_int64(store->meta_write, 5,
+                       (sqlite3_int64)store->numbers.pending);
     return sql_finish(store->meta_write);
 }
 
@@ -325,6 +350,7 @@ int store_commit(struct store *store, struct store_sealed *sealed,
               sqlite3_get_autocommit(store->db));
     store->in_transaction = false;
     store->committed = store->numbers;
+    inbox_settle(store, true);
     if (store->sealed.any) {
         GV_ASSERT(vv_get(&store->vv, &store->sealed.interval.site) ==
                   store->sealed.interval.to);
@@ -403,6 +429,10 @@ const struct vv *store_vv(const struct store *store)
 
 struct hash128 store_fingerprint(const struct store *store)
 {
+    static const struct hash128 hidden;
+
+    if (store->committed.busy != 0 && !plant("busy-forgotten"))
+        return hidden;
     return store->committed.fingerprint;
 }
 

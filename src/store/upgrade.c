@@ -10,7 +10,8 @@
 
 static int from_1(struct store *store)
 {
-    return sql_run(store->db, "ALTER TABLE gv_meta ADD COLUMN creates INT;"
+    return sql_run(store->db, "ALTER TABLE gv_meta ADD COLUMN pending INT;"
+                              "ALTER TABLE gv_meta ADD COLUMN creates INT;"
                               "ALTER TABLE gv_meta ADD COLUMN audited INT;"
                               "ALTER TABLE gv_meta ADD COLUMN audited_at INT;"
                               "ALTER TABLE gv_table ADD COLUMN tracked INT;"

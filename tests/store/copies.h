@@ -18,6 +18,7 @@ struct copy {
 
 static char copies_directory[128];
 static gv_time_ms copies_wall; /* 0: the system's */
+static struct store_slices copies_slices;
 
 static gv_time_ms copies_host_wall(void *context)
 {
@@ -82,7 +83,8 @@ static inline const char *ask(struct copy *copy, const char *text)
 
 static inline void copy_reopen(struct copy *copy, enum store_mode mode)
 {
-    struct store_options options = {.mode = mode, .host = copies_host()};
+    struct store_options options = {
+        .mode = mode, .host = copies_host(), .slices = copies_slices};
     struct gv_error error = {0};
 
     store_close(copy->store);
@@ -244,6 +246,8 @@ static inline int pull(struct copy *to, struct copy *from,
     /* Only a file that went back in time cannot be committed then. */
     CHECK_INT(store_commit(to->store, &sealed, &(struct gv_error){0}), ==,
               rc == GV_EFORK ? GV_EMOVED : GV_OK);
+    if (rc == GV_OK)
+        rc = store_work_all(to->store, token, NULL, error);
     extract_free(extract);
     free(piece);
     return rc;

@@ -1,0 +1,443 @@
+/* gv_inbox: the bytes of a delta by their place, as rows of about a megabyte,
+ * and under HEAD_AT the head of one that is complete:
+ *
+ *     token                  8 bytes, big-endian, as all numbers
+ *     `at` of the first byte 8
+ *     size                   8
+ *     entries wanted         4, the vector when the first byte came
+ *     entries claimed        4
+ *     both                   24 bytes each (wire/README.md, vv)
+ *
+ * Places are never used again while bytes stand under them: what was given up
+ * lies below what comes, and is swept away in pieces. */
+#include "store/apply.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_AT (-1)
+#define HEAD_SIZE 32
+/* A commit takes the lock for about a millisecond.  What cannot be committed
+ * because an application holds the lock waits in memory, up to the second. */
+#define BATCH_SIZE (1024 * 1024)
+#define MEMORY_SIZE_MAX (16 * BATCH_SIZE)
+#define ROW_SIZE_MAX (2 * BATCH_SIZE)
+/* Rows of gv_inbox that one sweep deletes. */
+#define SWEEP_ROWS "4"
+
+_Static_assert(INBOX_SHORT_SIZE <= BATCH_SIZE, "what is short is in memory");
+
+void inbox_init(struct inbox *inbox)
+{
+    *inbox = (struct inbox){0};
+    vv_init(&inbox->wanted);
+    vv_init(&inbox->claim);
+    buffer_init(&inbox->memory, SIZE_MAX);
+    buffer_init(&inbox->window, SIZE_MAX);
+}
+
+void inbox_rewind(struct inbox *inbox)
+{
+    if (inbox->slices == NULL)
+        return;
+    incoming_close(inbox->slices);
+    free(inbox->slices);
+    inbox->slices = NULL;
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    inbox_rewind(inbox);
+    vv_close(&inbox->wanted);
+    vv_close(&inbox->claim);
+    buffer_close(&inbox->memory);
+    buffer_close(&inbox->window);
+}
+
+/* Nothing arrives any more. */
+static void forget(struct inbox *inbox)
+{
+    bool litter = inbox->litter || inbox->stored > 0;
+
+    inbox_close(inbox);
+    inbox_init(inbox);
+    inbox->litter = litter;
+}
+
+uint64_t inbox_size(const struct inbox *inbox)
+{
+    return inbox->stored + inbox->memory.size;
+}
+
+/* Storing */
+
+static int begin_at(struct store *store)
+{
+    struct inbox *inbox = &store->inbox;
+    int64_t last;
+    int rc = sql_number(store->db, &last,
+                        "SELECT coalesce(max(at),-1) FROM gv_inbox");
+
+    GV_ASSERT(inbox->stored == 0);
+    if (rc == GV_OK)
+        rc = sql_number(store->db, &inbox->base,
+                        "SELECT coalesce(max(at+length(bytes)),0)"
+                        " FROM gv_inbox WHERE at=%lld AND at>=0",
+                        (long long)last);
+    GV_ASSERT(rc != GV_OK || inbox->base > HEAD_AT);
+    return rc;
+}
+
+static int insert(struct store *store, int64_t at, const void *bytes,
+                  size_t size)
+{
+    sqlite3_stmt *statement;
+    int rc = sql_prepare(store->db, &statement,
+                         "INSERT INTO gv_inbox(at,bytes) VALUES(%lld,?1)",
+                         (long long)at);
+
+    GV_ASSERT(store->in_transaction);
+    if (rc != GV_OK)
+        return rc;
+    sqlite3_bind_blob64(statement, 1, bytes, size, SQLITE_STATIC);
+    rc = sql_finish(statement);
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+/* What is in memory into the file.  The bytes stay in memory until that is
+ * committed. */
+static int store_memory(struct store *store)
+{
+    struct inbox *inbox = &store->inbox;
+    const struct buffer *memory = &inbox->memory;
+    int rc = inbox->stored == 0 ? begin_at(store) : GV_OK;
+
+    for (size_t at = 0, size; rc == GV_OK && at < memory->size; at += size) {
+        size = memory->size - at;
+        if (size > ROW_SIZE_MAX)
+            size = ROW_SIZE_MAX;
+        rc = insert(store, inbox->base + (int64_t)(inbox->stored + at),
+                    memory->data + at, size);
+    }
+    return rc;
+}
+
+static int store_batch(struct store *store)
+{
+    struct inbox *inbox = &store->inbox;
+    struct store_sealed sealed;
+    int rc = transaction_begin(store, NULL);
+
+    if (rc != GV_OK)
+        return rc;
+    rc = store_memory(store);
+    if (rc != GV_OK) {
+        store_rollback(store);
+        return rc;
+    }
+    rc = store_commit(store, &sealed, NULL);
+    GV_ASSERT(!sealed.any); /* it did not look at the journal */
+    if (rc != GV_OK)
+        return rc;
+    inbox->stored += inbox->memory.size;
+    buffer_clear(&inbox->memory);
+    return GV_OK;
+}
+
+/* An application's own connection has its transaction, and no slices. */
+static bool may_store(const struct store *store)
+{
+    return !store->borrowed && !store->in_transaction && store->joined;
+}
+
+static int append(struct store *store, const uint8_t *bytes, size_t size)
+{
+    struct inbox *inbox = &store->inbox;
+    int rc = buffer_append(&inbox->memory, bytes, size);
+
+    if (rc != GV_OK || inbox->memory.size < BATCH_SIZE || !may_store(store))
+        return rc;
+    rc = store_batch(store);
+    return rc == GV_EBUSY && inbox->memory.size < MEMORY_SIZE_MAX ? GV_OK : rc;
+}
+
+int store_stage(struct store *store, uint64_t token, uint64_t offset,
+                const uint8_t *bytes, size_t size)
+{
+    struct inbox *inbox = &store->inbox;
+    int rc = GV_OK;
+
+    GV_ASSERT(token != 0); /* 0 says that nothing is staged */
+    GV_ASSERT(bytes != NULL || size == 0);
+    if (inbox->accepted && token != inbox->token)
+        return GV_EBUSY;
+    if (token != inbox->token) {
+        forget(inbox);
+        inbox->token = token;
+        rc = vv_copy(&inbox->wanted, &store->vv);
+    }
+    if (rc == GV_OK && offset != inbox_size(inbox))
+        return GV_EPROTO;
+    if (rc == GV_OK && size > 0)
+        rc = append(store, bytes, size);
+    if (rc != GV_OK)
+        store_stage_drop(store, token);
+    GV_ASSERT((rc == GV_OK) == (inbox->token == token));
+    GV_ASSERT(rc != GV_OK || inbox_size(inbox) == offset + size);
+    return rc;
+}
+
+void store_stage_drop(struct store *store, uint64_t token)
+{
+    if (token != 0 && token == store->inbox.token && !store->inbox.accepted)
+        forget(&store->inbox);
+}
+
+/* Reading */
+
+static int load_window(struct store *store, uint64_t offset)
+{
+    struct inbox *inbox = &store->inbox;
+    sqlite3_stmt *statement;
+    int64_t at = inbox->base + (int64_t)offset;
+    int rc = sql_prepare(store->db, &statement,
+                         "SELECT at,bytes FROM gv_inbox WHERE at<=%lld"
+                         " ORDER BY at DESC LIMIT 1",
+                         (long long)at);
+
+    buffer_clear(&inbox->window);
+    if (rc == GV_OK && (rc = sql_step(statement)) >= 0) {
+        int64_t first = rc > 0 ? sqlite3_column_int64(statement, 0) : HEAD_AT;
+        size_t size = (size_t)sqlite3_column_bytes(statement, 1);
+
+        inbox->window_at = (uint64_t)(first - inbox->base);
+        rc = first < inbox->base || at - first >= (int64_t)size
+                 ? GV_ECORRUPT
+                 : buffer_append(&inbox->window,
+                                 sqlite3_column_blob(statement, 1), size);
+    }
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+/* Bytes of the file: as many as one of its rows has. */
+static int read_stored(struct store *store, uint64_t offset, uint8_t *bytes,
+                       size_t *size)
+{
+    struct inbox *inbox = &store->inbox;
+    size_t left, in;
+    int rc = GV_OK;
+
+    GV_ASSERT(offset < inbox->stored);
+    if (offset < inbox->window_at ||
+        offset - inbox->window_at >= inbox->window.size)
+        rc = load_window(store, offset);
+    if (rc != GV_OK) {
+        buffer_clear(&inbox->window);
+        return rc;
+    }
+    in = (size_t)(offset - inbox->window_at);
+    left = inbox->window.size - in;
+    if (*size > left)
+        *size = left;
+    GV_ASSERT(*size > 0);
+    memcpy(bytes, inbox->window.data + in, *size);
+    return GV_OK;
+}
+
+int inbox_read(struct store *store, uint64_t offset, void *bytes, size_t size)
+{
+    struct inbox *inbox = &store->inbox;
+    uint8_t *at = bytes;
+
+    GV_ASSERT(offset <= inbox_size(inbox));
+    GV_ASSERT(size <= inbox_size(inbox) - offset);
+    while (size > 0) {
+        size_t piece = size;
+        int rc = GV_OK;
+
+        if (offset < inbox->stored)
+            rc = read_stored(store, offset, at, &piece);
+        else
+            memcpy(at, inbox->memory.data + (offset - inbox->stored), piece);
+        if (rc != GV_OK)
+            return rc;
+        at += piece;
+        offset += piece;
+        size -= piece;
+    }
+    return GV_OK;
+}
+
+/* The head */
+
+static void put_vector(struct buffer *out, const struct vv *vv)
+{
+    for (size_t i = 0; i < vv->count; i++) {
+        uint8_t *room = buffer_extend(out, VV_ENTRY_SIZE);
+
+        if (room != NULL)
+            vv_entry_store(&vv->entries[i], room);
+    }
+}
+
+int inbox_accept(struct store *store, const struct vv *claim)
+{
+    struct inbox *inbox = &store->inbox;
+    struct buffer head;
+    int rc = store_memory(store);
+
+    GV_ASSERT(store->in_transaction && !store->borrowed);
+    GV_ASSERT(inbox->token != 0 && !inbox->accepted);
+    buffer_init(&head, SIZE_MAX);
+    buffer_append_u64(&head, inbox->token);
+    buffer_append_u64(&head, (uint64_t)inbox->base);
+    buffer_append_u64(&head, inbox_size(inbox));
+    buffer_append_u32(&head, (uint32_t)inbox->wanted.count);
+    buffer_append_u32(&head, (uint32_t)claim->count);
+    GV_ASSERT(head.error != GV_OK || head.size == HEAD_SIZE);
+    put_vector(&head, &inbox->wanted);
+    put_vector(&head, claim);
+    if (rc == GV_OK)
+        rc = head.error;
+    if (rc == GV_OK)
+        rc = insert(store, HEAD_AT, head.data, head.size);
+    buffer_close(&head);
+    if (rc == GV_OK)
+        rc = vv_copy(&inbox->claim, claim);
+    inbox->accepting = rc == GV_OK;
+    return rc;
+}
+
+int inbox_end(struct store *store)
+{
+    GV_ASSERT(store->in_transaction && store->inbox.accepted);
+    store->inbox.ending = true;
+    return sql_run(store->db, "DELETE FROM gv_inbox WHERE at=%d", HEAD_AT);
+}
+
+void inbox_settle(struct store *store, bool held)
+{
+    struct inbox *inbox = &store->inbox;
+    bool accepting = inbox->accepting, ending = inbox->ending;
+
+    GV_ASSERT(!ending || inbox->accepted || accepting);
+    inbox->accepting = inbox->ending = false;
+    if (accepting && held) {
+        inbox->stored += inbox->memory.size;
+        buffer_close(&inbox->memory);
+        buffer_init(&inbox->memory, SIZE_MAX);
+        inbox->accepted = true;
+    } else if (accepting || (ending && held)) {
+        forget(inbox);
+    } else if (!held) {
+        inbox_rewind(inbox); /* it named sites that are not there now */
+    }
+    GV_ASSERT(!inbox->accepted || inbox->memory.size == 0);
+}
+
+/* After a crash */
+
+static int take_head(struct store *store, const uint8_t *bytes, size_t size)
+{
+    struct inbox *inbox = &store->inbox;
+    size_t wanted = size < HEAD_SIZE ? 0 : load_u32(bytes + 24);
+    size_t claim = size < HEAD_SIZE ? 0 : load_u32(bytes + 28);
+    struct vv_view view;
+    int rc;
+
+    if (size < HEAD_SIZE || wanted > VV_SITES_MAX || claim > VV_SITES_MAX ||
+        size != HEAD_SIZE + (wanted + claim) * VV_ENTRY_SIZE)
+        return GV_ECORRUPT;
+    inbox->token = load_u64(bytes);
+    inbox->base = (int64_t)load_u64(bytes + 8);
+    inbox->stored = load_u64(bytes + 16);
+    view = (struct vv_view){bytes + HEAD_SIZE, wanted};
+    if (!vv_view_valid(view) || inbox->token == 0 || inbox->base < 0)
+        return GV_ECORRUPT;
+    rc = vv_raise_view(&inbox->wanted, view);
+    view = (struct vv_view){view.bytes + wanted * VV_ENTRY_SIZE, claim};
+    if (rc == GV_OK)
+        rc = vv_view_valid(view) ? vv_raise_view(&inbox->claim, view)
+                                 : GV_ECORRUPT;
+    inbox->accepted = rc == GV_OK;
+    return rc;
+}
+
+/* A power cut may have taken what the delta was to be added to.  Not once a
+ * part of it was applied: what is on the disk is the beginning of what was
+ * committed. */
+static int drop_uncovered(struct store *store)
+{
+    struct inbox *inbox = &store->inbox;
+
+    if (!inbox->accepted || store_applying(store) ||
+        vv_covers(&store->vv, &inbox->wanted))
+        return GV_OK;
+    log_line(&store->log, GV_LOG_WARNING,
+             "a delta that had arrived is dropped: the file went back to"
+             " before it was asked for");
+    inbox->accepted = false;
+    forget(inbox);
+    return sql_run(store->db, "DELETE FROM gv_inbox WHERE at=%d", HEAD_AT);
+}
+
+int inbox_load(struct store *store)
+{
+    sqlite3_stmt *statement;
+    int64_t rows = 0;
+    int rc = sql_prepare(store->db, &statement,
+                         "SELECT bytes FROM gv_inbox WHERE at=%d", HEAD_AT);
+
+    forget(&store->inbox);
+    if (rc == GV_OK && (rc = sql_step(statement)) > 0)
+        rc = take_head(store, sqlite3_column_blob(statement, 0),
+                       (size_t)sqlite3_column_bytes(statement, 0));
+    sqlite3_finalize(statement);
+    if (rc == GV_OK && store->mode == STORE_WRITE)
+        rc = drop_uncovered(store);
+    if (rc == GV_OK)
+        rc = sql_number(store->db, &rows,
+                        "SELECT EXISTS(SELECT 1 FROM gv_inbox WHERE at>=0)");
+    store->inbox.litter = rows > 0;
+    GV_ASSERT(rc != GV_OK ||
+              store->inbox.accepted == (store->inbox.token != 0));
+    return rc;
+}
+
+/* Sweeping */
+
+static int sweep(struct store *store)
+{
+    const struct inbox *inbox = &store->inbox;
+    int64_t below = inbox->stored > 0 ? inbox->base : INT64_MAX;
+
+    return sql_run(store->db,
+                   "DELETE FROM gv_inbox WHERE at IN(SELECT at FROM gv_inbox"
+                   " WHERE at>=0 AND at<%lld ORDER BY at LIMIT " SWEEP_ROWS
+                   ")",
+                   (long long)below);
+}
+
+int inbox_sweep(struct store *store, struct gv_error *error)
+{
+    struct store_sealed sealed;
+    int64_t before = sqlite3_total_changes64(store->db);
+    int rc = transaction_begin(store, error);
+
+    GV_ASSERT(store->inbox.litter);
+    if (rc != GV_OK)
+        return rc;
+    rc = sweep(store);
+    if (rc != GV_OK) {
+        sql_fail(store->db, rc, error, "cannot clear gv_inbox");
+        store_rollback(store);
+        return rc;
+    }
+    if (sqlite3_total_changes64(store->db) == before)
+        store->inbox.litter = false;
+    return store_commit(store, &sealed, error);
+}

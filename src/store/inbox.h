@@ -1,0 +1,63 @@
+/* The delta that is arriving: its bytes are kept aside, and nothing touches
+ * tables or log until the last one is there.
+ *
+ * A short one stays in memory.  A long one goes to gv_inbox, so that it can be
+ * applied in slices (work.c) and outlives a crash. */
+#ifndef STORE_INBOX_H
+#define STORE_INBOX_H
+
+#include "core/vv.h"
+#include "wire/stream.h"
+
+struct apply;
+struct gv_error;
+struct store;
+
+/* What one slice applies in 2 ms, about, whatever its rows look like: so much
+ * is also applied at once without any. */
+#define INBOX_SHORT_SIZE (256 * 1024)
+
+struct inbox {
+    uint64_t token;       /* 0: nothing is arriving, or being applied */
+    int64_t base;         /* `at` of its first byte in gv_inbox */
+    uint64_t stored;      /* bytes in gv_inbox */
+    struct buffer memory; /* those behind them */
+    struct vv wanted;     /* the vector when the first byte came */
+    /* The bytes read last: a row of gv_inbox. */
+    struct buffer window;
+    uint64_t window_at;
+
+    bool accepted; /* complete, and so is its head: only slices end it */
+    struct vv claim;
+    struct apply *slices; /* where they stand; NULL: at the first byte */
+
+    bool accepting, ending; /* by the open transaction */
+    bool litter;            /* gv_inbox has bytes that no head names */
+};
+
+void inbox_init(struct inbox *inbox);
+/* Of the store's memory; the file keeps what it has. */
+void inbox_close(struct inbox *inbox);
+
+/* What a crash left: goes on with it, or leaves it to inbox_sweep().  Inside
+ * the transaction that opens the file. */
+int inbox_load(struct store *store);
+
+uint64_t inbox_size(const struct inbox *inbox);
+int inbox_read(struct store *store, uint64_t offset, void *bytes, size_t size);
+
+/* All of it is there, and it is long: from the commit on it is applied in
+ * slices and then claims @claim.  Inside a transaction. */
+int inbox_accept(struct store *store, const struct vv *claim);
+/* It is applied, or refused.  Inside a transaction. */
+int inbox_end(struct store *store);
+/* The open transaction ended; @held: it was committed. */
+void inbox_settle(struct store *store, bool held);
+
+/* Delete some of the bytes that no head names.  A transaction by itself. */
+int inbox_sweep(struct store *store, struct gv_error *error);
+
+/* Begin again at the first byte. */
+void inbox_rewind(struct inbox *inbox);
+
+#endif

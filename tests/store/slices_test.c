@@ -1,0 +1,553 @@
+/* What is done in slices, with a crash after each. */
+#include "copies.h"
+
+#include "wire/frame.h"
+
+#define TABLE "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b INTEGER DEFAULT 7)"
+#define ROWS(count)                                                           \
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE "     \
+    "i<" #count ") INSERT INTO t(id,a) SELECT i,'row '||i FROM n"
+
+static void make_pair(struct copy *a, struct copy *b)
+{
+    static int number;
+    char name[32];
+
+    copies_slices = (struct store_slices){
+        .delta_size = 500, .journal_rows = 20, .rows = 7};
+    snprintf(name, sizeof name, "slices%d-a", ++number);
+    copy_make(a, name, TABLE);
+    snprintf(name, sizeof name, "slices%d-b", number);
+    copy_make(b, name, TABLE);
+    track(a, "t");
+    track(b, "t");
+}
+
+static void end_pair(struct copy *a, struct copy *b)
+{
+    CHECK_INT(verify_findings(a, NULL), ==, 0);
+    CHECK_INT(verify_findings(b, NULL), ==, 0);
+    CHECK(!seal(a).any);
+    CHECK(!seal(b).any);
+    check_equal(a, b);
+    copy_close(a);
+    copy_close(b);
+}
+
+static struct store_worked must_work(struct copy *copy)
+{
+    struct store_worked worked;
+    struct gv_error error = {0};
+
+    if (store_work(copy->store, &worked, &error) != GV_OK) {
+        fprintf(stderr, "work: %s\n", error.what);
+        exit(1);
+    }
+    return worked;
+}
+
+static gv_version own(struct copy *copy)
+{
+    return vv_get(store_vv(copy->store), store_site(copy->store));
+}
+
+static bool hidden(struct copy *copy)
+{
+    return hash128_equal(store_fingerprint(copy->store),
+                         (struct hash128){0, 0});
+}
+
+static void check_serves_nothing(struct copy *copy)
+{
+    struct extract *extract;
+    struct gv_error error = {0};
+
+    CHECK(store_busy(copy->store));
+    CHECK(hidden(copy));
+    for (int i = 0; i < 6; i++)
+        CHECK_INT(
+            extract_begin(copy->store, (struct vv_view){0}, &extract, &error),
+            ==, GV_EBUSY);
+}
+
+/* Stage and accept all that @from has. */
+static int give(struct copy *to, struct copy *from, uint64_t token,
+                struct gv_error *error)
+{
+    static uint8_t bytes[VV_ENTRY_SIZE * 64];
+    struct extract *extract;
+    struct store_sealed sealed;
+    struct vv_view view;
+    uint8_t *all;
+    size_t size;
+    int rc;
+
+    seal(from);
+    view_of(store_vv(to->store), bytes, &view);
+    CHECK_INT(extract_whole(from, view, &extract, error), ==, GV_OK);
+    size = (size_t)extract_size(extract);
+    all = malloc(size + 1);
+    CHECK_INT(extract_read(extract, 0, all, size), ==, GV_OK);
+    CHECK_INT(store_stage(to->store, token, 0, all, size / 2), ==, GV_OK);
+    CHECK_INT(store_stage(to->store, token, size / 2, all + size / 2,
+                          size - size / 2),
+              ==, GV_OK);
+    CHECK_INT(store_begin(to->store, error), ==, GV_OK);
+    rc = store_apply_delta(to->store, token, extract_claim(extract), error);
+    CHECK_INT(store_commit(to->store, &sealed, error), ==, GV_OK);
+    extract_free(extract);
+    free(all);
+    return rc;
+}
+
+TEST(a_long_seal_moves_the_vector_when_the_journal_is_empty)
+{
+    struct copy a, b;
+    struct store_worked worked;
+    gv_version before;
+    int slices = 0;
+
+    make_pair(&a, &b);
+    before = own(&a);
+    sql(&a, ROWS(100));
+    do {
+        worked = must_work(&a);
+        slices++;
+        if (!worked.more)
+            break;
+        CHECK(!worked.sealed.any);
+        CHECK_INT(own(&a), ==, before);
+        check_serves_nothing(&a);
+    } while (true);
+    CHECK_INT(slices, ==, 15);
+    CHECK(worked.sealed.any);
+    CHECK(worked.sealed.interval.bytes == NULL);
+    CHECK_INT(worked.sealed.interval.from, ==, before);
+    CHECK_INT(worked.sealed.interval.to, ==, own(&a));
+    CHECK(!store_busy(a.store) && !hidden(&a));
+    CHECK_TEXT(ask(&a, "SELECT count(DISTINCT version) FROM gv_ver"), "15");
+    CHECK(!must_work(&a).more);
+    must_pull(&b, &a);
+    end_pair(&a, &b);
+}
+
+TEST(a_row_written_between_the_slices_of_a_seal_is_in_its_interval)
+{
+    struct copy a, b;
+    struct store_worked worked;
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(100));
+    for (int i = 0; (worked = must_work(&a)).more; i++) {
+        CHECK(!worked.sealed.any);
+        if (i == 1)
+            sql(&a, "INSERT INTO t(id, a) VALUES(-5, 'between')");
+        if (i == 2)
+            sql(&a, "UPDATE t SET a = 'again' WHERE id = 1 OR id = 99");
+    }
+    CHECK(worked.sealed.any);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_journal"), "0");
+    CHECK(!seal(&a).any);
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT a FROM t WHERE id = -5"), "between");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t WHERE a = 'again'"), "2");
+    end_pair(&a, &b);
+}
+
+TEST(runs_of_a_long_seal_keep_their_own_time)
+{
+    struct copy a, b;
+    gv_time_ms now = host_system()->wall(NULL);
+    char text[200];
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(60));
+    /* Every third row an hour ago, in front of the others. */
+    snprintf(text, sizeof text,
+             "UPDATE gv_journal SET id = id + 1000 WHERE id %% 3 <> 0;"
+             "UPDATE gv_journal SET day = %lld/86400000.0+2440587.5"
+             " WHERE id < 1000",
+             (long long)now - 3600000);
+    sql(&a, text);
+    CHECK_INT(store_work_all(a.store, 0, NULL, NULL), ==, GV_OK);
+    snprintf(text, sizeof text,
+             "SELECT count(*) FROM gv_ver WHERE (version >> 16) BETWEEN %lld"
+             " AND %lld",
+             (long long)now - 3600000, (long long)now - 3600000);
+    CHECK_TEXT(ask(&a, text), "20");
+    must_pull(&b, &a);
+    end_pair(&a, &b);
+}
+
+TEST(a_seal_goes_on_after_a_crash_behind_each_slice)
+{
+    for (int crash = 1; crash <= 15; crash++) {
+        struct copy a, b;
+
+        make_pair(&a, &b);
+        sql(&a, ROWS(100));
+        for (int i = 0; i < crash; i++)
+            must_work(&a);
+        CHECK(store_busy(a.store) == (crash < 15));
+        copy_reopen(&a, STORE_WRITE);
+        CHECK(store_busy(a.store) == (crash < 15));
+        sql(&a, "UPDATE t SET a = 'after' WHERE id % 10 = 0");
+        while (must_work(&a).more)
+            ;
+        seal(&a);
+        must_pull(&b, &a);
+        CHECK_TEXT(ask(&b, "SELECT count(*) FROM t WHERE a = 'after'"), "10");
+        end_pair(&a, &b);
+    }
+}
+
+TEST(a_long_delta_is_claimed_by_its_last_slice)
+{
+    struct copy a, b;
+    struct store_worked worked = {.more = true};
+    struct gv_error error = {0};
+    gv_version claimed;
+    int busy = 0;
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(100));
+    CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+    CHECK(store_working(b.store) && !store_busy(b.store));
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "0");
+    while (store_working(b.store)) {
+        CHECK(worked.more && worked.token == 0);
+        worked = must_work(&b);
+        claimed = vv_get(store_vv(b.store), store_site(a.store));
+        CHECK_INT(claimed, ==, store_working(b.store) ? 0 : own(&a));
+        busy += store_busy(b.store);
+        if (store_busy(b.store))
+            check_serves_nothing(&b);
+    }
+    CHECK_INT(busy, ==, 15);
+    CHECK_INT(worked.token, ==, 77);
+    CHECK_INT(worked.code, ==, GV_OK);
+    while (must_work(&b).more)
+        ;
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
+    end_pair(&a, &b);
+}
+
+TEST(what_is_written_between_the_slices_of_a_delta_goes_by_delta)
+{
+    struct copy a, b;
+    struct store_worked worked = {0};
+    struct store_sealed sealed;
+    struct gv_error error = {0};
+    gv_version before;
+    bool was_busy;
+    char text[100];
+
+    make_pair(&a, &b);
+    sql(&b, "INSERT INTO t(id, a) VALUES(50, 'old')");
+    seal(&b);
+    before = own(&b);
+    sql(&a, ROWS(100));
+    CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+    for (int i = 0; store_working(b.store); i++) {
+        snprintf(text, sizeof text,
+                 "INSERT OR REPLACE INTO t(id, a) VALUES(%d, 'local')",
+                 100 - i * 3);
+        sql(&b, text);
+        was_busy = store_busy(b.store);
+        worked = must_work(&b);
+        if (!was_busy)
+            before = own(&b); /* the check shows nothing, and hides nothing */
+        CHECK(own(&b) == before || !store_working(b.store));
+    }
+    /* As of an interval that is too long for a NEWS. */
+    CHECK(worked.sealed.any && worked.sealed.interval.bytes == NULL);
+    CHECK_INT(worked.sealed.interval.from, ==, before);
+    CHECK_INT(worked.sealed.interval.to, ==, own(&b));
+    /* The next interval begins there and depends on what was claimed. */
+    before = own(&b);
+    sql(&b, "INSERT INTO t(id, a) VALUES(1000, 'next')");
+    sealed = seal(&b);
+    CHECK_INT(sealed.interval.from, ==, before);
+    CHECK_INT(sealed.interval.dependencies.count, ==, 1);
+    CHECK_INT(apply_interval(&a, &sealed.interval, &error), ==, GV_EGAP);
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT count(*) > 10 FROM t WHERE a = 'local'"), "1");
+    end_pair(&a, &b);
+}
+
+TEST(a_delta_goes_on_after_a_crash_behind_each_slice)
+{
+    for (int crash = 0; crash <= 19; crash++) {
+        struct copy a, b;
+        struct gv_error error = {0};
+
+        make_pair(&a, &b);
+        sql(&a, ROWS(100));
+        sql(&b, "INSERT INTO t(id, a) VALUES(5, 'mine'), (95, 'mine')");
+        CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+        for (int i = 0; i < crash; i++)
+            must_work(&b);
+        CHECK(store_working(b.store) == (crash < 19));
+        copy_reopen(&b, STORE_WRITE);
+        CHECK(store_working(b.store) == (crash < 19));
+        sql(&b, "UPDATE t SET a = 'after' WHERE id % 10 = 0");
+        while (must_work(&b).more)
+            ;
+        CHECK(!store_busy(b.store) && !store_working(b.store));
+        CHECK_INT(vv_get(store_vv(b.store), store_site(a.store)), ==, own(&a));
+        sync_both(&a, &b);
+        end_pair(&a, &b);
+    }
+}
+
+TEST(a_begin_finishes_what_is_left)
+{
+    for (int slices = 0; slices < 19; slices++) {
+        struct copy a, b;
+        struct gv_error error = {0};
+
+        make_pair(&a, &b);
+        sql(&a, ROWS(100));
+        CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+        for (int i = 0; i < slices; i++)
+            must_work(&b);
+        sql(&b, "INSERT INTO t(id, a) VALUES(200, 'mine')");
+        CHECK(seal(&b).any);
+        CHECK(!store_working(b.store) && !store_busy(b.store));
+        CHECK_INT(vv_get(store_vv(b.store), store_site(a.store)), ==, own(&a));
+        sync_both(&a, &b);
+        end_pair(&a, &b);
+    }
+}
+
+TEST(a_refused_delta_is_refused_before_anything_of_it_is_shown)
+{
+    struct copy a, b;
+    struct store_worked worked = {.more = true};
+    struct gv_error error = {0};
+    uint8_t claim[VV_ENTRY_SIZE];
+    struct vv_entry entry = {{{9}}, 5};
+    struct extract *extract;
+    struct store_sealed sealed;
+    uint8_t *all;
+    size_t size;
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(100));
+    seal(&a);
+    while (must_work(&a).more)
+        ;
+    CHECK_INT(extract_whole(&a, (struct vv_view){0}, &extract, &error), ==,
+              GV_OK);
+    size = (size_t)extract_size(extract);
+    all = malloc(size + 3);
+    CHECK_INT(extract_read(extract, 0, all, size), ==, GV_OK);
+    memset(all + size, 255, 3);
+    CHECK_INT(store_stage(b.store, 7, 0, all, size + 3), ==, GV_OK);
+    CHECK_INT(store_begin(b.store, &error), ==, GV_OK);
+    CHECK_INT(store_apply_delta(b.store, 7, extract_claim(extract), &error),
+              ==, GV_OK);
+    CHECK_INT(store_commit(b.store, &sealed, &error), ==, GV_OK);
+    while (store_working(b.store)) {
+        worked = must_work(&b);
+        CHECK(!store_busy(b.store));
+    }
+    CHECK_INT(worked.token, ==, 7);
+    CHECK_INT(worked.code, ==, GV_EPROTO);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "0");
+    /* A claim that does not cover what it brings is refused likewise. */
+    vv_entry_store(&entry, claim);
+    CHECK_INT(store_stage(b.store, 8, 0, all, size), ==, GV_OK);
+    CHECK_INT(store_begin(b.store, &error), ==, GV_OK);
+    CHECK_INT(
+        store_apply_delta(b.store, 8, (struct vv_view){claim, 1}, &error), ==,
+        GV_OK);
+    CHECK_INT(store_commit(b.store, &sealed, &error), ==, GV_OK);
+    CHECK_INT(store_work_all(b.store, 8, NULL, &error), ==, GV_EPROTO);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "0");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
+    extract_free(extract);
+    free(all);
+    must_pull(&b, &a);
+    end_pair(&a, &b);
+}
+
+/* Past the triggers: no journal row, and no reason to audit. */
+static void write_past(struct copy *copy, const char *text)
+{
+    sqlite3_db_config(copy->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sql(copy, text);
+    sqlite3_db_config(copy->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+}
+
+TEST(a_row_past_the_triggers_is_sealed_between_slices)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(100));
+    seal(&a);
+    must_pull(&b, &a);
+    while (must_work(&b).more)
+        ;
+    sql(&a, "UPDATE t SET b = 1");
+    CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+    for (int i = 0; i < 10; i++)
+        must_work(&b);
+    CHECK(store_busy(b.store));
+    write_past(&b, "DELETE FROM t WHERE id = 97");
+    while (must_work(&b).more)
+        ;
+    CHECK(!store_working(b.store) && !store_busy(b.store));
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM t WHERE b = 1"), "99");
+    end_pair(&a, &b);
+}
+
+/* A copy of the file as it stands, opened as another. */
+static void copy_file(struct copy *to, const struct copy *from)
+{
+    static int number;
+    char command[1100];
+
+    memset(to, 0, sizeof *to);
+    snprintf(to->path, sizeof to->path, "%s/taken%d.db", copies_directory,
+             ++number);
+    snprintf(command, sizeof command, "cp '%s' '%s' && cp '%s-wal' '%s-wal'",
+             from->path, to->path, from->path, to->path);
+    CHECK_INT(system(command), ==, 0);
+    CHECK(sqlite3_open(to->path, &to->app) == SQLITE_OK);
+    copy_reopen(to, STORE_WRITE);
+}
+
+TEST(a_copy_taken_between_slices_of_a_seal_converges)
+{
+    for (int slices = 1; slices < 15; slices += 3) {
+        struct copy a, b, taken;
+
+        make_pair(&a, &b);
+        sql(&a, "INSERT INTO t(id, a) VALUES(1, 'first'), (2, 'first')");
+        seal(&a);
+        sql(&a, ROWS(100) " WHERE true ON CONFLICT DO UPDATE SET"
+                          " a = excluded.a");
+        for (int i = 0; i < slices; i++)
+            must_work(&a);
+        copy_file(&taken, &a);
+        CHECK(!site_equal(store_site(taken.store), store_site(a.store)));
+        while (must_work(&taken).more)
+            ;
+        while (must_work(&a).more)
+            ;
+        seal(&taken);
+        CHECK_INT(verify_findings(&taken, NULL), ==, 0);
+        must_pull(&b, &taken);
+        sync_both(&a, &b);
+        sync_both(&taken, &b);
+        check_equal(&taken, &b);
+        copy_close(&taken);
+        end_pair(&a, &b);
+    }
+}
+
+TEST(a_copy_taken_between_slices_of_a_delta_converges)
+{
+    for (int slices = 0; slices < 19; slices += 2) {
+        struct copy a, b, taken;
+        struct gv_error error = {0};
+
+        make_pair(&a, &b);
+        sql(&a, ROWS(100));
+        CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+        for (int i = 0; i < slices; i++) {
+            sql(&b, "UPDATE t SET a = a||'!' WHERE id = (SELECT max(id)"
+                    " FROM t)");
+            must_work(&b);
+        }
+        copy_file(&taken, &b);
+        while (must_work(&taken).more)
+            ;
+        while (must_work(&b).more)
+            ;
+        seal(&taken);
+        CHECK_INT(verify_findings(&taken, NULL), ==, 0);
+        must_pull(&b, &taken);
+        sync_both(&a, &b);
+        sync_both(&taken, &b);
+        check_equal(&taken, &b);
+        copy_close(&taken);
+        end_pair(&a, &b);
+    }
+}
+
+/* One row of 3 MB: three rows of gv_inbox. */
+static void give_half(struct copy *to, uint64_t token)
+{
+    size_t size = 3 * 1024 * 1024;
+    uint8_t *bytes = calloc(1, size);
+
+    for (size_t at = 0; at < size; at += size / 3)
+        CHECK_INT(store_stage(to->store, token, at, bytes, size / 3), ==,
+                  GV_OK);
+    free(bytes);
+}
+
+TEST(a_delta_that_another_takes_over_is_swept_away)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(100));
+    give_half(&b, 5);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "3");
+    CHECK_INT(give(&b, &a, 6, &error), ==, GV_OK);
+    CHECK_INT(store_work_all(b.store, 6, NULL, &error), ==, GV_OK);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
+    give_half(&b, 7);
+    copy_reopen(&b, STORE_WRITE);
+    CHECK(!store_working(b.store));
+    CHECK_INT(store_work_all(b.store, 0, NULL, &error), ==, GV_OK);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
+    end_pair(&a, &b);
+}
+
+TEST(an_application_s_own_connection_finishes_it)
+{
+    for (int slices = 0; slices < 19; slices += 3) {
+        struct copy a, b;
+        struct gv_error error = {0};
+        struct store_options options = {.mode = STORE_WRITE,
+                                        .host = copies_host(),
+                                        .slices = copies_slices};
+        struct store_sealed sealed;
+
+        make_pair(&a, &b);
+        options.slices = copies_slices;
+        sql(&a, ROWS(100));
+        CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+        for (int i = 0; i < slices; i++)
+            must_work(&b);
+        store_close(b.store);
+        sql(&b, "BEGIN IMMEDIATE; INSERT INTO t(id, a) VALUES(300, 'in')");
+        options.borrowed = b.app;
+        options.within = STORE_IN_TRANSACTION;
+        CHECK_INT(store_open(b.path, &options, &b.store, &error), ==, GV_OK);
+        CHECK_INT(store_begin(b.store, &error), ==, GV_OK);
+        CHECK_INT(store_commit(b.store, &sealed, &error), ==, GV_OK);
+        CHECK(!store_busy(b.store) && !store_working(b.store));
+        store_close(b.store);
+        b.store = NULL;
+        sql(&b, "COMMIT");
+        copy_reopen(&b, STORE_WRITE);
+        CHECK_INT(vv_get(store_vv(b.store), store_site(a.store)), ==, own(&a));
+        sync_both(&a, &b);
+        CHECK_TEXT(ask(&a, "SELECT a FROM t WHERE id = 300"), "in");
+        end_pair(&a, &b);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}
