@@ -66,9 +66,11 @@ int64_t side_ask(struct side *side, const char *text)
 
 bool side_open_store(struct pair *pair, struct side *side)
 {
-    struct store_options options = {.mode = STORE_WRITE,
-                                    .host = process_host(side->node),
-                                    .vfs = process_vfs(side->node)};
+    struct store_options options = {
+        .mode = STORE_WRITE,
+        .host = process_host(side->node),
+        .vfs = process_vfs(side->node),
+        .slices = {.delta_size = 3000, .journal_rows = 30, .rows = 10}};
     struct gv_error error = {0};
     int rc;
 
@@ -125,9 +127,13 @@ bool side_turn(struct pair *pair, struct side *side, const struct buffer *news,
     struct store_sealed sealed = {0};
     struct gv_error error = {0};
     struct message message;
-    int rc = store_begin(side->store, &error);
+    int rc = store_work_all(side->store, 0, &sealed, &error);
 
     *applied = GV_OK;
+    if (rc == GV_OK && side == &pair->a)
+        note_commit(pair, &sealed);
+    if (rc == GV_OK)
+        rc = store_begin(side->store, &error);
     if (rc == GV_OK && news != NULL && news->size > 0) {
         if (frame_decode(news->data, news->size, &message) != GV_OK)
             return pair_violate(pair, "a frame cannot be read");
@@ -221,6 +227,10 @@ static bool apply_staged(struct pair *pair, struct side *to,
         rc = store_apply_delta(to->store, pair->token, claim, &error);
     if (rc == GV_OK)
         rc = store_commit(to->store, &sealed, &error);
+    if (rc == GV_OK && to == &pair->a)
+        note_commit(pair, &sealed);
+    if (rc == GV_OK)
+        rc = store_work_all(to->store, pair->token, &sealed, &error);
     if (rc != GV_OK)
         return pair_failed(pair, "a delta", rc, error.what);
     if (to == &pair->a)

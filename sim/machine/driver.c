@@ -247,6 +247,8 @@ void driver_clear(struct machine *machine)
     }
     machine->arrivals_end = &machine->arrivals;
     driver_applies_clear(&machine->applies);
+    free(machine->slicing);
+    machine->slicing = NULL;
     if (machine->work.pending)
         driver_applies_clear(&machine->work.batch);
     machine->work.pending = false;

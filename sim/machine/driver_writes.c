@@ -57,13 +57,16 @@ static void applies_take(struct machine *machine, struct applies *batch)
 {
     struct applies *applies = &machine->applies;
     size_t size = 0;
+    bool delta = false;
 
     batch->first = NULL;
     batch->end = &batch->first;
-    while (applies->first != NULL && size < DRIVER_BATCH_SIZE) {
+    /* What comes behind a delta waits until it is applied. */
+    while (applies->first != NULL && size < DRIVER_BATCH_SIZE && !delta) {
         struct apply *apply = applies->first;
 
         size += apply->interval.size;
+        delta = apply->kind == EFFECT_APPLY_DELTA;
         applies->first = apply->next;
         apply->next = NULL;
         *batch->end = apply;
@@ -103,6 +106,44 @@ static void apply_batch(struct machine *machine, struct applies *batch)
                                                  apply->claim, &apply->why);
 }
 
+static void begin_failed(struct machine *machine, int code,
+                         const struct gv_error *why)
+{
+    if (code == GV_EBUSY)
+        machine->write_due = driver_now(machine) + DRIVER_BUSY_MS;
+    else
+        trouble(machine, code, why);
+}
+
+/* One slice of what takes more than one transaction; false: there was
+ * none. */
+static bool work_turn(struct machine *machine)
+{
+    const struct machine_watcher *watcher = machine->options.watcher;
+    struct work *work = &machine->work;
+    struct gv_error why = {0};
+    int rc;
+
+    memset(work, 0, sizeof *work);
+    work->batch.end = &work->batch.first;
+    rc = machine->keeper->methods->work(machine->keeper, &work->worked, &why);
+    if (driver_dead(machine))
+        return true;
+    if (rc != GV_OK) {
+        begin_failed(machine, rc, &why);
+        return true;
+    }
+    work->slice = work->worked.more || work->worked.sealed.any ||
+                  work->worked.token != 0;
+    if (!work->slice)
+        return false;
+    work->sealed = work->worked.sealed;
+    work->pending = true;
+    if (work->sealed.any)
+        watcher->committed(watcher->context, machine, &work->sealed);
+    return true;
+}
+
 /* The transaction happens now; that it is over is heard after the time that
  * the disk took. */
 void driver_write_turn(struct machine *machine)
@@ -113,14 +154,12 @@ void driver_write_turn(struct machine *machine)
     struct gv_error why = {0};
     int rc;
 
+    if (work_turn(machine))
+        return;
     watcher->turning(watcher->context, machine);
     rc = methods->begin(machine->keeper, &why);
-    if (rc == GV_EBUSY) {
-        machine->write_due = driver_now(machine) + DRIVER_BUSY_MS;
-        return;
-    }
     if (rc != GV_OK) {
-        trouble(machine, rc, &why);
+        begin_failed(machine, rc, &why);
         return;
     }
     memset(work, 0, sizeof *work);
@@ -213,6 +252,37 @@ static void work_failed(struct machine *machine, struct work *work)
         apply->code = work->code;
 }
 
+/* A delta that was accepted is the last of its batch: it is not applied
+ * yet. */
+static void keep_accepted(struct machine *machine, struct applies *batch)
+{
+    struct apply **at = &batch->first;
+
+    GV_ASSERT(machine->slicing == NULL && *at != NULL);
+    while ((*at)->next != NULL)
+        at = &(*at)->next;
+    machine->slicing = *at;
+    *at = NULL;
+    machine->write_wanted = true;
+}
+
+static void slice_done(struct machine *machine, const struct work *work)
+{
+    struct apply *apply = machine->slicing;
+
+    machine->write_wanted = true;
+    machine->io_errors = 0;
+    feed_sealed(machine, &work->sealed);
+    if (apply == NULL || machine->falling ||
+        machine->keeper->methods->working(machine->keeper))
+        return;
+    machine->slicing = NULL;
+    apply->code = work->worked.code;
+    apply->why = work->worked.why;
+    feed_applied(machine, apply);
+    free(apply);
+}
+
 void driver_work_done(struct machine *machine)
 {
     struct work work = machine->work;
@@ -221,8 +291,14 @@ void driver_work_done(struct machine *machine)
         return;
     machine->work.pending = false;
     machine->work.batch.first = NULL;
+    if (work.slice) {
+        slice_done(machine, &work);
+        return;
+    }
     if (work.code == GV_OK) {
         machine->write_wanted = false;
+        if (machine->keeper->methods->working(machine->keeper))
+            keep_accepted(machine, &work.batch);
         machine->io_errors = 0;
         driver_deltas_sealed(machine);
         feed_sealed(machine, &work.sealed);

@@ -21,6 +21,12 @@ struct keeper_methods {
                        struct vv_view claim, struct gv_error *error);
     int (*commit)(struct keeper *keeper, struct store_sealed *sealed,
                   struct gv_error *error);
+    /* One slice of what takes more than one transaction. */
+    int (*work)(struct keeper *keeper, struct store_worked *worked,
+                struct gv_error *error);
+    bool (*working)(const struct keeper *keeper);
+    /* All that an earlier run left. */
+    int (*finish)(struct keeper *keeper, struct gv_error *error);
     int (*heard_own)(struct keeper *keeper, gv_version version,
                      struct gv_error *error);
     const struct vv *(*vv)(const struct keeper *keeper);
@@ -47,9 +53,11 @@ struct keeper {
     const struct keeper_methods *methods;
 };
 
-/* The store on the file at @path of the VFS and host given.  Opens it. */
+/* The store on the file at @path of the VFS and host given.  Opens it.
+ * @slices: from when on it works in slices. */
 int store_keeper_open(const char *path, const char *vfs,
                       const struct host *host, struct log log,
+                      const struct store_slices *slices,
                       struct keeper **keeper, struct gv_error *error);
 struct store *store_keeper_store(struct keeper *keeper);
 

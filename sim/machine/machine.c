@@ -164,12 +164,22 @@ static void close_process(struct machine *machine)
     machine->process = NULL;
 }
 
+/* Without slices what the ledger sees is what one transaction did. */
+static struct store_slices slices_of(const struct machine *machine)
+{
+    if (machine->options.slices.rows > 0)
+        return machine->options.slices;
+    return (struct store_slices){
+        .delta_size = INT64_MAX, .journal_rows = INT64_MAX, .rows = 1000};
+}
+
 static int open_keeper(struct machine *machine, struct gv_error *why)
 {
+    struct store_slices slices = slices_of(machine);
     struct log log = {note_line, machine};
 
     return store_keeper_open(MACHINE_PATH, process_vfs(machine->process),
-                             process_host(machine->process), log,
+                             process_host(machine->process), log, &slices,
                              &machine->keeper, why);
 }
 
@@ -352,6 +362,7 @@ void machine_start(struct machine *machine)
             process_kill_at(machine->process, machine->kill_next, false);
         machine->kill_next = 0;
         if (open_keeper(machine, &why) != GV_OK ||
+            machine->keeper->methods->finish(machine->keeper, &why) != GV_OK ||
             process_dead(machine->process)) {
             open_failed(machine, &why);
             return;

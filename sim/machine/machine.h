@@ -47,6 +47,7 @@ struct machine_options {
     struct world *world;
     struct network *network;
     const struct machine_watcher *watcher;
+    struct store_slices slices; /* 0: none, all is done at once */
     bool model; /* the model of a store, no disk and no programs */
     /* Who is dialled; accepted links come on top. */
     size_t peers[MACHINE_PEERS_MAX];

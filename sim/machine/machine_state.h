@@ -55,6 +55,8 @@ struct finished {
  * still at it. */
 struct work {
     bool pending;
+    bool slice; /* of what takes more than one transaction: */
+    struct store_worked worked;
     int code;
     struct store_sealed sealed;
     struct applies batch;
@@ -103,6 +105,7 @@ struct machine {
     unsigned io_errors; /* in a row */
     struct arrival *arrivals, **arrivals_end;
     struct applies applies;
+    struct apply *slicing; /* a delta that is applied in slices, or NULL */
     struct delta *deltas;
     struct finished finished;
     struct work work;

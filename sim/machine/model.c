@@ -573,6 +573,29 @@ static void model_extract_free(struct keeper_extract *extract)
 /* Looks, and the model itself */
 
 /* A model's file never goes back in time. */
+/* All of it is done at once. */
+static int model_work(struct keeper *keeper, struct store_worked *worked,
+                      struct gv_error *error)
+{
+    (void)keeper;
+    (void)error;
+    *worked = (struct store_worked){.more = false};
+    return GV_OK;
+}
+
+static bool model_working(const struct keeper *keeper)
+{
+    (void)keeper;
+    return false;
+}
+
+static int model_finish(struct keeper *keeper, struct gv_error *error)
+{
+    (void)keeper;
+    (void)error;
+    return GV_OK;
+}
+
 static int model_heard_own(struct keeper *keeper, gv_version version,
                            struct gv_error *error)
 {
@@ -648,6 +671,9 @@ int model_open(uint64_t seed, struct keeper **keeper)
         .apply_interval = model_apply_interval,
         .apply_delta = model_apply_delta,
         .commit = model_commit,
+        .work = model_work,
+        .working = model_working,
+        .finish = model_finish,
         .heard_own = model_heard_own,
         .vv = model_vv,
         .fingerprint = model_fingerprint,

@@ -63,6 +63,27 @@ static int keeper_commit(struct keeper *keeper, struct store_sealed *sealed,
     return store_commit(store_of(keeper), sealed, error);
 }
 
+static int keeper_work(struct keeper *keeper, struct store_worked *worked,
+                       struct gv_error *error)
+{
+    return store_work(store_of(keeper), worked, error);
+}
+
+static bool keeper_working(const struct keeper *keeper)
+{
+    return store_working(store_of(keeper));
+}
+
+/* A node that finds a slice behind it goes on with it first of all. */
+static int keeper_finish(struct keeper *keeper, struct gv_error *error)
+{
+    struct store *store = store_of(keeper);
+
+    if (!store_working(store) && !store_busy(store))
+        return GV_OK;
+    return store_work_all(store, 0, NULL, error);
+}
+
 static int keeper_heard_own(struct keeper *keeper, gv_version version,
                             struct gv_error *error)
 {
@@ -161,6 +182,9 @@ static const struct keeper_methods methods = {
     .apply_interval = keeper_apply_interval,
     .apply_delta = keeper_apply_delta,
     .commit = keeper_commit,
+    .work = keeper_work,
+    .working = keeper_working,
+    .finish = keeper_finish,
     .heard_own = keeper_heard_own,
     .vv = keeper_vv,
     .fingerprint = keeper_fingerprint,
@@ -179,10 +203,14 @@ static const struct keeper_methods methods = {
 
 int store_keeper_open(const char *path, const char *vfs,
                       const struct host *host, struct log log,
+                      const struct store_slices *slices,
                       struct keeper **keeper, struct gv_error *error)
 {
-    struct store_options options = {
-        .mode = STORE_WRITE, .host = host, .vfs = vfs, .log = log};
+    struct store_options options = {.mode = STORE_WRITE,
+                                    .host = host,
+                                    .vfs = vfs,
+                                    .log = log,
+                                    .slices = *slices};
     struct store_keeper *made = calloc(1, sizeof *made);
     int rc;
 

@@ -94,15 +94,29 @@ int applies_add(struct applies *applies, const struct effect *effect)
     return GV_OK;
 }
 
+struct apply *applies_take_last(struct applies *applies)
+{
+    struct apply **at = &applies->first, *last;
+
+    while (*at != NULL && (*at)->next != NULL)
+        at = &(*at)->next;
+    last = *at;
+    *at = NULL;
+    applies->end = at;
+    return last;
+}
+
 void applies_take(struct applies *applies, size_t size, struct applies *taken)
 {
     size_t sum = 0;
+    bool delta = false;
 
     applies_init(taken);
-    while (applies->first != NULL && sum < size) {
+    while (applies->first != NULL && sum < size && !delta) {
         struct apply *apply = applies->first;
 
         sum += apply->interval.size;
+        delta = apply->kind == APPLY_DELTA;
         applies->first = apply->next;
         apply->next = NULL;
         *taken->end = apply;

@@ -32,7 +32,11 @@ void applies_close(struct applies *applies);
 int applies_add(struct applies *applies, const struct effect *effect);
 
 /* Take the first ones, up to @size bytes of intervals and at least one, as a
- * queue of their own. */
+ * queue of their own.  A delta is the last of it: what comes behind waits
+ * until it is applied. */
 void applies_take(struct applies *applies, size_t size, struct applies *taken);
+
+/* The last one of the queue, out of it; to be freed.  NULL: it is empty. */
+struct apply *applies_take_last(struct applies *applies);
 
 #endif

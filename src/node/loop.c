@@ -20,6 +20,8 @@
  * meeting another program that does the same. */
 #define LOOP_CHECKPOINT_QUIET_MS 1000
 #define LOOP_CHECKPOINT_FRAMES 1000
+/* In the middle of a long apply: else the log would grow with it. */
+#define LOOP_CHECKPOINT_WORK_FRAMES 16000
 /* Rows of one slice of the audit: some 2 ms, no lock. */
 #define LOOP_AUDIT_ROWS 200
 
@@ -201,9 +203,11 @@ static void take_time(struct gv_node *node)
  * of SQLite before 3.51.3 (the log reset twice); so only in silence. */
 static void checkpoint(struct gv_node *node)
 {
-    if (!node->checkpoint_wanted || write_pending(node) ||
-        node->deltas.first != NULL ||
-        store_wal_frames(node->store) < LOOP_CHECKPOINT_FRAMES ||
+    int frames = store_wal_frames(node->store);
+
+    if (!node->checkpoint_wanted || node->deltas.first != NULL ||
+        frames < LOOP_CHECKPOINT_FRAMES ||
+        (write_pending(node) && frames < LOOP_CHECKPOINT_WORK_FRAMES) ||
         !pace_quiet(&node->pace, loop_now(), LOOP_CHECKPOINT_QUIET_MS))
         return;
     if (store_checkpoint(node->store) == GV_OK)

@@ -45,6 +45,7 @@ struct gv_node {
     unsigned opened_count;
     int stop_fd; /* an eventfd: readable once node_stop() was called */
     bool stopping;
+    struct apply *slicing;   /* a delta that is applied in slices, or NULL */
     bool write_wanted;       /* the journal may hold something */
     bool schema_moved;       /* to be told to the core after the next commit */
     bool checkpoint_wanted;  /* written since the last checkpoint */

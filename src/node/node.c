@@ -126,6 +126,7 @@ void node_free(struct gv_node *node)
     net_free(node->net, NODE_LINGER_MS);
     deltas_close(&node->deltas);
     applies_close(&node->applies);
+    free(node->slicing);
     outbox_close(&node->outbox);
     refusals_close(&node->refusals);
     core_free(node->core);

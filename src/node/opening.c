@@ -99,7 +99,40 @@ static uint64_t new_instance(const struct host *host)
     return seconds << 32 | (random_number(host) & UINT32_MAX);
 }
 
-int opening_core(struct gv_node *node, struct gv_error *error)
+static bool pause_stopped(struct gv_node *node, int ms)
+{
+    struct pollfd fd = {.fd = node->stop_fd, .events = POLLIN};
+
+    if (poll(&fd, 1, ms) > 0)
+        node->stopping = true;
+    return node->stopping;
+}
+
+/* What a crash left half done is finished before peers hear anything of this
+ * file.  If it cannot be now, the node goes on, serves nothing, and tries
+ * again. */
+static int finish_work(struct gv_node *node, struct gv_error *error)
+{
+    struct gv_error why = {0};
+    int rc = GV_OK;
+
+    while (!node->stopping &&
+           (store_working(node->store) || store_busy(node->store))) {
+        rc = store_work_all(node->store, 0, NULL, &why);
+        if (rc == GV_EMOVED && error != NULL)
+            *error = why;
+        if (rc != GV_OK && rc != GV_EBUSY)
+            break;
+        if (rc == GV_EBUSY)
+            pause_stopped(node, OPENING_LOCK_STEP_MS);
+    }
+    if (rc != GV_OK && rc != GV_EMOVED && rc != GV_EBUSY)
+        log_line(&node->log, GV_LOG_WARNING,
+                 "what was begun before cannot be finished yet: %s", why.what);
+    return rc == GV_EMOVED ? rc : GV_OK;
+}
+
+static int make_core(struct gv_node *node, struct gv_error *error)
 {
     const char *endpoint = own_endpoint(node);
     struct core_config config = {.site = *store_site(node->store),
@@ -114,11 +147,8 @@ int opening_core(struct gv_node *node, struct gv_error *error)
                                  .fingerprint = store_fingerprint(node->store),
                                  .schema_digest =
                                      store_schema_digest(node->store)};
-    int rc = store_mesh(node->store, node->mesh, error);
+    int rc = core_new(&config, &node->core);
 
-    if (rc != GV_OK)
-        return rc;
-    rc = core_new(&config, &node->core);
     for (size_t i = 0; rc == GV_OK && i < node->config.peer_count; i++) {
         rc = core_add_peer(node->core, node->config.peers[i]);
         if (rc == GV_EEXIST)
@@ -128,6 +158,15 @@ int opening_core(struct gv_node *node, struct gv_error *error)
                ? rc
                : error_set(error, rc, "The node could not be made: %s.",
                            gv_strerror(rc));
+}
+
+int opening_core(struct gv_node *node, struct gv_error *error)
+{
+    int rc = store_mesh(node->store, node->mesh, error);
+
+    if (rc == GV_OK)
+        rc = finish_work(node, error);
+    return rc == GV_OK ? make_core(node, error) : rc;
 }
 
 void opening_say_bye(struct gv_node *node)
@@ -150,6 +189,8 @@ static void let_go(struct gv_node *node)
     deltas_close(&node->deltas);
     applies_close(&node->applies);
     applies_init(&node->applies);
+    free(node->slicing);
+    node->slicing = NULL;
     core_free(node->core);
     node->core = NULL;
     node->finished.first = node->finished.count = 0;
@@ -215,15 +256,6 @@ static bool may_pass(int code)
 {
     return code == GV_ENOTFOUND || code == GV_EINVAL || code == GV_ECORRUPT ||
            code == GV_EIO || code == GV_EBUSY || code == GV_ELOCKED;
-}
-
-static bool pause_stopped(struct gv_node *node, int ms)
-{
-    struct pollfd fd = {.fd = node->stop_fd, .events = POLLIN};
-
-    if (poll(&fd, 1, ms) > 0)
-        node->stopping = true;
-    return node->stopping;
 }
 
 static int open_patiently(struct gv_node *node, struct gv_error *error)

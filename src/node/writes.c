@@ -5,6 +5,7 @@
 #include "node/loop.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Bytes of intervals in one transaction: a few milliseconds of lock. */
@@ -224,19 +225,74 @@ static void commit_failed(struct gv_node *node, struct applies *batch,
     }
 }
 
-static void committed(struct gv_node *node, const struct applies *batch,
-                      const struct store_sealed *sealed)
+static void wrote(struct gv_node *node, const struct store_sealed *sealed)
 {
-    node->write_wanted = false;
     node->checkpoint_wanted = true;
     trouble_over(node);
     pace_wrote(&node->pace, loop_now(), store_wal_frames(node->store));
     node->schema_moved |= sealed->schema_moved;
     feed_sealed(node, sealed);
+}
+
+static void committed(struct gv_node *node, struct applies *batch,
+                      const struct store_sealed *sealed)
+{
+    node->write_wanted = store_working(node->store);
+    if (node->write_wanted)
+        node->slicing = applies_take_last(batch);
+    wrote(node, sealed);
     for (const struct apply *apply = batch->first; apply != NULL;
          apply = apply->next)
         feed_applied(node, apply);
     feed_schema(node);
+}
+
+/* The delta that was applied in slices has ended. */
+static void feed_slicing(struct gv_node *node, int code,
+                         const struct gv_error *why)
+{
+    struct apply *apply = node->slicing;
+
+    GV_ASSERT(apply->kind == APPLY_DELTA);
+    node->slicing = NULL;
+    apply->code = code;
+    if (code != GV_OK)
+        apply->why = *why;
+    feed_applied(node, apply);
+    free(apply);
+}
+
+/* Damage that a slice met stays, as that of any row does; the node goes on
+ * with what it can. */
+static void work_failed(struct gv_node *node, int code, struct gv_error *why)
+{
+    if (code == GV_ECORRUPT && store_look(node->store, why) != GV_EMOVED)
+        trouble(node, why);
+    else
+        begin_failed(node, code, why);
+}
+
+/* One slice of what takes more than one transaction; false while there is
+ * more of it, and nothing else may be written. */
+static bool work_is_done(struct gv_node *node)
+{
+    struct store_worked worked;
+    struct gv_error why = {0};
+    int rc = store_work(node->store, &worked, &why);
+
+    if (rc != GV_EBUSY)
+        node->busy_since = 0;
+    if (rc != GV_OK) {
+        work_failed(node, rc, &why);
+        return false;
+    }
+    if (worked.more || worked.sealed.any || worked.token != 0)
+        wrote(node, &worked.sealed);
+    /* A person's command may have finished it. */
+    if (node->slicing != NULL && !store_working(node->store))
+        feed_slicing(node, worked.code, &worked.why);
+    node->write_wanted |= worked.more;
+    return !worked.more;
 }
 
 void writes_turn(struct gv_node *node)
@@ -245,8 +301,13 @@ void writes_turn(struct gv_node *node)
     struct applies batch;
     struct store_sealed sealed = {.any = false};
     struct gv_error why = {0};
-    int rc = store_begin(node->store, &why);
+    int rc;
 
+    if (!work_is_done(node)) {
+        loop_poll_store(node, began);
+        return;
+    }
+    rc = store_begin(node->store, &why);
     if (rc != GV_EBUSY)
         node->busy_since = 0;
     if (rc != GV_OK) {

@@ -136,4 +136,5 @@ void tracked_apply(struct store *store, const struct delta *delta)
     must(store_apply_delta(store, token, tracked_view(&delta->claim), &error),
          "apply", &error);
     must(store_commit(store, &sealed, &error), "commit", &error);
+    must(store_work_all(store, token, NULL, &error), "apply", &error);
 }
