@@ -280,14 +280,14 @@ static bool work_is_done(struct gv_node *node)
     struct gv_error why = {0};
     int rc = store_work(node->store, &worked, &why);
 
-    if (rc != GV_EBUSY)
-        node->busy_since = 0;
     if (rc != GV_OK) {
         work_failed(node, rc, &why);
         return false;
     }
-    if (worked.more || worked.sealed.any || worked.token != 0)
+    if (worked.more || worked.sealed.any || worked.token != 0) {
+        node->busy_since = 0;
         wrote(node, &worked.sealed);
+    }
     /* A person's command may have finished it. */
     if (node->slicing != NULL && !store_working(node->store))
         feed_slicing(node, worked.code, &worked.why);
