@@ -46,6 +46,7 @@ static void draw_habits(struct simulation *simulation)
         .misbehave = swarm->on[FAULT_PROGRAM],
         .huge = swarm->on[FAULT_HUGE],
         .kinds = swarm->on[FAULT_KINDS],
+        .skew = swarm->on[FAULT_SCHEMA_MIX],
         .full_sync = swarm->full_sync,
     };
 }
@@ -467,6 +468,9 @@ static void play(void *context, uint64_t index)
         break;
     case ACTION_COPIED_FILE:
         copied_file(simulation, action);
+        break;
+    case ACTION_ALTER:
+        alter_play(simulation, action);
         break;
     case ACTIONS:
         break;

@@ -178,14 +178,21 @@ static void choose_peers(struct simulation *simulation, size_t index,
 static void prepare(struct simulation *simulation, size_t index)
 {
     const struct swarm *swarm = &simulation->script->swarm;
-    char schema[8192];
+    enum skew_shape shape = alter_shape(simulation, index);
+    char schema[8192], names[200];
     size_t used =
         (size_t)snprintf(schema, sizeof schema, "%s", application_schema);
 
     if (swarm->on[FAULT_TRIGGERS])
         application_triggers(swarm->seed_of_strength >> index, schema + used,
                              sizeof schema - used);
-    machine_prepare(simulation->machines[index], schema, application_tables);
+    used += strlen(schema + used);
+    snprintf(schema + used, sizeof schema - used, "%s",
+             application_skew(shape));
+    simulation->fired[FAULT_SCHEMA_MIX] += shape != SKEW_WHOLE;
+    snprintf(names, sizeof names, "%s%s", application_tables,
+             shape == SKEW_MISSING ? "" : " skew");
+    machine_prepare(simulation->machines[index], schema, names);
 }
 
 static void make_machine(struct simulation *simulation, size_t index,
@@ -249,6 +256,9 @@ static void make(struct simulation *simulation, const struct script *script,
     GV_ASSERT(simulation->machines != NULL && simulation->extras != NULL);
     if (!options->model)
         simulation->ledger = ledger_new(simulation->world, simulation->count);
+    simulation->drops = alter_drops(&script->swarm);
+    if (simulation->ledger != NULL && simulation->drops)
+        ledger_expect_drops(simulation->ledger);
     simulation->checks =
         checks_new(simulation->world, simulation->ledger, simulation->count);
     for (size_t i = 0; i < simulation->count; i++)
@@ -324,7 +334,9 @@ static void settle(struct simulation *simulation,
         world_now(simulation->world) + SETTLE_MAX + simulation->ahead * SIM_MS;
 
     while (world_now(simulation->world) < end &&
-           !world_failed(simulation->world) && !checks_equal(healed, count))
+           !world_failed(simulation->world) &&
+           !(alter_equal(simulation, healed, count) &&
+             checks_equal(healed, count)))
         run_until(simulation, world_now(simulation->world) + LOOK_EVERY);
     if (!world_failed(simulation->world) && !checks_equal(healed, count))
         checks_unequal(simulation->checks, healed, count);

@@ -17,6 +17,7 @@ struct machine_extra {
     bool unsure; /* a sync failed, and no node has mended the log since: what
                     programs commit may be lost, through no fault of ours */
     bool away;
+    bool equal; /* its table skew is what it is on the others */
     struct disk_image *backup; /* to be put back, or NULL */
 };
 
@@ -32,10 +33,20 @@ struct simulation {
     struct ledger *ledger; /* NULL with the model */
     struct checks *checks;
     struct application_habits habits;
-    gv_time_ms ahead; /* how far a clock was set forward at most */
-    bool chaos;       /* the script plays */
+    gv_time_ms ahead;     /* how far a clock was set forward at most */
+    bool chaos;           /* the script plays */
+    bool drops;           /* columns are dropped */
+    uint64_t alterations; /* tried */
     uint64_t fired[FAULTS];
 };
+
+/* alter.c: the table skew, whose columns differ between machines. */
+enum skew_shape alter_shape(const struct simulation *simulation, size_t index);
+bool alter_drops(const struct swarm *swarm);
+void alter_play(struct simulation *simulation, const struct action *action);
+/* Whether it is the same on all of these; a step towards that is made. */
+bool alter_equal(struct simulation *simulation,
+                 struct machine *const *machines, size_t count);
 
 /* play.c: have everything in the script happen in its time. */
 void play_begin(struct simulation *simulation);

@@ -41,6 +41,7 @@ void ledger_free(struct ledger *ledger)
         free(member->vv.at);
         free(member->rows);
         free(member->transactions);
+        free(member->instead);
     }
     names_close(&ledger->names);
     free(ledger->origins);
@@ -84,6 +85,11 @@ void ledger_unreadable(struct ledger *ledger, const struct member *member,
 {
     world_fail(ledger->world, "I19", "n%zu: its tables cannot be read: %s",
                machine_index(machine), look_error(&member->look));
+}
+
+void ledger_expect_drops(struct ledger *ledger)
+{
+    ledger->drops = true;
 }
 
 /* Programs */
@@ -207,6 +213,7 @@ void ledger_opened(struct ledger *ledger, struct machine *machine)
     member->rewound = false;
     member->site = site_of(ledger, machine);
     fold_follow(ledger, member, machine_index(machine), vv_of(machine), true);
+    skew_opened(ledger, member, machine);
     look_for_vanished(ledger, member, machine);
     excuse_lost(ledger);
 }

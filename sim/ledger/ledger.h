@@ -18,6 +18,9 @@ struct ledger;
 struct ledger *ledger_new(struct world *world, size_t machine_count);
 void ledger_free(struct ledger *ledger);
 
+/* Columns of skew are dropped in this run. */
+void ledger_expect_drops(struct ledger *ledger);
+
 /* A program's COMMIT returned. */
 void ledger_program_committed(struct ledger *ledger, size_t machine,
                               size_t program, int64_t number, bool durable);

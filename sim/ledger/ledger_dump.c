@@ -58,9 +58,10 @@ static void dump_sums(const struct table *table, FILE *out)
     }
 }
 
+/* Without skew, the last: machines may show other things of it. */
 static void dump_tables(const struct ledger *ledger, FILE *out)
 {
-    for (size_t i = 0; i < TABLES; i++) {
+    for (size_t i = 0; i < TABLE_SKEW; i++) {
         fprintf(out, "{\"kind\":\"table\",\"name\":\"%s\",\"defaults\":{",
                 tables[i].name);
         for (size_t j = 0; j < tables[i].column_count; j++) {
@@ -98,6 +99,8 @@ static void dump_change(const struct ledger *ledger,
 static void dump_publication(const struct ledger *ledger,
                              const struct publication *publication, FILE *out)
 {
+    const char *comma = "";
+
     fputs("{\"kind\":\"publication\",\"site\":", out);
     put_site(ledger, publication->site, out);
     fprintf(out, ",\"from\":\"%llu\",\"to\":\"%llu\",\"seen\":",
@@ -106,9 +109,13 @@ static void dump_publication(const struct ledger *ledger,
     put_vector(ledger, &publication->seen, out);
     fputs(",\"changes\":[", out);
     for (size_t i = 0; i < publication->change_count; i++) {
-        if (i > 0)
-            fputc(',', out);
-        dump_change(ledger, &publication->changes[i], out);
+        const struct change *change = &publication->changes[i];
+
+        if (names_table(&ledger->names, change->row) == TABLE_SKEW)
+            continue;
+        fputs(comma, out);
+        dump_change(ledger, change, out);
+        comma = ",";
     }
     fputs("]}\n", out);
 }
@@ -169,7 +176,7 @@ static void dump_machine(const struct ledger *ledger, size_t machine,
     fprintf(out, "{\"kind\":\"machine\",\"index\":%zu,\"vv\":", machine);
     put_vector(ledger, &member->vv, out);
     fputs(",\"tables\":{", out);
-    for (size_t table = 0; table < TABLES; table++) {
+    for (size_t table = 0; table < TABLE_SKEW; table++) {
         const char *comma = "";
 
         fprintf(out, "%s\"%s\":{", table == 0 ? "" : ",", tables[table].name);

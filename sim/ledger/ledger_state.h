@@ -80,6 +80,12 @@ struct model_row {
     uint32_t values[TABLE_COLUMNS_MAX];
 };
 
+/* A cell of TABLE_SKEW that shows something else than its value. */
+struct instead {
+    struct dot dot; /* of the value; version 0: it shows that */
+    uint32_t shown;
+};
+
 /* A machine as the ledger knows it. */
 struct member {
     bool known; /* it was open once */
@@ -93,6 +99,10 @@ struct member {
     size_t looked; /* transactions at the last look */
     struct transaction *transactions;
     size_t transaction_count, transaction_capacity;
+    /* The columns of TABLE_SKEW that the node has taken note of. */
+    bool adopted[TABLE_COLUMNS_MAX];
+    struct instead (*instead)[TABLE_COLUMNS_MAX]; /* by row */
+    size_t instead_count;
     size_t settled; /* none before this one is PENDING */
 };
 
@@ -105,6 +115,7 @@ struct ledger {
     size_t origin_count;
     struct member *members;
     size_t member_count;
+    bool drops; /* columns are dropped in this run: values may be lost */
     uint64_t publication_count, transaction_count;
 };
 
@@ -139,6 +150,21 @@ void publication_free(struct publication *publication);
 /* I31: the machine keeps all values of multi-value cells that nobody has
  * replaced, and no others. */
 void siblings_check(struct ledger *ledger, struct machine *machine);
+
+/* skew.c: tables that differ between machines. */
+/* What the node has noted of the file's columns, when it has opened it. */
+void skew_opened(struct ledger *ledger, struct member *member,
+                 struct machine *machine);
+/* The same, after a commit. */
+void skew_committed(struct member *member);
+/* What a cell shows if nobody has written it since the last look. */
+uint32_t skew_known(const struct ledger *ledger, const struct member *member,
+                    const struct model_row *model, uint32_t row,
+                    size_t column);
+/* Whether a cell shows its value, or may show what it does: the value is
+ * parked beside the table, or lost. */
+bool skew_agrees(struct ledger *ledger, struct member *member,
+                 struct machine *machine, uint32_t row, size_t column);
 
 /* fold.c */
 struct model_row *fold_row(struct member *member, uint32_t row);

@@ -8,9 +8,9 @@
 
 static sqlite3_stmt **statement_at(struct look *look, size_t index)
 {
-    sqlite3_stmt **others[] = {&look->begin,   &look->end,    &look->changed,
-                               &look->journal, &look->any,    &look->vector,
-                               &look->clock,   &look->written};
+    sqlite3_stmt **others[] = {&look->begin,   &look->end,     &look->changed,
+                               &look->journal, &look->any,     &look->vector,
+                               &look->clock,   &look->written, &look->schema};
     size_t other_count = sizeof others / sizeof *others;
 
     if (index < TABLES)
@@ -51,6 +51,56 @@ static bool prepare(struct look *look, sqlite3_stmt **statement,
                               statement, NULL) == SQLITE_OK;
 }
 
+static void note_column(struct look_skew *skew, sqlite3_stmt *row)
+{
+    const char *name = (const char *)sqlite3_column_text(row, 0);
+    const char *type = (const char *)sqlite3_column_text(row, 1);
+
+    for (size_t i = 0; i < tables[TABLE_SKEW].column_count; i++) {
+        const char *known = tables[TABLE_SKEW].columns[i].name;
+        struct look_skew_column *column = &skew->columns[i];
+
+        if (strncmp(name, known, strlen(known)) != 0)
+            continue;
+        column->here = true;
+        column->typed = strcmp(type, "") != 0 && strcmp(type, "ANY") != 0;
+        snprintf(column->name, sizeof column->name, "%s", name);
+    }
+}
+
+static bool look_at_skew(struct look *look)
+{
+    sqlite3_stmt *rows;
+
+    look->skew = (struct look_skew){.shared = false};
+    if (sqlite3_prepare_v2(look->db,
+                           "SELECT name,type,(SELECT count(*) FROM"
+                           " sqlite_schema WHERE type='trigger' AND"
+                           " tbl_name='skew' AND name LIKE 'gv%') FROM"
+                           " pragma_table_info('skew')",
+                           -1, &rows, NULL) != SQLITE_OK)
+        return false;
+    while (sqlite3_step(rows) == SQLITE_ROW) {
+        look->skew.shared = sqlite3_column_int(rows, 2) == 4;
+        note_column(&look->skew, rows);
+    }
+    return sqlite3_finalize(rows) == SQLITE_OK;
+}
+
+/* What is not here is NULL; look_skew says so. */
+static bool prepare_skew(struct look *look)
+{
+    const struct look_skew_column *columns = look->skew.columns;
+    char sql[200];
+
+    snprintf(sql, sizeof sql, "SELECT id,%s,%s,%s FROM main.skew",
+             columns[0].here ? columns[0].name : "NULL",
+             columns[1].here ? columns[1].name : "NULL",
+             columns[2].here ? columns[2].name : "NULL");
+    return prepare(look, &look->tables[TABLE_SKEW],
+                   look->skew.shared ? sql : "SELECT 1,2,3,4 WHERE 0");
+}
+
 static bool prepare_table(struct look *look, size_t index)
 {
     const struct table *table = &tables[index];
@@ -70,10 +120,11 @@ static bool prepare_table(struct look *look, size_t index)
 
 static bool prepare_all(struct look *look)
 {
-    bool ok = true;
+    bool ok = prepare(look, &look->schema, "PRAGMA schema_version") &&
+              look_at_skew(look);
 
     for (size_t i = 0; i < TABLES && ok; i++)
-        ok = prepare_table(look, i);
+        ok = i == TABLE_SKEW ? prepare_skew(look) : prepare_table(look, i);
     return ok && prepare(look, &look->begin, "BEGIN") &&
            prepare(look, &look->end, "COMMIT") &&
            prepare(look, &look->changed, "PRAGMA data_version") &&
@@ -90,17 +141,6 @@ static bool prepare_all(struct look *look)
                    " number=?2) OR EXISTS(SELECT 1 FROM log WHERE id=?3)");
 }
 
-static bool open_on(struct look *look, sqlite3 *db)
-{
-    if (look->db == db && db != NULL)
-        return true;
-    look_forget(look);
-    look->db = db;
-    if (db != NULL && prepare_all(look))
-        return true;
-    return false;
-}
-
 /* A statement whose rows do not matter, or one row with a number. */
 static bool run(sqlite3_stmt *statement, int64_t *number)
 {
@@ -111,6 +151,19 @@ static bool run(sqlite3_stmt *statement, int64_t *number)
             rc == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : INT64_MIN;
     return sqlite3_reset(statement) == SQLITE_OK &&
            (number == NULL || *number != INT64_MIN);
+}
+
+static bool open_on(struct look *look, sqlite3 *db)
+{
+    int64_t version;
+
+    if (look->db == db && db != NULL && run(look->schema, &version) &&
+        version == look->schema_version)
+        return true;
+    look_forget(look);
+    look->db = db;
+    return db != NULL && prepare_all(look) &&
+           run(look->schema, &look->schema_version);
 }
 
 /* Values */
@@ -178,6 +231,9 @@ static bool read_table(struct look *look, struct names *names, size_t table)
         for (size_t i = 0; i < tables[table].column_count; i++) {
             struct datum datum;
 
+            seen->values[i] = LOOK_ABSENT;
+            if (table == TABLE_SKEW && !look->skew.columns[i].here)
+                continue;
             look_datum(rows, key_count + (int)i, &datum);
             seen->values[i] = names_value(names, &datum);
         }

@@ -6,6 +6,18 @@
 #include "core/types.h"
 #include "names.h"
 
+/* A column that the file does not have. */
+#define LOOK_ABSENT UINT32_MAX
+
+/* What the table skew is like in this file. */
+struct look_skew {
+    bool shared; /* it is here and captured */
+    struct look_skew_column {
+        bool here, typed; /* typed: it cannot show each value */
+        char name[16];
+    } columns[TABLE_COLUMNS_MAX];
+};
+
 struct look_row {
     uint64_t seen_in; /* the look that saw it last */
     uint32_t values[TABLE_COLUMNS_MAX];
@@ -16,8 +28,10 @@ struct look {
     sqlite3 *db; /* the observer whose statements these are */
     sqlite3_stmt *tables[TABLES];
     sqlite3_stmt *begin, *end, *changed, *journal, *any, *vector, *clock,
-        *written;
+        *written, *schema;
     int64_t data_version;
+    int64_t schema_version; /* of the statements */
+    struct look_skew skew;
     uint64_t number; /* 0: none yet */
     struct look_row *rows;
     size_t row_count;

@@ -118,6 +118,37 @@ size_t names_table(const struct names *names, uint32_t row)
     return intern_bytes(&names->rows, row, &size)[0];
 }
 
+bool names_datum(const struct names *names, uint32_t value,
+                 struct datum *datum)
+{
+    size_t size;
+    const uint8_t *bytes = intern_bytes(&names->values, value, &size);
+    uint64_t bits;
+
+    *datum = (struct datum){.type = SQLITE_NULL};
+    switch (bytes[0]) {
+    case CLASS_NULL:
+        return true;
+    case CLASS_INTEGER:
+        datum->type = SQLITE_INTEGER;
+        datum->integer = (sqlite3_int64)load_u64(bytes + 1);
+        return true;
+    case CLASS_REAL:
+        datum->type = SQLITE_FLOAT;
+        bits = load_u64(bytes + 1);
+        memcpy(&datum->real, &bits, sizeof bits);
+        return true;
+    case CLASS_TEXT:
+    case CLASS_BLOB:
+        datum->type = bytes[0] == CLASS_TEXT ? SQLITE_TEXT : SQLITE_BLOB;
+        datum->bytes = (const char *)bytes + 1;
+        datum->size = size - 1;
+        return true;
+    default:
+        return false;
+    }
+}
+
 int64_t names_integer(const struct names *names, uint32_t value)
 {
     size_t size;

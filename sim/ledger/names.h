@@ -17,6 +17,9 @@ uint32_t names_value(struct names *names, const struct datum *datum);
 /* False: its key has a NULL in it, so the row stays in its file. */
 bool names_row(struct names *names, size_t table, const struct datum *keys,
                size_t count, uint32_t *row);
+/* A short value; borrowed.  False: only the hash of a long one is known. */
+bool names_datum(const struct names *names, uint32_t value,
+                 struct datum *datum);
 /* Of an integer; of anything else 0. */
 int64_t names_integer(const struct names *names, uint32_t value);
 size_t names_table(const struct names *names, uint32_t row);

@@ -70,14 +70,20 @@ static bool derive_row(struct ledger *ledger, struct member *member,
     size_t table = names_table(&ledger->names, row);
     bool alive = model->length % 2 == 1, any;
 
+    if (table == TABLE_SKEW && !member->look.skew.shared)
+        return false;
     *change = (struct change){.row = row};
     change->existence = any = (seen != NULL) != alive;
     change->length = model->length + change->existence;
     for (size_t i = 0; seen != NULL && i < tables[table].column_count; i++) {
-        uint32_t known = change->existence ? ledger->initial[table][i]
-                                           : fold_shown(ledger, model, row, i);
+        uint32_t held = fold_shown(ledger, model, row, i), known = held;
 
-        if (seen->values[i] == known)
+        if (change->existence)
+            held = known = ledger->initial[table][i];
+        else if (table == TABLE_SKEW)
+            known = skew_known(ledger, member, model, row, i);
+        if (seen->values[i] == known || seen->values[i] == held ||
+            seen->values[i] == LOOK_ABSENT)
             continue;
         change->written[i] = any = true;
         change->values[i] =

@@ -253,6 +253,31 @@ void machine_prepare(struct machine *machine, const char *schema,
     open_observer(machine);
 }
 
+bool machine_idle(const struct machine *machine)
+{
+    return machine->alive && !machine->options.model && !machine->work.pending;
+}
+
+bool machine_track(struct machine *machine, const char *table)
+{
+    struct gv_error why = {0};
+    struct buffer notes;
+    int rc;
+
+    GV_ASSERT(machine_idle(machine));
+    buffer_init(&notes, SIZE_MAX);
+    rc = store_track(store_keeper_store(machine->keeper), table, &notes, &why);
+    buffer_close(&notes);
+    world_note(world_of(machine), "%s: track %s: %s", machine->name, table,
+               rc == GV_OK ? "done" : why.what);
+    machine->schema_moved = true;
+    machine->write_wanted = true;
+    if (machine_fallen(machine))
+        return false;
+    driver_wake(machine, world_now(world_of(machine)));
+    return rc == GV_OK;
+}
+
 void machine_replace_file(struct machine *machine,
                           const struct disk_image *image)
 {

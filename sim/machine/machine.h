@@ -68,6 +68,12 @@ void machine_free(struct machine *machine);
 void machine_prepare(struct machine *machine, const char *schema,
                      const char *tables);
 
+/* Its node runs and is between two transactions. */
+bool machine_idle(const struct machine *machine);
+/* Have the node track @table, as "grapevine track" asks a running node to.
+ * Only when it is idle, and nothing waits to be sealed.  False: try again. */
+bool machine_track(struct machine *machine, const char *table);
+
 /* Put the files of @image in the place of this machine's, as "cp" would.  The
  * node and all programs are dead. */
 void machine_replace_file(struct machine *machine,

@@ -31,6 +31,7 @@ struct application_habits {
                          checkpoints, long transactions */
     bool huge;        /* a value up to a megabyte, a transaction of a
                          thousand rows now and then */
+    bool skew;        /* writes the table whose columns differ */
     bool kinds;       /* writes the table with a counter and siblings */
     bool full_sync;   /* PRAGMA synchronous=FULL; else NORMAL */
 };
@@ -43,6 +44,21 @@ int64_t application_number(size_t machine, size_t program);
 bool application_logs(int64_t number);
 void application_log_id(int64_t program, int64_t number,
                         char id[APPLICATION_LOG_SIZE]);
+
+/* What the table skew is like in a file. */
+enum skew_shape {
+    SKEW_WHOLE,
+    SKEW_SHORT,   /* no c */
+    SKEW_BARE,    /* no b either */
+    SKEW_MISSING, /* no such table */
+    /* These cannot show each value, for ever. */
+    SKEW_TYPED,
+    SKEW_STRICT,
+    SKEW_SHAPES
+};
+#define SKEW_WHOLE_SQL                                                        \
+    "CREATE TABLE skew(id TEXT PRIMARY KEY, a, b DEFAULT 'b', c DEFAULT 4);"
+const char *application_skew(enum skew_shape shape);
 
 struct application;
 

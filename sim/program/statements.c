@@ -442,6 +442,69 @@ static int write_tally(struct statements *statements)
     return execute_freely(statements, &statement);
 }
 
+/* The columns of skew that are here and shared. */
+static size_t skew_columns(struct statements *statements, char names[][16])
+{
+    sqlite3_stmt *list;
+    size_t count = 0;
+
+    if (sqlite3_prepare_v2(statements->db,
+                           "SELECT name FROM pragma_table_info('skew') WHERE"
+                           " NOT pk AND EXISTS(SELECT 1 FROM sqlite_schema"
+                           " WHERE type='trigger' AND tbl_name='skew')",
+                           -1, &list, NULL) != SQLITE_OK)
+        return 0;
+    while (count < TABLE_COLUMNS_MAX && sqlite3_step(list) == SQLITE_ROW)
+        snprintf(names[count++], 16, "%s",
+                 (const char *)sqlite3_column_text(list, 0));
+    sqlite3_finalize(list);
+    return count;
+}
+
+/* Short values on which types differ. */
+static void put_plain(struct statements *statements,
+                      struct statement *statement)
+{
+    static const struct datum plain[] = {
+        DATUM_INTEGER(4), DATUM_INTEGER(17),  DATUM_TEXT("b"),
+        DATUM_TEXT("12"), DATUM_TEXT("word"), DATUM_REAL(3.0),
+        DATUM_REAL(2.5),  DATUM_BLOB("\x01"), DATUM_NULL,
+    };
+
+    *put_bind(statement) =
+        plain[below(statements, sizeof plain / sizeof *plain)];
+}
+
+static int write_skew(struct statements *statements)
+{
+    struct statement statement = {.used = 0};
+    char names[TABLE_COLUMNS_MAX][16];
+    size_t count = skew_columns(statements, names), first;
+    static const char *const keys[] = {"k0", "k1", "k2", "k3",
+                                       "k4", "k5", "k6", "k7"};
+    const char *key = keys[below(statements, 8)];
+    size_t kind = below(statements, 10);
+
+    if (count == 0)
+        return SQLITE_OK;
+    first = below(statements, count);
+    if (kind < 4)
+        put(&statement,
+            "INSERT INTO skew(id,%s) VALUES('%s',?) ON CONFLICT(id) DO UPDATE"
+            " SET %s = excluded.%s",
+            names[first], key, names[first], names[first]);
+    else if (kind < 5)
+        put(&statement, "DELETE FROM skew WHERE id = '%s'", key);
+    else if (kind < 9)
+        put(&statement, "UPDATE skew SET %s = ?1 WHERE id = '%s'",
+            names[first], key);
+    else
+        put(&statement, "UPDATE skew SET %s = ?1, %s = ?1 WHERE id > '%s'",
+            names[first], names[(first + 1) % count], key);
+    put_plain(statements, &statement);
+    return execute_freely(statements, &statement);
+}
+
 /* Hundreds of rows at once. */
 static int write_bulk(struct statements *statements)
 {
@@ -478,6 +541,8 @@ int statements_run(struct statements *statements, bool alone)
 
     statements->values.huge = habits->huge;
 
+    if (habits->skew && with_chance(statements, 25))
+        return write_skew(statements);
     if (habits->kinds && with_chance(statements, 20))
         return write_tally(statements);
     if (habits->misbehave && with_chance(statements, 8))

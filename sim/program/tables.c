@@ -131,7 +131,30 @@ const struct table tables[TABLES] = {
      {{"id", KEY_INTEGER}},
      {{"n", DATUM_INTEGER(0), SHOWS_SUM},
       {"note", DATUM_NULL, SHOWS_SIBLINGS}}},
+    {"skew",
+     1,
+     3,
+     {{"id", KEY_TEXT}},
+     {{"a", DATUM_NULL, SHOWS_LAST},
+      {"b", DATUM_TEXT("b"), SHOWS_LAST},
+      {"c", DATUM_INTEGER(4), SHOWS_LAST}}},
 };
+
+static const char *const skew_schemas[SKEW_SHAPES] = {
+    [SKEW_WHOLE] = SKEW_WHOLE_SQL,
+    [SKEW_SHORT] = "CREATE TABLE skew(id TEXT PRIMARY KEY, a, b DEFAULT 'b');",
+    [SKEW_BARE] = "CREATE TABLE skew(id TEXT PRIMARY KEY, a);",
+    [SKEW_MISSING] = "",
+    [SKEW_TYPED] = "CREATE TABLE skew(id TEXT PRIMARY KEY, a INTEGER,"
+                   " b DEFAULT 'b', c DEFAULT 4);",
+    [SKEW_STRICT] = "CREATE TABLE skew(id TEXT PRIMARY KEY, a ANY,"
+                    " b TEXT DEFAULT 'b', c ANY DEFAULT 4) STRICT;",
+};
+
+const char *application_skew(enum skew_shape shape)
+{
+    return skew_schemas[shape];
+}
 
 int64_t application_number(size_t machine, size_t program)
 {

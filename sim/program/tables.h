@@ -32,11 +32,15 @@ enum {
     TABLES_FREE = 8,         /* written in every way … */
     TABLE_LOG = TABLES_FREE, /* … only inserted into … */
     TABLE_PAIR,  /* … x and y are one value in each transaction */
-    TABLE_TALLY, /* … n is a counter, note has siblings */
+    TABLE_TALLY, /* … n is a counter, note has siblings … */
+    TABLE_SKEW,  /* … and whose columns differ between machines */
     TABLES
 };
 
 extern const struct table tables[TABLES];
+
+/* What TABLE_SKEW's column may be called in a machine's file. */
+#define TABLE_RENAMED "_new"
 
 /* A text that a program writes and overwrites in one transaction, and the
  * start of log's keys in transactions that are taken back: nobody may ever

@@ -50,6 +50,7 @@ static const struct dose doses[] = {
     {FAULT_CHURN, ACTION_AWAY, 3, SIM_SECOND, 180 * SIM_SECOND},
     {FAULT_OLD_FILE, ACTION_OLD_FILE, 1, SIM_SECOND, 60 * SIM_SECOND},
     {FAULT_COPIED_FILE, ACTION_COPIED_FILE, 1, SIM_SECOND, 30 * SIM_SECOND},
+    {FAULT_SCHEMA_MIX, ACTION_ALTER, 24, 0, 0},
 };
 
 /* Those that come close to a write; the duration is the time until the node

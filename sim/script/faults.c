@@ -63,8 +63,9 @@ static const struct fault_class classes[FAULTS] = {
                             "nodes of neighbouring protocol versions",
                             "a second version of the protocol"},
     [FAULT_SCHEMA_MIX] = {"schema-mix",
-                          "tables and columns that differ between nodes",
-                          "changes of schemas while nodes run"},
+                          "a table whose columns, and their types and names, "
+                          "differ between nodes and in time",
+                          NULL},
     [FAULT_MALICE] = {"malice", "a member that lies",
                       "signed origins and the budgets of a link"},
     [FAULT_FLOOD] = {"flood", "strangers that connect and stall",

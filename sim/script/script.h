@@ -28,6 +28,7 @@ enum action_kind {
                            stopped */
     ACTION_COPIED_FILE, /* another machine's file is put in place of this one
                          */
+    ACTION_ALTER,       /* the table skew, in a way that seed chooses */
     ACTIONS
 };
 

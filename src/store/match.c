@@ -337,13 +337,15 @@ static int find_emptied(struct store *store, struct store_table *table,
     return rc;
 }
 
-/* No values to compare: its place and type must do. */
+/* No values to compare: its type must do, and where several went at once its
+ * place, too.  The place alone misleads: columns that came by a peer's
+ * definition are registered in another order than they stand here. */
 static bool same_place(const struct store_table *table,
                        const struct store_column *gone,
                        const struct store_table *now,
                        const struct store_column *appeared)
 {
-    size_t place = 0, count = 0;
+    size_t place = 0, count = 0, gone_count = 0;
 
     GV_ASSERT(gone->local != NULL && !gone->shown);
     GV_ASSERT(appeared >= now->columns);
@@ -352,9 +354,10 @@ static bool same_place(const struct store_table *table,
             continue;
         count++;
         place += &table->columns[i] < gone;
+        gone_count += !table->columns[i].shown;
     }
     return count == now->column_count &&
-           place == (size_t)(appeared - now->columns) &&
+           (gone_count == 1 || place == (size_t)(appeared - now->columns)) &&
            sqlite3_stricmp(gone->type, appeared->type) == 0;
 }
 

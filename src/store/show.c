@@ -5,6 +5,7 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <string.h>
 
@@ -67,7 +68,8 @@ static bool choose_columns(struct store *store,
         if (!mask_get(cells, i + 1))
             continue;
         if (!table->columns[i].shown) {
-            park_hidden(store, i + 1);
+            if (!plant("unknown-column-skipped"))
+                park_hidden(store, i + 1);
             continue;
         }
         mask_set(written, i + 1);
@@ -179,7 +181,7 @@ int show_update(struct store *store, struct store_table *table,
         rc = update_singly(store, table, key, written);
         doubt = true;
     }
-    if (rc == GV_OK && doubt)
+    if (rc == GV_OK && doubt && !plant("kept-as-told"))
         return settle(store, table, key, written);
     if (rc == GV_OK)
         trust(store, table, written);

@@ -829,6 +829,24 @@ TEST(a_column_renamed_while_no_node_ran_is_known_by_its_values)
     copies_remove();
 }
 
+TEST(a_renamed_column_is_known_wherever_it_stands)
+{
+    struct copy a;
+
+    copy_make(&a, "a", "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)");
+    track(&a, "t");
+    sql(&a, "ALTER TABLE t DROP COLUMN a");
+    seal(&a);
+    sql(&a, "ALTER TABLE t ADD COLUMN a");
+    seal(&a);
+    sql(&a, "ALTER TABLE t RENAME COLUMN b TO c");
+    seal(&a);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(wire||local) FROM gv_col"),
+               "idid,aa,bc");
+    copy_close(&a);
+    copies_remove();
+}
+
 TEST(a_renamed_column_without_values_is_known_by_its_place)
 {
     struct copy a;
