@@ -42,6 +42,12 @@ int report_option(const char *command, int found, char *const *argv)
 
     if (found == ':')
         return report_usage(command, "%s needs a value.", option);
+    /* A letter: getopt_long() is not done yet with the argument it is in. */
+    if (optopt > ' ' && strncmp(option, "--", 2) != 0)
+        return report_usage(command,
+                            "There is no option -%c; -- goes before a name"
+                            " that begins with a dash.",
+                            optopt);
     return report_usage(command, "There is no option %s.", option);
 }
 

@@ -3,6 +3,9 @@
 #include "core/state.h"
 
 #include "base/assert.h"
+#include "core/clock.h"
+
+#include <stdlib.h>
 
 /* Whether @link is shown as that of a peer that is dialled. */
 static bool shown_by_peer(const struct core *core, const struct link *link)
@@ -53,6 +56,8 @@ static void describe_link(const struct core *core, const struct link *link,
     info->schema_differs =
         link->greeted && link->schema_digest != core->schema_digest;
     info->diverged = link->diverged;
+    if (link->greeted && llabs(link->clock_ahead) > CLOCK_DRIFT_MAX_MS)
+        info->clock_ahead_ms = link->clock_ahead;
     if (link->greeted && link->lag_since != NEVER)
         info->lag_ms = now > link->lag_since ? now - link->lag_since : 1;
 }
@@ -80,6 +85,7 @@ void core_link_info(const struct core *core, size_t index, gv_time_ms now,
         info->dialled = true;
     if (link == NULL || peer->refused)
         info->state = peer->refused ? LINK_REFUSED : LINK_WAITING;
+    info->itself = link == NULL && peer->refused && peer->retry_at == NEVER;
     info->reason = peer->reason;
     GV_ASSERT(info->state != LINK_UP);
 }

@@ -230,6 +230,9 @@ struct link_info {
     bool refused;       /* what it offers was refused (schema or clock) */
     bool schema_differs;
     bool diverged; /* equal vectors, unequal fingerprints */
+    bool itself;   /* this node, dialled by itself; it is not tried again */
+    gv_time_ms clock_ahead_ms; /* this node's is ahead of the peer's, if by
+                                  more than a node takes; behind: negative */
 };
 
 /* Counters since the core was made; they only grow. */

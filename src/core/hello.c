@@ -150,10 +150,9 @@ static bool settle_duplicates(struct core *core, struct link *link)
     return true;
 }
 
-static void warn_of_clock(struct core *core, const struct link *link,
-                          gv_time_ms clock)
+static void warn_of_clock(struct core *core, const struct link *link)
 {
-    gv_time_ms ahead = core->wall - clock;
+    gv_time_ms ahead = link->clock_ahead;
     char who[2 * TEXT_SPACE];
 
     if (ahead > CLOCK_DRIFT_MAX_MS)
@@ -206,10 +205,11 @@ int hello_receive(struct core *core, struct link *link,
     if (refused(core, link, hello))
         return GV_OK;
     keep(link, hello);
+    link->clock_ahead = core->wall - hello->clock;
     if (!again) {
         if (!settle_duplicates(core, link))
             return GV_OK;
-        warn_of_clock(core, link, hello->clock);
+        warn_of_clock(core, link);
     }
     if (link->vv_left == 0)
         hello_complete(core, link);

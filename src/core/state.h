@@ -65,7 +65,8 @@ struct link {
     uint64_t schema_digest;
     char name[TEXT_SPACE];
     char endpoint[TEXT_SPACE];
-    size_t vv_left; /* entries of its first vector still to come */
+    gv_time_ms clock_ahead; /* of this node, as of the last frame that says */
+    size_t vv_left;         /* entries of its first vector still to come */
 
     uint64_t own_epoch; /* of our HELLO here */
 

@@ -272,6 +272,7 @@ int tell_receive(struct core *core, struct link *link,
         return GV_EPROTO;
     if (vv->epoch != link->epoch)
         return GV_OK; /* of an earlier HELLO: worth nothing */
+    link->clock_ahead = core->wall - vv->clock;
     tell_believe_view(core, link, vv->entries);
     if (link->vv_left > 0) {
         link->vv_left -= count < link->vv_left ? count : link->vv_left;

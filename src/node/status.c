@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -224,6 +225,8 @@ static json_t *link_object(const struct gv_node *node,
                         json_integer((json_int_t)received));
     json_object_set_new(object, "refused", json_boolean(info->refused));
     json_object_set_new(object, "diverged", json_boolean(info->diverged));
+    json_object_set_new(object, "clock_ahead_ms",
+                        json_integer(info->clock_ahead_ms));
     json_object_set_new(object, "schema_differs",
                         json_boolean(info->schema_differs));
     if (info->reason != NULL && info->reason[0] != '\0')
@@ -241,7 +244,15 @@ static void warn_of_link(json_t *warnings, const struct link_info *info)
             json_sprintf("%s has the same vector and another fingerprint: "
                          "run grapevine verify on both",
                          name));
-    if (info->state == LINK_REFUSED)
+    if (info->clock_ahead_ms != 0)
+        json_array_append_new(
+            warnings,
+            json_sprintf("the clock of this node is %lld s %s that of %s: what"
+                         " %s writes is refused until time has caught up",
+                         llabs(info->clock_ahead_ms) / 1000,
+                         info->clock_ahead_ms > 0 ? "ahead of" : "behind",
+                         name, info->clock_ahead_ms > 0 ? "this node" : "it"));
+    if (info->state == LINK_REFUSED && !info->itself)
         json_array_append_new(warnings,
                               json_sprintf("the link with %s is refused: %s",
                                            name, info->reason));

@@ -537,6 +537,27 @@ TEST(another_protocol_version_is_refused)
     lone_close(&lone);
 }
 
+TEST(a_clock_that_is_wrong_is_told_until_it_is_right)
+{
+    struct lone lone;
+    struct message hello = hello_of(other, OTHER_INSTANCE);
+    struct message vv = {.kind = MESSAGE_VV};
+
+    lone_init(&lone);
+    up(&lone, 1);
+    hello.as.hello.clock = MESH_WALL - CLOCK_DRIFT_MAX_MS - 1000000;
+    message_in(&lone, 1, &hello);
+    CHECK_INT(info_of(&lone, 0).clock_ahead_ms, >, CLOCK_DRIFT_MAX_MS);
+    vv.as.vv.epoch = OTHER_EPOCH;
+    vv.as.vv.clock = MESH_WALL + CLOCK_DRIFT_MAX_MS + 1000000;
+    message_in(&lone, 1, &vv);
+    CHECK_INT(info_of(&lone, 0).clock_ahead_ms, <, -CLOCK_DRIFT_MAX_MS);
+    vv.as.vv.clock = MESH_WALL;
+    message_in(&lone, 1, &vv);
+    CHECK_INT(info_of(&lone, 0).clock_ahead_ms, ==, 0);
+    lone_close(&lone);
+}
+
 TEST(a_node_that_dials_itself_does_so_once)
 {
     struct lone lone;
@@ -552,6 +573,7 @@ TEST(a_node_that_dials_itself_does_so_once)
     CHECK(said_bye(&lone, 2, BYE_SELF));
     CHECK_INT(info_of(&lone, 0).state, ==, LINK_REFUSED);
     CHECK_TEXT(info_of(&lone, 0).reason, "this is this node itself");
+    CHECK(info_of(&lone, 0).itself);
     tick(&lone, 1000000);
     CHECK(effect(&lone, EFFECT_CONNECT) == NULL);
     lone_close(&lone);

@@ -69,6 +69,7 @@ class Golden(Case):
                 (), ("dance",), ("--dance",), ("help", "dance"),
                 ("help", "run", "lab"), ("track",), ("track", "a.db"),
                 ("track", "a.db", "t", "u"), ("track", "--all", "a.db", "t"),
+                ("track", "a.db", "-dash"),
                 ("untrack",), ("untrack", "a.db"),
                 ("untrack", "--all", "a.db", "t"),
                 ("run",), ("run", "a.db", "b.db"), ("run", "a.db", "--mesh"),
