@@ -5,6 +5,7 @@
 #include "extension/table.h"
 #include "store/sql.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A second try gives a file that went back in time its new site id. */
@@ -60,10 +61,6 @@ int cursor_move(struct cursor_of_changes *cursor, struct gv_error *error)
         return GV_OK;
     }
     rc = changes_next(cursor->changes, &cursor->change);
-    if (rc == GV_ESCHEMA)
-        return error_set(error, rc,
-                         "Changes do not carry counters and multi-value"
-                         " columns: use gv_delta() and gv_apply().");
     if (rc < 0)
         return error_set(error, rc, "The changes cannot be read: %s.",
                          gv_strerror(rc));
@@ -109,15 +106,26 @@ static void claim_column(const struct cursor_of_changes *cursor,
         sqlite3_result_int64(context, (sqlite3_int64)cursor->sum.count);
 }
 
-/* Of a hollow cell, the digest of the value that is missing comes behind. */
+/* Behind the site comes, of a hollow cell, the digest of the value that is
+ * missing; of a multi-value cell, what it replaces. */
 static void result_site(sqlite3_context *context, const struct change *change)
 {
-    uint8_t bytes[sizeof change->site.bytes + 8];
+    size_t site_size = sizeof change->site.bytes;
+    size_t over_size = change->over.count * VV_ENTRY_SIZE;
+    uint8_t *bytes = malloc(site_size + 8 + over_size);
 
-    memcpy(bytes, change->site.bytes, sizeof change->site.bytes);
-    store_u64(bytes + sizeof change->site.bytes, change->digest);
-    result_bytes(context, bytes,
-                 change->hollow ? sizeof bytes : sizeof change->site.bytes);
+    GV_ASSERT(!change->hollow || over_size == 0);
+    if (bytes == NULL) {
+        sqlite3_result_error_nomem(context);
+        return;
+    }
+    memcpy(bytes, change->site.bytes, site_size);
+    if (change->hollow)
+        store_u64(bytes + site_size, change->digest);
+    else if (over_size > 0)
+        memcpy(bytes + site_size, change->over.bytes, over_size);
+    result_bytes(context, bytes, site_size + (change->hollow ? 8 : over_size));
+    free(bytes);
 }
 
 static void change_column(const struct change *change,

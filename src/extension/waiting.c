@@ -46,6 +46,29 @@ static bool is_hollow(sqlite3_value **values)
            sqlite3_value_bytes(values[TABLE_SITE]) == SITE_SIZE + 8;
 }
 
+/* What a multi-value cell replaces stands behind the site. */
+static struct vv_view over_of(sqlite3_value **values)
+{
+    size_t size = (size_t)sqlite3_value_bytes(values[TABLE_SITE]);
+    const uint8_t *bytes = sqlite3_value_blob(values[TABLE_SITE]);
+
+    if (is_hollow(values) || size <= SITE_SIZE)
+        return (struct vv_view){NULL, 0};
+    return (struct vv_view){bytes + SITE_SIZE,
+                            (size - SITE_SIZE) / VV_ENTRY_SIZE};
+}
+
+/* A site alone, or with one of the two behind it. */
+static bool is_site(sqlite3_value **values)
+{
+    size_t size = (size_t)sqlite3_value_bytes(values[TABLE_SITE]);
+
+    if (size < SITE_SIZE)
+        return false;
+    return is_hollow(values) || ((size - SITE_SIZE) % VV_ENTRY_SIZE == 0 &&
+                                 vv_view_valid(over_of(values)));
+}
+
 static int check_columns(sqlite3_value **values, struct gv_error *error)
 {
     static const struct {
@@ -64,8 +87,7 @@ static int check_columns(sqlite3_value **values, struct gv_error *error)
             return not_a_change(error, wanted[i].name);
     if (type != SQLITE_TEXT && type != SQLITE_NULL)
         return not_a_change(error, "col");
-    if (sqlite3_value_bytes(values[TABLE_SITE]) != SITE_SIZE &&
-        !is_hollow(values))
+    if (!is_site(values))
         return not_a_change(error, "site");
     if (sqlite3_value_int64(values[TABLE_VERSION]) <= 0 ||
         (uint64_t)sqlite3_value_int64(values[TABLE_VERSION]) > VERSION_MAX)
@@ -134,7 +156,9 @@ static struct waiting_row *row_new(sqlite3_value **values)
 {
     size_t size = bytes_of(values[TABLE_TBL]) + bytes_of(values[TABLE_PK]) +
                   bytes_of(values[TABLE_COL]) + bytes_of(values[TABLE_VALUE]);
-    struct waiting_row *row = calloc(1, sizeof *row + size);
+    struct vv_view over = over_of(values);
+    size_t over_size = over.count * VV_ENTRY_SIZE;
+    struct waiting_row *row = calloc(1, sizeof *row + size + over_size);
     struct change *change;
 
     if (row == NULL)
@@ -157,6 +181,10 @@ static struct waiting_row *row_new(sqlite3_value **values)
                      SITE_SIZE);
     change->causal_length = (uint64_t)sqlite3_value_int64(values[TABLE_CL]);
     GV_ASSERT(row->used == size);
+    if (over_size > 0) {
+        memcpy(row->bytes + size, over.bytes, over_size);
+        change->over = (struct vv_view){row->bytes + size, over.count};
+    }
     return row;
 }
 

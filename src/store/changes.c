@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Site, version, causal length, four hashes of eight bytes each, and whether
+/* Site, version, causal length, five hashes of eight bytes each, and whether
  * the cell is hollow. */
-#define HASHED_SIZE 65
+#define HASHED_SIZE 73
 
-_Static_assert(sizeof(struct site) + 2 * 8 + 4 * 8 + 1 == HASHED_SIZE,
+_Static_assert(sizeof(struct site) + 2 * 8 + 5 * 8 + 1 == HASHED_SIZE,
                "the parts that change_hash() hashes");
 
 /* A row's existence has no column: 0 stands for it, which a name hashes to by
@@ -38,7 +38,9 @@ uint64_t change_hash(const struct change *change)
                   : hash64(change->column.bytes, change->column.size));
     store_u64(bytes + 56,
               change->hollow ? change->digest : value_digest(&change->value));
-    bytes[64] = change->hollow;
+    store_u64(bytes + 64,
+              hash64(change->over.bytes, change->over.count * VV_ENTRY_SIZE));
+    bytes[72] = change->hollow;
     return hash64(bytes, sizeof bytes);
 }
 
@@ -52,11 +54,15 @@ struct changes_table {
     size_t column_count;
 };
 
-/* A cell of the row at hand. */
+/* A cell of the row at hand.  The value of a column that only one wrote last
+ * stands by its bit. */
 struct changes_cell {
     size_t bit;
     uint32_t site;
     gv_version version;
+    bool each; /* of a column with a cell for each site; then also: */
+    struct value value;
+    struct vv_view over;
 };
 
 struct changes {
@@ -68,11 +74,11 @@ struct changes {
     size_t site_count, table_count;
     /* The row at hand. */
     struct stream_item row;
-    struct changes_cell cells[ROW_BITS_MAX];
+    struct changes_cell *cells;
     struct value values[ROW_BITS_MAX]; /* by bit */
     uint64_t digests[ROW_BITS_MAX];    /* of the hollow ones */
     uint64_t hollow[ROW_WORDS_MAX];
-    size_t cell_count, cell_at;
+    size_t cell_count, cell_capacity, cell_at;
 };
 
 static int keep_claim(struct changes *changes, struct vv_view claim)
@@ -140,6 +146,7 @@ void changes_free(struct changes *changes)
         free(changes->tables[i].columns);
     free(changes->tables);
     free(changes->sites);
+    free(changes->cells);
     buffer_close(&changes->stream);
     buffer_close(&changes->claim);
     free(changes);
@@ -194,28 +201,55 @@ static int add_table(struct changes *changes, struct stream_item *item)
     return GV_OK;
 }
 
-/* The cells of one group. */
-static void add_cells(struct changes *changes, const uint64_t *mask,
-                      size_t words, uint32_t site, gv_version version)
+static int grow_cells(struct changes *changes)
 {
+    size_t capacity = 2 * changes->cell_capacity + 64;
+    struct changes_cell *grown;
+
+    if (changes->cell_count < changes->cell_capacity)
+        return GV_OK;
+    grown = realloc(changes->cells, capacity * sizeof *grown);
+    if (grown == NULL)
+        return GV_ENOMEM;
+    changes->cells = grown;
+    changes->cell_capacity = capacity;
+    GV_ASSERT(changes->cell_count < changes->cell_capacity);
+    return GV_OK;
+}
+
+/* The cells of one group. */
+static int add_cells(struct changes *changes, const uint64_t *mask,
+                     size_t words, uint32_t site, gv_version version)
+{
+    const uint64_t *each = changes->tables[changes->row.as.row.table].each;
+
     for (size_t word = 0; word < words; word++)
         for (uint64_t bits = mask[word]; bits != 0; bits &= bits - 1) {
             size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
+            int rc = grow_cells(changes);
 
-            GV_ASSERT(changes->cell_count < ROW_BITS_MAX);
-            changes->cells[changes->cell_count++] =
-                (struct changes_cell){bit, site, version};
+            if (rc != GV_OK)
+                return rc;
+            changes->cells[changes->cell_count++] = (struct changes_cell){
+                .bit = bit,
+                .site = site,
+                .version = version,
+                .each = mask_get(each, bit),
+            };
         }
+    return GV_OK;
 }
 
-/* The values of the cells in @held. */
+/* The values of the cells in @held, of columns that one wrote last. */
 static void read_values(struct changes *changes, const uint64_t *held,
                         size_t words)
 {
+    const uint64_t *each = changes->tables[changes->row.as.row.table].each;
+
     memset(changes->hollow, 0, sizeof changes->hollow);
     changes->values[ROW_EXISTENCE] = (struct value){.class = VALUE_NULL};
     for (size_t word = 0; word < words; word++)
-        for (uint64_t bits = column_bits(held, word); bits != 0;
+        for (uint64_t bits = column_bits(held, word) & ~each[word]; bits != 0;
              bits &= bits - 1) {
             size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
 
@@ -224,6 +258,41 @@ static void read_values(struct changes *changes, const uint64_t *held,
                                    &changes->digests[bit]))
                 mask_set(changes->hollow, bit);
         }
+}
+
+/* The cells by site, which follow in the order of the groups. */
+static int read_each(struct changes *changes)
+{
+    struct cursor *values = &changes->row.as.row.values;
+
+    for (size_t i = 0; i < changes->cell_count; i++) {
+        struct changes_cell *cell = &changes->cells[i];
+
+        if (!cell->each)
+            continue;
+        GV_ASSERT(cell->bit != ROW_EXISTENCE);
+        if (stream_peek_value(values) == STREAM_CELL)
+            stream_next_cell(values, &cell->value, &cell->over);
+        else if (!stream_next_value(values, &cell->value, &(uint64_t){0}))
+            return GV_EPROTO;
+    }
+    return GV_OK;
+}
+
+/* How many values the row must have. */
+static size_t count_values(const struct changes *changes, const uint64_t *held,
+                           size_t words)
+{
+    const uint64_t *each = changes->tables[changes->row.as.row.table].each;
+    size_t count = 0;
+
+    GV_ASSERT(words <= ROW_WORDS_MAX);
+    for (size_t word = 0; word < words; word++)
+        count += (size_t)__builtin_popcountll(column_bits(held, word) &
+                                              ~each[word]);
+    for (size_t i = 0; i < changes->cell_count; i++)
+        count += changes->cells[i].each;
+    return count;
 }
 
 /* A stream of our own extract, so what is wrong with it is damage between the
@@ -242,21 +311,22 @@ static int open_row(struct changes *changes)
     for (size_t i = 0; i < row->as.row.group_count; i++) {
         gv_version version;
         uint32_t site;
+        int rc;
 
         if (stream_next_group(&row->as.row.groups, &site, &version, mask,
                               words) != GV_OK ||
             site >= changes->site_count)
             return GV_EPROTO;
-        add_cells(changes, mask, words, site, version);
+        rc = add_cells(changes, mask, words, site, version);
+        if (rc != GV_OK)
+            return rc;
         for (size_t word = 0; word < words; word++)
             held[word] |= mask[word];
     }
-    /* A cell of several sites is no one value of one version. */
-    for (size_t word = 0; word < words; word++)
-        if ((held[word] & changes->tables[row->as.row.table].each[word]) != 0)
-            return GV_ESCHEMA;
+    if (count_values(changes, held, words) != row->as.row.value_count)
+        return GV_EPROTO;
     read_values(changes, held, words);
-    return GV_OK;
+    return read_each(changes);
 }
 
 /* The next row: 1, 0 at the end. */
@@ -306,8 +376,9 @@ int changes_next(struct changes *changes, struct change *change)
         .table = table->name,
         .key = changes->row.as.row.key,
         .key_size = changes->row.as.row.key_size,
-        .value = changes->values[cell->bit],
-        .hollow = mask_get(changes->hollow, cell->bit),
+        .value = cell->each ? cell->value : changes->values[cell->bit],
+        .over = cell->over,
+        .hollow = !cell->each && mask_get(changes->hollow, cell->bit),
         .digest = changes->digests[cell->bit],
         .version = cell->version,
         .site = changes->sites[cell->site],
@@ -448,6 +519,48 @@ struct making {
     size_t records;
 };
 
+/* The cell of one site, which fragments_add() finds with the row. */
+static int add_each(struct store *store, const struct store_table *table,
+                    const struct change *change, size_t bit, uint32_t number)
+{
+    bool sums = table->columns[bit - 1].kind == COLUMN_COUNTER;
+    struct cell *cell;
+
+    GV_ASSERT(kinds_each(table, bit));
+    if (change->hollow || (sums && (change->value.class != VALUE_INTEGER ||
+                                    change->over.count > 0)))
+        return GV_EPROTO;
+    if (!vv_view_valid(change->over) ||
+        cells_get(&store->space.cells, bit, number) != NULL)
+        return GV_EPROTO;
+    cell = cells_put(&store->space.cells, bit, number);
+    if (cell == NULL)
+        return GV_ENOMEM;
+    GV_ASSERT(cell->owned == NULL); /* it borrows the change's bytes */
+    cell->version = change->version;
+    cell->value = change->value;
+    cell->over = change->over;
+    return GV_OK;
+}
+
+/* The value of a column that only one wrote last, or existence. */
+static int add_value(struct store *store, struct making *making,
+                     const struct change *change, size_t bit)
+{
+    if (change->over.count > 0 || mask_get(making->seen, bit))
+        return GV_EPROTO;
+    mask_set(making->seen, bit);
+    if (bit == ROW_EXISTENCE)
+        return GV_OK;
+    GV_ASSERT(bit <= making->table->column_count);
+    store->values[bit - 1] = change->value;
+    if (change->hollow) {
+        mask_set(store->hollow, bit);
+        store->space.row.digests[bit] = change->digest;
+    }
+    return GV_OK;
+}
+
 static int add_cell(struct store *store, struct making *making,
                     const struct change *change, struct gv_error *error)
 {
@@ -457,35 +570,22 @@ static int add_cell(struct store *store, struct making *making,
 
     if (bit < 0)
         return not_known(change, false, error);
-    if (kinds_each(making->table, (size_t)bit)) {
-        error_set(error, GV_ESCHEMA,
-                  "Column '%s' is a counter or a multi-value column.",
-                  making->table->columns[bit - 1].wire);
-        error_meaning(error, "Changes carry one value for a cell; nothing of"
-                             " them was applied.");
-        error_remedy(error, "Use gv_delta() and gv_apply().");
-        return GV_ESCHEMA;
-    }
-    if (mask_get(making->seen, (size_t)bit))
-        return GV_EPROTO;
-    mask_set(making->seen, (size_t)bit);
     rc = site_number(store, &change->site, &number);
+    if (rc == GV_OK)
+        rc = kinds_each(making->table, (size_t)bit)
+                 ? add_each(store, making->table, change, (size_t)bit, number)
+                 : add_value(store, making, change, (size_t)bit);
     if (rc != GV_OK)
         return rc;
     mask_set(record_of(&store->fragment, &making->records,
                        making->table->words, number, change->version)
                  ->mask,
              (size_t)bit);
-    if (bit != ROW_EXISTENCE)
-        store->values[bit - 1] = change->value;
-    if (change->hollow && bit != ROW_EXISTENCE) {
-        mask_set(store->hollow, (size_t)bit);
-        store->space.row.digests[bit] = change->digest;
-    }
     return GV_OK;
 }
 
-/* One row's fragment out of its changes, in which no cell stands twice. */
+/* One row's fragment out of its changes, in which no cell stands twice; no
+ * more records than changes. */
 static int add_row(struct store *store, struct fragments *fragments,
                    const struct change *const *list, size_t count,
                    struct gv_error *error)
@@ -505,8 +605,8 @@ static int add_row(struct store *store, struct fragments *fragments,
     memset(store->hollow, 0, sizeof store->hollow);
     row_space_use(&store->fragment, table);
     row_space_use(&store->space, table);
-    rc = row_space_reserve(&store->fragment, table->column_count + 1,
-                           table->words);
+    cells_clear(&store->space.cells);
+    rc = row_space_reserve(&store->fragment, count, table->words);
     if (rc == GV_OK) /* for the causal length and digests */
         rc = row_space_reserve(&store->space, 1, table->words);
     store->space.row.causal_length = list[0]->causal_length;

@@ -3,6 +3,7 @@
 #ifndef STORE_CHANGES_H
 #define STORE_CHANGES_H
 
+#include "core/vv.h"
 #include "store/store.h"
 #include "wire/value.h"
 
@@ -15,6 +16,10 @@ struct change {
     struct value value; /* NULL, if the cell is hollow */
     bool hollow;
     uint64_t digest; /* of the value that a hollow cell lacks */
+    /* Of a column with a cell for each site a row has one change for each; a
+     * counter's value is what the site added, and a multi-value cell says what
+     * it replaces. */
+    struct vv_view over;
     gv_version version;
     struct site site;
     uint64_t causal_length; /* of the row */

@@ -101,6 +101,38 @@ class Extension(Case):
         self.assertEqual(ask(self.a, "SELECT * FROM t"), "y|5|")
         self.assert_equal_files()
 
+    def test_counters_and_notes_go_as_rows_both_ways(self):
+        for path in (self.a, self.b):
+            ask(path, "ALTER TABLE t ADD COLUMN n INTEGER DEFAULT 0")
+            code, _, err = run("track", path, "t", "--counter", "n",
+                               "--mv", "b")
+            self.assertEqual(code, 0, err)
+
+        def carry(source, to):
+            ask(to, "BEGIN;\n" + inserts(to, source) + "COMMIT;\n")
+
+        ask(self.a, "INSERT INTO t VALUES('x', 1, 'first', 10)")
+        carry(self.a, self.b)
+        ask(self.a, "UPDATE t SET n = n + 1, b = 'of a'")
+        ask(self.b, "UPDATE t SET n = n + 5, b = NULL")
+        carry(self.a, self.b)
+        carry(self.b, self.a)
+        self.assert_equal_files()
+        self.assertEqual(ask(self.a, "SELECT n FROM t"), "16")
+        self.assertEqual(ask(self.a, "SELECT count(*) FROM gv_siblings"), "2")
+        ask(self.b, "UPDATE t SET n = 0, b = 'of both'")
+        carry(self.b, self.a)
+        self.assert_equal_files()
+        self.assertEqual(ask(self.a, "SELECT n, b FROM t"), "0|of both")
+        self.assertEqual(ask(self.a, "SELECT count(*) FROM gv_siblings"), "1")
+        # Not a site, and not what a cell could replace.
+        for site in ("zeroblob(41)", "zeroblob(40)", "zeroblob(15)"):
+            code, _, err = shell(
+                self.a, "INSERT INTO gv_changes VALUES('t', x'00', 'b', 1, 5,"
+                        " %s, 1);" % site)
+            self.assertNotEqual(code, 0)
+            self.assertIn("column site", err)
+
     def test_what_is_cut_off_changes_nothing(self):
         ask(self.a, "INSERT INTO t VALUES('x', 1, 2), ('y', 2, NULL);")
         lines = inserts(self.b, self.a).splitlines(keepends=True)

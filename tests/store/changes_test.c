@@ -51,6 +51,8 @@ static void read_set(struct copy *from, struct vv_view vv, struct set *set)
             row->column.bytes = keep(row->column.bytes, row->column.size);
         if (row->value.size > 0)
             row->value.bytes = keep(row->value.bytes, row->value.size);
+        row->over.bytes =
+            keep(row->over.bytes, row->over.count * VV_ENTRY_SIZE);
         row++;
         CHECK(++set->count < LIST_MAX);
     }
@@ -100,6 +102,138 @@ TEST(a_delta_taken_apart_is_a_delta_when_put_together)
     CHECK_INT(verify_findings(&b, NULL), ==, 0);
     /* Twice is as good as once. */
     CHECK_INT(apply_set(&b, &set, none), ==, GV_OK);
+    check_equal(&a, &b);
+    changes_free(set.changes);
+    copy_close(&a);
+    copy_close(&b);
+}
+
+static void kinds_pair(struct copy *a, struct copy *b)
+{
+    static const struct store_kind list[] = {{"n", COLUMN_COUNTER},
+                                             {"m", COLUMN_MV}};
+    static const struct store_kinds kinds = {list, 2};
+    static int number;
+
+    for (int i = 0; i < 2; i++) {
+        struct copy *copy = i == 0 ? a : b;
+        struct buffer notes;
+        char name[32];
+
+        buffer_init(&notes, 65536);
+        snprintf(name, sizeof name, "kinds%d", ++number);
+        copy_make(copy, name,
+                  "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m, x)");
+        CHECK_INT(store_track_as(copy->store, "t", &kinds, &notes, NULL), ==,
+                  GV_OK);
+        buffer_close(&notes);
+    }
+}
+
+/* All that @from has to @to, as changes. */
+static void carry(struct copy *from, struct copy *to)
+{
+    struct set set;
+    struct vv_view none = {0};
+
+    read_set(from, none, &set);
+    CHECK_INT(apply_set(to, &set, none), ==, GV_OK);
+    changes_free(set.changes);
+}
+
+TEST(cells_by_site_are_changes_of_their_own)
+{
+    struct copy a, b, c, d;
+    struct set set;
+    size_t numbers = 0, siblings = 0, over = 0;
+
+    kinds_pair(&a, &b);
+    kinds_pair(&c, &d);
+    sql(&a, "INSERT INTO t VALUES('r', 10, 'first', 'x')");
+    must_pull(&b, &a);
+    sql(&a, "UPDATE t SET n = n + 1, m = 'of a'");
+    sql(&b, "UPDATE t SET n = n + 5, m = NULL");
+    sync_both(&a, &b);
+    read_set(&a, (struct vv_view){0}, &set);
+    for (size_t i = 0; i < set.count; i++) {
+        const struct text *column = &set.rows[i].column;
+
+        numbers += column->size == 1 && column->bytes[0] == 'n';
+        siblings += column->size == 1 && column->bytes[0] == 'm';
+        over += set.rows[i].over.count;
+    }
+    CHECK_INT(numbers, ==, 2);
+    CHECK_INT(siblings, ==, 2);
+    CHECK_INT(over, ==, 1); /* b's is over a's first; a's own needs no word */
+    changes_free(set.changes);
+    carry(&a, &c);
+    check_equal(&a, &c);
+    CHECK_TEXT(ask(&c, "SELECT n FROM t"), "16");
+    CHECK_TEXT(ask(&c, "SELECT count(*) FROM gv_siblings"), "2");
+    CHECK_INT(verify_findings(&c, NULL), ==, 0);
+    /* What is written over both there comes back the same way. */
+    sql(&c, "UPDATE t SET n = n + 100, m = 'of c'");
+    carry(&c, &d);
+    carry(&c, &b);
+    check_equal(&c, &b);
+    check_equal(&c, &d);
+    CHECK_TEXT(ask(&b, "SELECT n||m FROM t"), "116of c");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_siblings"), "1");
+    sql(&b, "DELETE FROM t");
+    carry(&b, &a);
+    check_equal(&a, &b);
+    copy_close(&a);
+    copy_close(&b);
+    copy_close(&c);
+    copy_close(&d);
+}
+
+static void spoil_cell(struct copy *to, struct set *set, struct change *row,
+                       struct change as)
+{
+    struct change before = *row;
+
+    *row = as;
+    add_up(set);
+    CHECK_INT(apply_set(to, set, (struct vv_view){0}), ==, GV_EPROTO);
+    *row = before;
+    add_up(set);
+}
+
+TEST(cells_that_are_none_are_refused)
+{
+    struct copy a, b;
+    struct set set;
+
+    kinds_pair(&a, &b);
+    sql(&a, "INSERT INTO t VALUES('r', 10, 'first', 'x')");
+    must_pull(&b, &a);
+    sql(&b, "UPDATE t SET m = 'second', n = 3, x = 'y'");
+    read_set(&b, (struct vv_view){0}, &set);
+    for (size_t i = 0; i < set.count; i++) {
+        struct change *row = &set.rows[i], as = *row;
+        const struct vv_view over = {
+            (const uint8_t *)"0123456789abcdef\0\0\0\0\0\0\0\1", 1};
+
+        if (row->column.bytes == NULL)
+            continue;
+        if (row->column.bytes[0] != 'm') {
+            as.over = over;
+            spoil_cell(&a, &set, row, as);
+            as = *row;
+        }
+        if (row->column.bytes[0] == 'n') {
+            as.value = (struct value){.class = VALUE_REAL, .real = 1};
+            spoil_cell(&a, &set, row, as);
+            as = *row;
+        }
+        if (row->column.bytes[0] != 'x') {
+            as.hollow = true;
+            spoil_cell(&a, &set, row, as);
+        }
+    }
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    CHECK_INT(apply_set(&a, &set, (struct vv_view){0}), ==, GV_OK);
     check_equal(&a, &b);
     changes_free(set.changes);
     copy_close(&a);
