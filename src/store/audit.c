@@ -624,7 +624,8 @@ static int see_schema(struct store *store, gv_time_ms now, bool *known)
     int64_t version;
     int rc = sql_number(store->db, &version, "PRAGMA main.schema_version");
 
-    GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* the walk's snapshot */
+    /* The walk's snapshot; some errors end it. */
+    GV_ASSERT(rc != GV_OK || !sqlite3_get_autocommit(store->db));
     if (rc != GV_OK)
         return rc;
     if (version != audit->schema) {

@@ -582,10 +582,10 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
                  struct row_space *space, uint32_t *check);
 int state_encode(const struct row *row, size_t words, uint32_t check,
                  struct buffer *out);
-/* Sum of the hashes of the row's records. */
-struct hash128 state_hash(struct store *store, const struct store_table *table,
-                          const uint8_t *key, size_t key_size,
-                          const struct row *row);
+/* Sum of the hashes of the row's records.  Errors: GV_ENOMEM. */
+int state_hash(struct store *store, const struct store_table *table,
+               const uint8_t *key, size_t key_size, const struct row *row,
+               struct hash128 *sum);
 
 /* keys.c: a row's key */
 

@@ -292,6 +292,21 @@ static int read_state(struct extract *extract, const struct store_table *table,
     return rc == GV_ECORRUPT ? damaged(table, key, error) : rc;
 }
 
+/* Whether the row as it was read has the hash that stands beside it. */
+static int check_state(struct store *store, const struct store_table *table,
+                       const struct row_key *key, uint32_t check,
+                       struct gv_error *error)
+{
+    struct hash128 sum;
+    int rc = state_hash(store, table, key->bytes, key->size, &store->space.row,
+                        &sum);
+
+    GV_ASSERT(key->count == table->key_count);
+    if (rc != GV_OK)
+        return rc;
+    return (uint32_t)sum.low == check ? GV_OK : damaged(table, key, error);
+}
+
 int outgoing_row(struct extract *extract, struct store_table *table,
                  struct gv_error *error)
 {
@@ -312,9 +327,9 @@ int outgoing_row(struct extract *extract, struct store_table *table,
     if (count == 0)
         return GV_OK;
     GV_ASSERT(count <= row->record_count);
-    if ((uint32_t)state_hash(store, table, key.bytes, key.size, row).low !=
-        check)
-        return damaged(table, &key, error);
+    rc = check_state(store, table, &key, check, error);
+    if (rc != GV_OK)
+        return rc;
     for (size_t i = 0; i < table->column_count; i++)
         if (is_there(&table->columns[i]))
             sql_column_value(read, at++, &store->values[i]);

@@ -112,14 +112,16 @@ int rows_check(struct store *store, const struct store_table *table,
                const struct row_key *key, struct gv_error *error)
 {
     struct row_space *space = &store->space;
-    int rc = GV_OK;
+    int rc;
 
     /* It is the row as it was read that has this hash. */
     GV_ASSERT(space->before_count == space->row.record_count);
     if (space->checked)
         return GV_OK;
-    space->before_sum =
-        state_hash(store, table, key->bytes, key->size, &space->row);
+    rc = state_hash(store, table, key->bytes, key->size, &space->row,
+                    &space->before_sum);
+    if (rc != GV_OK)
+        return rc;
     space->checked = (uint32_t)space->before_sum.low == space->check;
     if (!space->checked)
         return damaged(table, key, error);
@@ -233,17 +235,16 @@ int rows_save(struct store *store, struct store_table *table,
               const struct row_key *key)
 {
     struct row_space *space = &store->space;
-    struct hash128 sum =
-        state_hash(store, table, key->bytes, key->size, &space->row);
-    int rc = GV_OK;
+    struct hash128 sum;
+    int rc =
+        state_hash(store, table, key->bytes, key->size, &space->row, &sum);
 
     /* State, list and fingerprint change together or not at all. */
     GV_ASSERT(transaction_open(store));
     GV_ASSERT(key->count == table->key_count);
     GV_ASSERT(space->checked); /* damage would spread, and hide */
-    if (store->hashed.error != GV_OK)
-        return store->hashed.error; /* then the sum is none */
-    if (table->row_insert == NULL || table->row_update == NULL)
+    if (rc == GV_OK &&
+        (table->row_insert == NULL || table->row_update == NULL))
         rc = prepare_row_writes(store, table);
     if (rc == GV_OK)
         rc = state_encode(&space->row, table->words, (uint32_t)sum.low,

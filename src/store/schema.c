@@ -402,7 +402,7 @@ static int show_parked(struct store *store, struct gv_error *error)
     uint64_t digest = 0;
     int rc = parking_digest(store, &digest);
 
-    GV_ASSERT(transaction_open(store));
+    GV_ASSERT(rc != GV_OK || transaction_open(store)); /* errors may end it */
     for (size_t i = 0; i < store->table_count && rc == GV_OK; i++) {
         struct store_table *table = store->tables[i];
 
@@ -419,11 +419,12 @@ static int show_parked(struct store *store, struct gv_error *error)
 int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
 {
     int64_t version = -1;
-    int rc = sql_step(store->schema_version_read);
+    int rc;
 
     /* What is registered stands or falls with the caller's transaction. */
     GV_ASSERT(!may_write || transaction_open(store));
     GV_ASSERT(!may_write || store->mode == STORE_WRITE);
+    rc = sql_step(store->schema_version_read);
     if (rc == 1) {
         version = sqlite3_column_int64(store->schema_version_read, 0);
         rc = sql_finish(store->schema_version_read);

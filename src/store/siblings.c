@@ -36,8 +36,8 @@ static void append_table(sqlite3_str *text, const struct store_table *table)
         (long long)table->id, (long long)table->id);
 }
 
-/* The view's definition; NULL without a multi-value column, or memory. */
-static char *view_text(const struct store *store)
+/* The view's definition; NULL without a multi-value column. */
+static int view_text(const struct store *store, char **made)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
     bool any = false;
@@ -54,7 +54,9 @@ static char *view_text(const struct store *store)
         append_table(text, table);
         any = true;
     }
-    return sqlite3_str_finish(text);
+    *made = sqlite3_str_finish(text);
+    GV_ASSERT(any || *made == NULL);
+    return any && *made == NULL ? GV_ENOMEM : GV_OK;
 }
 
 /* Whether it stands in the file as @text (NULL: not at all). */
@@ -81,11 +83,14 @@ static int is_made(struct store *store, const char *text, bool *made)
 
 int siblings_view(struct store *store)
 {
-    char *text = view_text(store);
+    char *text;
     bool made = false;
-    int rc = is_made(store, text, &made);
+    int rc;
 
     GV_ASSERT(transaction_open(store));
+    rc = view_text(store, &text);
+    if (rc == GV_OK)
+        rc = is_made(store, text, &made);
     if (rc == GV_OK && !made)
         rc = sql_run(store->db, "DROP VIEW IF EXISTS gv_siblings");
     if (rc == GV_OK && !made && text != NULL)

@@ -331,11 +331,10 @@ int state_encode(const struct row *row, size_t words, uint32_t check,
  * names, the name's hash and the digest of its value (of an each-bit, of its
  * own cell); existence is the name hash 0
  * and comes first.  Nothing of it depends on this file's numbers. */
-static struct hash128 record_hash(struct store *store,
-                                  const struct store_table *table,
-                                  const uint8_t *key, size_t key_size,
-                                  const struct row *row,
-                                  const struct record *record)
+static int record_hash(struct store *store, const struct store_table *table,
+                       const uint8_t *key, size_t key_size,
+                       const struct row *row, const struct record *record,
+                       struct hash128 *hash)
 {
     struct buffer *out = &store->hashed;
     size_t room = RECORD_HEAD_SIZE + key_size + (table->column_count + 1) * 16;
@@ -344,7 +343,7 @@ static struct hash128 record_hash(struct store *store,
     buffer_clear(out);
     start = buffer_extend(out, room);
     if (start == NULL)
-        return (struct hash128){0, 0};
+        return out->error;
     memcpy(start, store->sites[record->site].bytes, 16);
     store_u64(start + 16, record->version);
     store_u64(start + 24, table->wire_hash);
@@ -370,19 +369,26 @@ static struct hash128 record_hash(struct store *store,
         at += 16;
     }
     GV_ASSERT((size_t)(at - start) <= room);
-    return hash128(start, (size_t)(at - start));
+    *hash = hash128(start, (size_t)(at - start));
+    return GV_OK;
 }
 
-struct hash128 state_hash(struct store *store, const struct store_table *table,
-                          const uint8_t *key, size_t key_size,
-                          const struct row *row)
+int state_hash(struct store *store, const struct store_table *table,
+               const uint8_t *key, size_t key_size, const struct row *row,
+               struct hash128 *sum)
 {
-    struct hash128 sum = {0, 0};
+    struct hash128 total = {0, 0}, hash;
+    int rc = GV_OK;
 
     GV_ASSERT(table->order != NULL); /* the table is read to its end */
     GV_ASSERT(table->each_count > 0 || row->record_count <= table->words * 64);
-    for (size_t i = 0; i < row->record_count; i++)
-        sum = hash128_add(sum, record_hash(store, table, key, key_size, row,
-                                           &row->records[i]));
-    return sum;
+    for (size_t i = 0; i < row->record_count && rc == GV_OK; i++) {
+        rc = record_hash(store, table, key, key_size, row, &row->records[i],
+                         &hash);
+        if (rc == GV_OK)
+            total = hash128_add(total, hash);
+    }
+    if (rc == GV_OK)
+        *sum = total;
+    return rc;
 }

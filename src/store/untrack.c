@@ -57,6 +57,7 @@ static int subtract_row(struct store *store, const struct store_table *table,
                         sqlite3_stmt *rows)
 {
     struct row *row = &store->space.row;
+    struct hash128 sum;
     uint32_t check;
     bool null;
     int rc;
@@ -78,10 +79,11 @@ static int subtract_row(struct store *store, const struct store_table *table,
         if (row->records[i].site >= store->site_count)
             return GV_ECORRUPT;
     GV_ASSERT(row->record_count <= store->space.capacity);
-    store->numbers.fingerprint = hash128_subtract(
-        store->numbers.fingerprint,
-        state_hash(store, table, store->key.data, store->key.size, row));
-    return GV_OK;
+    rc = state_hash(store, table, store->key.data, store->key.size, row, &sum);
+    if (rc == GV_OK)
+        store->numbers.fingerprint =
+            hash128_subtract(store->numbers.fingerprint, sum);
+    return rc;
 }
 
 static int subtract_rows(struct store *store, const struct store_table *table)

@@ -15,6 +15,7 @@ what the tables must show.
 usage: looks_test.py PROGRAM [--scripts N] [--seed S] [--processes N]"""
 import argparse
 import collections
+import functools
 import multiprocessing
 import os
 import random
@@ -29,6 +30,9 @@ import wire
 # What a script is about, and how often.
 MODES = ["alone", "follow", "skewed", "merge"]
 MODE_WEIGHTS = [46, 14, 16, 24]
+
+# Scripts that one process does before it takes others.
+PART = 250
 
 
 class Difference(Exception):
@@ -389,11 +393,16 @@ def main():
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     end = arguments.seed + arguments.scripts
+    counts = collections.Counter()
     with multiprocessing.Pool(arguments.processes) as pool:
-        counts = sum(pool.starmap(run, [
-            (arguments.program, range(arguments.seed + i, end,
-                                      arguments.processes))
-            for i in range(arguments.processes)]), collections.Counter())
+        for part in pool.imap(functools.partial(run, arguments.program), [
+                range(first, min(first + PART, end))
+                for first in range(arguments.seed, end, PART)]):
+            counts += part
+            done = sum(counts[mode] for mode in MODES)
+            if done % (20 * PART) == 0:
+                print("%d scripts, %d differences" % (
+                    done, counts["differences"]), file=sys.stderr)
     print("seeds %d to %d: %d scripts (%s), %d differences" % (
         arguments.seed, end - 1, arguments.scripts,
         ", ".join("%s %d" % (mode, counts[mode]) for mode in MODES),
