@@ -300,6 +300,8 @@ static int load_and_mend(struct store *store, struct gv_error *error)
     if (rc == GV_OK)
         rc = upgrade(store, error);
     if (rc == GV_OK)
+        rc = prepare_joined(store);
+    if (rc == GV_OK)
         rc = meta_load(store);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the sync metadata");
@@ -339,11 +341,10 @@ static int load(struct store *store, struct gv_error *error)
         rc = check_pages(store, error); /* a call cannot take so long */
     if (rc != GV_OK)
         return rc;
-    rc = prepare_joined(store);
-    if (rc != GV_OK)
-        return sql_fail(store->db, rc, error, "cannot read the sync metadata");
     if (store->mode == STORE_READ) {
-        rc = meta_load(store);
+        rc = prepare_joined(store);
+        if (rc == GV_OK)
+            rc = meta_load(store);
         if (rc != GV_OK)
             return sql_fail(store->db, rc, error,
                             "cannot read the sync metadata");
