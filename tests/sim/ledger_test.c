@@ -196,14 +196,6 @@ struct kept {
     char path[300];
 };
 
-static void shell(const char *format, const char *from, const char *to)
-{
-    char command[900];
-
-    snprintf(command, sizeof command, format, from, to);
-    CHECK_INT(system(command), ==, 0);
-}
-
 static struct kept keep(struct machine *machine)
 {
     struct kept kept;

@@ -65,21 +65,6 @@ static int migrate(struct copy *a, struct copy *b, const char *const *steps)
     return published;
 }
 
-static void two(struct copy *a, struct copy *b, const char *schema)
-{
-    copy_make(a, "a", schema);
-    copy_make(b, "b", schema);
-    track(a, "t");
-    track(b, "t");
-}
-
-static void close_two(struct copy *a, struct copy *b)
-{
-    copy_close(a);
-    copy_close(b);
-    copies_remove();
-}
-
 static void triggers(struct copy *copy, int on)
 {
     CHECK_INT(

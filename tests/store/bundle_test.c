@@ -11,17 +11,7 @@
 
 static void make_two(struct copy *a, struct copy *b)
 {
-    copy_make(a, "a", TABLE);
-    copy_make(b, "b", TABLE);
-    track(a, "t");
-    track(b, "t");
-}
-
-static void close_two(struct copy *a, struct copy *b)
-{
-    copy_close(a);
-    copy_close(b);
-    copies_remove();
+    two(a, b, TABLE);
 }
 
 /* What @from gives a file with @to's vector, or an empty one. */
@@ -382,14 +372,12 @@ TEST(a_bundle_shows_that_a_file_went_back)
     struct gv_error error = {0};
     struct site site;
     struct buffer bundle;
-    char command[1200];
 
     make_two(&a, &b);
     sql(&b, "INSERT INTO t VALUES('1', 1, 1)");
     seal(&b);
     sql(&b, "PRAGMA wal_checkpoint(TRUNCATE)");
-    snprintf(command, sizeof command, "cp '%s' '%s.old'", b.path, b.path);
-    CHECK_INT(system(command), ==, 0);
+    shell("cp '%s' '%s.old'", b.path, b.path);
     sql(&b, "INSERT INTO t VALUES('2', 2, 2)");
     seal(&b);
     sql(&a, "INSERT INTO t VALUES('3', 3, 3)");
@@ -399,15 +387,9 @@ TEST(a_bundle_shows_that_a_file_went_back)
     sql(&a, "INSERT INTO t VALUES('4', 4, 4)");
     bundle = bundle_of(&a, &b);
     site = *store_site(b.store);
-    store_close(b.store);
-    b.store = NULL;
-    sqlite3_close(b.app);
-    snprintf(command, sizeof command,
-             "cat '%s.old' > '%s' && rm '%s-gv/state'", b.path, b.path,
-             b.path);
-    CHECK_INT(system(command), ==, 0);
-    CHECK_INT(sqlite3_open(b.path, &b.app), ==, SQLITE_OK);
-    copy_reopen(&b, STORE_WRITE);
+    shut(&b);
+    shell("cat '%s.old' > '%s' && rm '%s-gv/state'", b.path, b.path, b.path);
+    open_again(&b);
     CHECK(site_equal(&site, store_site(b.store)));
     CHECK_INT(take(&b, &bundle, &error), ==, GV_EMOVED);
     CHECK_INT(take(&b, &bundle, &error), ==, GV_EMOVED);

@@ -8,6 +8,7 @@
 #include "wire/stream.h"
 
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <unistd.h>
 
 struct copy {
@@ -144,6 +145,54 @@ static inline void copy_close(struct copy *copy)
     store_close(copy->store);
     sqlite3_close(copy->app);
     memset(copy, 0, sizeof *copy);
+}
+
+/* The file stays, and nobody has it open. */
+static inline void shut(struct copy *copy)
+{
+    store_close(copy->store);
+    copy->store = NULL;
+    sqlite3_close(copy->app);
+    copy->app = NULL;
+}
+
+static inline void open_again(struct copy *copy)
+{
+    CHECK(sqlite3_open(copy->path, &copy->app) == SQLITE_OK);
+    copy_reopen(copy, STORE_WRITE);
+}
+
+static inline void shell(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+static inline void shell(const char *format, ...)
+{
+    char command[2000];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
+    if (system(command) != 0) {
+        fprintf(stderr, "failed: %s\n", command);
+        exit(1);
+    }
+}
+
+/* Two files with @schema, whose table t both share. */
+static inline void two(struct copy *a, struct copy *b, const char *schema)
+{
+    copy_make(a, "a", schema);
+    copy_make(b, "b", schema);
+    track(a, "t");
+    track(b, "t");
+}
+
+static inline void close_two(struct copy *a, struct copy *b)
+{
+    copy_close(a);
+    copy_close(b);
+    copies_remove();
 }
 
 /* Seal what waits; the interval is good until the next transaction. */

@@ -10,17 +10,7 @@
 
 static void make_two(struct copy *a, struct copy *b)
 {
-    copy_make(a, "a", TABLE);
-    copy_make(b, "b", TABLE);
-    track(a, "t");
-    track(b, "t");
-}
-
-static void close_two(struct copy *a, struct copy *b)
-{
-    copy_close(a);
-    copy_close(b);
-    copies_remove();
+    two(a, b, TABLE);
 }
 
 /* Else the row would look deleted here, and be deleted everywhere. */
@@ -59,26 +49,18 @@ TEST(a_node_that_learnt_of_a_fork_publishes_nothing_more_under_its_old_id)
     struct copy a, b;
     struct site site;
     struct gv_error error = {0};
-    char command[1200];
 
     make_two(&a, &b);
     sql(&a, "INSERT INTO t VALUES('1', 1, 1)");
     seal(&a);
     sql(&a, "PRAGMA wal_checkpoint(TRUNCATE)");
-    snprintf(command, sizeof command, "cp '%s' '%s.old'", a.path, a.path);
-    CHECK_INT(system(command), ==, 0);
+    shell("cp '%s' '%s.old'", a.path, a.path);
     sql(&a, "INSERT INTO t VALUES('2', 2, 2)");
     sync_both(&a, &b);
     site = *store_site(a.store);
-    store_close(a.store);
-    a.store = NULL;
-    sqlite3_close(a.app);
-    snprintf(command, sizeof command,
-             "cat '%s.old' > '%s' && rm '%s-gv/state'", a.path, a.path,
-             a.path);
-    CHECK_INT(system(command), ==, 0);
-    CHECK_INT(sqlite3_open(a.path, &a.app), ==, SQLITE_OK);
-    copy_reopen(&a, STORE_WRITE);
+    shut(&a);
+    shell("cat '%s.old' > '%s' && rm '%s-gv/state'", a.path, a.path, a.path);
+    open_again(&a);
     CHECK(site_equal(&site, store_site(a.store)));
     CHECK_INT(pull(&a, &b, &error), ==, GV_EFORK);
     /* A driver ends here; the next one starts after the next write. */
@@ -99,19 +81,13 @@ TEST(the_first_interval_of_a_renewed_site_depends_on_all_that_is_there)
     struct copy a, b;
     struct store_sealed sealed;
     struct gv_error error = {0};
-    char command[1200];
 
     make_two(&a, &b);
     sql(&a, "INSERT INTO t VALUES('1', 1, 1)");
     seal(&a);
-    store_close(a.store);
-    a.store = NULL;
-    sqlite3_close(a.app);
-    snprintf(command, sizeof command, "cp '%s' '%s.k' && mv '%s.k' '%s'",
-             a.path, a.path, a.path, a.path);
-    CHECK_INT(system(command), ==, 0);
-    CHECK_INT(sqlite3_open(a.path, &a.app), ==, SQLITE_OK);
-    copy_reopen(&a, STORE_WRITE);
+    shut(&a);
+    shell("cp '%s' '%s.k' && mv '%s.k' '%s'", a.path, a.path, a.path, a.path);
+    open_again(&a);
     sql(&a, "INSERT INTO t VALUES('2', 2, 2)");
     sealed = seal(&a);
     CHECK_INT(apply_interval(&b, &sealed.interval, &error), ==, GV_EGAP);
@@ -124,15 +100,12 @@ TEST(the_state_of_another_file_makes_a_file_take_a_new_id)
 {
     struct copy a, b;
     struct site site;
-    char command[1200];
 
     make_two(&a, &b);
     site = *store_site(a.store);
     store_close(a.store);
     a.store = NULL;
-    snprintf(command, sizeof command, "cp '%s-gv/state' '%s-gv/state'", b.path,
-             a.path);
-    CHECK_INT(system(command), ==, 0);
+    shell("cp '%s-gv/state' '%s-gv/state'", b.path, a.path);
     copy_reopen(&a, STORE_WRITE);
     CHECK(!site_equal(&site, store_site(a.store)));
     close_two(&a, &b);

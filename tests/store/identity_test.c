@@ -1,39 +1,6 @@
 #include "copies.h"
 
-#include <stdarg.h>
-
 #define CONTACTS "CREATE TABLE t(id TEXT PRIMARY KEY, a)"
-
-static void shell(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
-
-static void shell(const char *format, ...)
-{
-    char command[2000];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    if (system(command) != 0) {
-        fprintf(stderr, "failed: %s\n", command);
-        exit(1);
-    }
-}
-
-static void shut(struct copy *copy)
-{
-    store_close(copy->store);
-    copy->store = NULL;
-    sqlite3_close(copy->app);
-    copy->app = NULL;
-}
-
-static void open_again(struct copy *copy)
-{
-    CHECK(sqlite3_open(copy->path, &copy->app) == SQLITE_OK);
-    copy_reopen(copy, STORE_WRITE);
-}
 
 static void make(struct copy *copy, const char *name)
 {

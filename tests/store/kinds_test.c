@@ -319,14 +319,6 @@ TEST(values_of_all_types_are_siblings)
     end_both(&a, &b);
 }
 
-static void shell(const char *format, const char *from, const char *to)
-{
-    char command[1000];
-
-    snprintf(command, sizeof command, format, from, to);
-    CHECK(system(command) == 0);
-}
-
 /* A copy takes a new id: what was counted before stays counted once, and what
  * nobody published yet is counted under the new one. */
 TEST(a_copied_file_counts_what_was_not_sealed_once)
@@ -513,20 +505,6 @@ TEST(a_table_that_is_taken_up_again_may_get_kinds)
     CHECK_INT(verify_findings(&a, NULL), ==, 0);
     buffer_close(&notes);
     copy_close(&a);
-}
-
-static void shut(struct copy *copy)
-{
-    store_close(copy->store);
-    copy->store = NULL;
-    sqlite3_close(copy->app);
-    copy->app = NULL;
-}
-
-static void open_again(struct copy *copy)
-{
-    CHECK(sqlite3_open(copy->path, &copy->app) == SQLITE_OK);
-    copy_reopen(copy, STORE_WRITE);
 }
 
 /* File and state file, from one to the other. */

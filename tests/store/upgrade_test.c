@@ -3,23 +3,6 @@
 
 #include <inttypes.h>
 
-static void shell(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
-
-static void shell(const char *format, ...)
-{
-    char command[2000];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    if (system(command) != 0) {
-        fprintf(stderr, "failed: %s\n", command);
-        exit(1);
-    }
-}
-
 /* A copy of a golden file, not opened yet. */
 static void take(struct copy *copy, const char *golden, const char *name)
 {
