@@ -17,7 +17,7 @@ struct machine_extra {
     bool unsure; /* a sync failed, and no node has mended the log since: what
                     programs commit may be lost, through no fault of ours */
     bool away;
-    bool equal; /* its table skew is what it is on the others */
+    bool equal;                /* its table skew is what it is on the others */
     struct disk_image *backup; /* to be put back, or NULL */
 };
 

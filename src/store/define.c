@@ -36,6 +36,7 @@ static bool text_is(const char *text, struct stream_text other)
 /* The same but for the case of letters, as SQLite takes names. */
 static bool text_like(const char *text, struct stream_text other)
 {
+    GV_ASSERT(text != NULL && stream_name_valid(other));
     return strlen(text) == other.size &&
            sqlite3_strnicmp(text, other.bytes, (int)other.size) == 0;
 }

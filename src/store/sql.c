@@ -48,6 +48,7 @@ int sql_code(int rc)
 /* What a person can do about SQLite's words. */
 static void advise(struct gv_error *error, int code)
 {
+    GV_ASSERT(code < 0);
     if (code == GV_EBUSY) {
         error_meaning(error, "Another program is within a transaction that"
                              " writes, and has not ended it.");
@@ -246,6 +247,7 @@ void sql_result_value(sqlite3_context *context, const struct value *value)
 
 void sql_result_copy(sqlite3_context *context, const struct value *value)
 {
+    GV_ASSERT(value->size == 0 || value->bytes != NULL);
     result(context, value, SQLITE_TRANSIENT);
 }
 

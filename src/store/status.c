@@ -247,6 +247,7 @@ static void append_typed(sqlite3_str *text, const char *name)
     struct stream_text whole = {name, strlen(name)};
     bool plain = strpbrk(name, " (") == NULL && type_is_plain(whole);
 
+    GV_ASSERT(name != NULL); /* though SQLite lets it be empty */
     sqlite3_str_appendf(text, plain ? "%w" : "\"%w\"", name);
 }
 
@@ -299,6 +300,7 @@ static char *parked_note(const struct store_table *table,
                                " and the constraints that the peers have",
                                table->local, column->local, (long long)count,
                                plural);
+    GV_ASSERT(!column->shown); /* else the value would have a place */
     text = sqlite3_str_new(NULL);
     sqlite3_str_appendf(text, "%s.%s: %lld value%s parked: ",
                         table->shown ? table->local : table->wire,
