@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "k1,k2" or "new."a",new."b"" */
+/* "k1,k2" or, of a @row, "new."a",new."b"" */
 static char *key_list(const struct store_table *table, const char *row)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
@@ -27,14 +27,14 @@ static char *key_list(const struct store_table *table, const char *row)
         if (row == NULL)
             sqlite3_str_appendf(text, "%sk%d", comma, (int)i + 1);
         else
-            sqlite3_str_appendf(text, "%s%s.\"%w\"", comma, row,
+            sqlite3_str_appendf(text, "%s%s\"%w\"", comma, row,
                                 table->keys[i].local);
     }
     return sqlite3_str_finish(text);
 }
 
-/* Never UPDATE OF: it does not see SET rowid = ….  BINARY, because the
- * column's own collation may call two keys equal that are not. */
+/* BINARY, because the column's own collation may call two keys equal that are
+ * not. */
 static char *key_moved(const struct store_table *table)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
@@ -46,6 +46,22 @@ static char *key_moved(const struct store_table *table)
     return sqlite3_str_finish(text);
 }
 
+/* What fires the trigger that notes the old key.  A key that is the rowid also
+ * moves by SET rowid = …, which UPDATE OF does not see.  Any other moves only
+ * where a statement, an upsert or a cascade names one of its columns, and all
+ * other updates are spared the look at both keys. */
+static char *key_event(const struct store_table *table)
+{
+    char *names, *event;
+
+    if (table->integer_key)
+        return sqlite3_mprintf("UPDATE");
+    names = key_list(table, "");
+    event = names == NULL ? NULL : sqlite3_mprintf("UPDATE OF %s", names);
+    sqlite3_free(names);
+    return event;
+}
+
 /* The time is noted as SQLite has it, a Julian day; the seal makes
  * milliseconds of it.  Arithmetic here, a cast and the word 'now' would be 6 %
  * of what an insert's capture costs.
@@ -54,39 +70,62 @@ static char *key_moved(const struct store_table *table)
  * That spares it much: a call of a function in a trigger, however cheap, makes
  * SQLite keep a statement journal, with a copy of each page that the statement
  * changes (bulk deletes: 1.8 times the plain cost with it). */
+static char *body_sql(const struct store_table *table, char which)
+{
+    const char *row = which == 'i' || which == 'u' ? "new." : "old.";
+    char *keys = key_list(table, NULL), *values = key_list(table, row);
+    char *sql = NULL;
+    bool timed = which != 'd';
+
+    GV_ASSERT(table->key_count > 0);
+    if (keys != NULL && values != NULL)
+        sql = sqlite3_mprintf(
+            "BEGIN INSERT INTO gv_journal(tbl,%s%s) VALUES(%lld,%s%s); END",
+            timed ? "day," : "", keys, (long long)table->id,
+            timed ? "julianday()," : "", values);
+    sqlite3_free(keys);
+    sqlite3_free(values);
+    return sql;
+}
+
+/* Takes @event, @when and @body, and frees them; NULL for want of memory. */
+static char *whole_sql(const struct store_table *table, char which,
+                       char *event, char *when, char *body)
+{
+    char *sql = NULL;
+
+    GV_ASSERT(which == 'i' || which == 'k' || which == 'u' || which == 'd');
+    if (event != NULL && when != NULL && body != NULL)
+        sql = sqlite3_mprintf(
+            "CREATE TRIGGER \"gv_%lld_%c\" AFTER %s ON \"%w\"%s%s%s %s",
+            (long long)table->id, which, event, table->local,
+            which == 'k' ? " WHEN " : "",
+            which == 'k' && plant("old-key-missed") ? "0 AND " : "", when,
+            body);
+    sqlite3_free(event);
+    sqlite3_free(when);
+    sqlite3_free(body);
+    return sql;
+}
+
 char *trigger_sql(const struct store_table *table, char which)
 {
     const char *event = which == 'i'   ? "INSERT"
                         : which == 'd' ? "DELETE"
                                        : "UPDATE";
-    const char *row = which == 'i' || which == 'u' ? "new" : "old";
-    char *when = NULL, *keys = key_list(table, NULL);
-    char *values = key_list(table, row), *sql = NULL;
-    bool timed = which != 'd';
+    bool moved = which == 'k';
 
-    GV_ASSERT(which == 'i' || which == 'k' || which == 'u' || which == 'd');
+    return whole_sql(table, which,
+                     moved ? key_event(table) : sqlite3_mprintf("%s", event),
+                     moved ? key_moved(table) : sqlite3_mprintf("%s", ""),
+                     body_sql(table, which));
+}
 
-    if (which == 'k') {
-        char *moved = key_moved(table);
-
-        when = moved == NULL
-                   ? NULL
-                   : sqlite3_mprintf(" WHEN %s%s",
-                                     plant("old-key-missed") ? "0 AND " : "",
-                                     moved);
-        sqlite3_free(moved);
-    }
-    if (keys != NULL && values != NULL && (which != 'k' || when != NULL))
-        sql = sqlite3_mprintf(
-            "CREATE TRIGGER \"gv_%lld_%c\" AFTER %s ON \"%w\"%s BEGIN"
-            " INSERT INTO gv_journal(tbl,%s%s) VALUES(%lld,%s%s); END",
-            (long long)table->id, which, event, table->local,
-            when == NULL ? "" : when, timed ? "day," : "", keys,
-            (long long)table->id, timed ? "julianday()," : "", values);
-    sqlite3_free(when);
-    sqlite3_free(keys);
-    sqlite3_free(values);
-    return sql;
+/* As it was before key_event(): it captures as much, at every update. */
+static char *former_sql(const struct store_table *table)
+{
+    return whole_sql(table, 'k', sqlite3_mprintf("UPDATE"), key_moved(table),
+                     body_sql(table, 'k'));
 }
 
 static const char trigger_kinds[] = "ikud";
@@ -94,23 +133,35 @@ _Static_assert(sizeof trigger_kinds - 1 == 4, "what is looked for and made");
 
 enum triggers_found {
     TRIGGERS_RIGHT,
-    TRIGGERS_OLDER, /* an application's younger ones run before ours */
+    TRIGGERS_OLDER, /* the application's run before ours; a former text */
     TRIGGERS_MISSING
 };
 
-static int is_ours(const struct store_table *table, const char *sql,
-                   bool *ours)
-{
-    *ours = false;
-    for (size_t i = 0; i < 4 && !*ours; i++) {
-        char *text = trigger_sql(table, trigger_kinds[i]);
+enum whose { THEIRS, OURS, OURS_FORMER };
 
-        if (text == NULL)
-            return GV_ENOMEM; /* that is no trigger missing */
-        *ours = strcmp(text, sql) == 0;
-        sqlite3_free(text);
-    }
-    return GV_OK;
+/* Frees @text. */
+static int text_is(char *text, const char *sql, bool *same)
+{
+    *same = text != NULL && strcmp(text, sql) == 0;
+    sqlite3_free(text);
+    return text == NULL ? GV_ENOMEM : GV_OK; /* that is no trigger missing */
+}
+
+static int trigger_whose(const struct store_table *table, const char *sql,
+                         enum whose *whose)
+{
+    bool same = false;
+    int rc = GV_OK;
+
+    for (size_t i = 0; i < 4 && rc == GV_OK && !same; i++)
+        rc = text_is(trigger_sql(table, trigger_kinds[i]), sql, &same);
+    *whose = same ? OURS : THEIRS;
+    if (rc != GV_OK || same)
+        return rc;
+    rc = text_is(former_sql(table), sql, &same);
+    if (same)
+        *whose = OURS_FORMER;
+    return rc;
 }
 
 static int triggers_look(struct store *store, struct store_table *table,
@@ -127,15 +178,16 @@ static int triggers_look(struct store *store, struct store_table *table,
     *found = TRIGGERS_RIGHT;
     while (rc == GV_OK && (rc = sql_step(list)) > 0) {
         const char *sql = (const char *)sqlite3_column_text(list, 1);
-        bool ours = false;
+        enum whose whose = THEIRS;
 
-        rc = sql == NULL ? GV_ENOMEM : is_ours(table, sql, &ours);
+        rc = sql == NULL ? GV_ENOMEM : trigger_whose(table, sql, &whose);
         if (rc != GV_OK)
             break;
-        right += ours;
-        table->has_triggers |= !ours;
-        table->raises |= !ours && sqlite3_strlike("%raise%", sql, 0) == 0;
-        if (!ours && right > 0)
+        right += whose != THEIRS;
+        table->has_triggers |= whose == THEIRS;
+        table->raises |=
+            whose == THEIRS && sqlite3_strlike("%raise%", sql, 0) == 0;
+        if (whose == OURS_FORMER || (whose == THEIRS && right > 0))
             *found = TRIGGERS_OLDER;
     }
     sqlite3_finalize(list);
@@ -176,7 +228,7 @@ int triggers_drop(struct store *store, const struct store_table *table)
 
 int triggers_journal_all(struct store *store, const struct store_table *table)
 {
-    char *keys = key_list(table, NULL), *values = key_list(table, "t");
+    char *keys = key_list(table, NULL), *values = key_list(table, "t.");
     int rc = GV_ENOMEM;
 
     GV_ASSERT(!store->firing); /* what is journalled then is thrown away */

@@ -126,6 +126,30 @@ TEST(what_only_the_audit_found_waits_until_the_schema_is_quiet)
     close_two(&a, &b);
 }
 
+TEST(a_former_text_of_a_trigger_is_replaced_and_not_audited)
+{
+    struct copy a, b;
+
+    two(&a, &b, TABLE);
+    fill(&a);
+    sync_both(&a, &b);
+    sql(&a, "DROP TRIGGER gv_1_k;"
+            "CREATE TRIGGER \"gv_1_k\" AFTER UPDATE ON \"t\" WHEN"
+            " old.\"id\" IS NOT new.\"id\" COLLATE BINARY BEGIN INSERT INTO"
+            " gv_journal(tbl,day,k1) VALUES(1,julianday(),old.\"id\"); END;"
+            "UPDATE t SET id = 'moved' WHERE id = 'k7'");
+    CHECK(seal(&a).any); /* at once: the table is not suspended */
+    CHECK_TEXT(ask(&a, "SELECT group_concat(name, ' ') FROM (SELECT name FROM"
+                       " sqlite_schema WHERE type = 'trigger' AND (name <>"
+                       " 'gv_1_k' OR sql LIKE '% UPDATE OF \"id\" ON %')"
+                       " ORDER BY 1)"),
+               "gv_1_d gv_1_i gv_1_k gv_1_u");
+    sync_both(&a, &b);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t WHERE id = 'k7'"), "0");
+    check_equal(&a, &b);
+    close_two(&a, &b);
+}
+
 TEST(a_massacre_waits_for_a_minute)
 {
     struct copy a, b;

@@ -143,6 +143,47 @@ TEST(every_kind_of_statement_is_captured_on_every_kind_of_table)
         }
 }
 
+/* No statement names the child's key, and some spell the parent's otherwise.
+ */
+TEST(a_key_that_a_cascade_moves_is_captured)
+{
+    static const char *const children[] = {
+        "p BLOB PRIMARY KEY REFERENCES p(id) ON UPDATE CASCADE, n",
+        "p INTEGER PRIMARY KEY REFERENCES p(id) ON UPDATE CASCADE, n",
+        "p, n, PRIMARY KEY(n, p), FOREIGN KEY(p) REFERENCES p(id) ON UPDATE"
+        " CASCADE) WITHOUT ROWID; CREATE TABLE other(x",
+    };
+
+    for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
+        char schema[400];
+        struct copy a, b;
+
+        snprintf(schema, sizeof schema,
+                 "CREATE TABLE p(\"id\" PRIMARY KEY NOT NULL, a);"
+                 "CREATE TABLE c(%s)",
+                 children[i]);
+        make_pair(&a, &b, schema);
+        track(&a, "p");
+        track(&b, "p");
+        track(&a, "c");
+        track(&b, "c");
+        sql(&a, "PRAGMA foreign_keys = ON;"
+                "INSERT INTO p VALUES(1, 0), (2, 0);"
+                "INSERT INTO c VALUES(1, 5), (2, 6)");
+        sync_both(&a, &b);
+        sql(&a, "UPDATE p SET (A, ID) = (7, 3) WHERE id = 1");
+        check_pair(&a, &b, "c", "quote(p)||quote(n)");
+        CHECK_TEXT(ask(&b, "SELECT group_concat(p||n) FROM (SELECT * FROM c"
+                           " ORDER BY p)"),
+                   "26,35");
+        CHECK_TEXT(ask(&b, "SELECT group_concat(id||a) FROM (SELECT * FROM p"
+                           " ORDER BY id)"),
+                   "20,37");
+        copy_close(&a);
+        copy_close(&b);
+    }
+}
+
 TEST(cascades_are_captured_and_not_repeated_on_apply)
 {
     struct copy a, b;
