@@ -41,6 +41,7 @@ static const struct {
     {"I30", "time goes on: no endless loop"},
     {"I31", "a multi-value cell keeps each value that nobody has replaced"},
     {"I32", "an index that triggers keep is right on every node"},
+    {"I33", "a node notices that its file was written over"},
     {"core", "the numbered invariants of the core, after each step"},
 };
 
@@ -233,6 +234,13 @@ void checks_rewound(struct checks *checks, struct machine *machine)
     /* Another machine's file has other triggers. */
     checks_watch(checks, machine)->schema = 0;
     vv_clear(&checks_watch(checks, machine)->vv);
+}
+
+void checks_unnoticed(struct checks *checks, struct machine *machine)
+{
+    world_fail(checks->world, "I33",
+               "n%zu: its file was copied over, and its node goes on",
+               machine_index(machine));
 }
 
 void checks_refused(struct checks *checks, size_t machine, int code,

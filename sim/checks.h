@@ -26,6 +26,8 @@ void checks_stepped(struct checks *checks, struct machine *machine,
 void checks_died(struct checks *checks, struct machine *machine);
 /* A file was put back or replaced on purpose: its vector may fall. */
 void checks_rewound(struct checks *checks, struct machine *machine);
+/* It goes on as if its file were the one that it was. */
+void checks_unnoticed(struct checks *checks, struct machine *machine);
 /* A program's statement failed that should not have. */
 void checks_refused(struct checks *checks, size_t machine, int code,
                     const char *statement);

@@ -289,6 +289,61 @@ static void put_file(struct simulation *simulation, size_t machine,
     checks_rewound(simulation->checks, target);
 }
 
+/* A backup as people make it, of a file that is in use: by itself, with its
+ * log in it.  False: the file cannot be read now. */
+static bool back_up(struct simulation *simulation, size_t machine,
+                    char path[BACKUP_PATH_SIZE])
+{
+    struct disk *disk = machine_disk(simulation->machines[machine]);
+    struct process *process;
+    char name[48], sql[80];
+    sqlite3 *db;
+    int rc;
+
+    snprintf(path, BACKUP_PATH_SIZE, "/backup-%llu.db",
+             (unsigned long long)++simulation->backups);
+    snprintf(name, sizeof name, "n%zu%s", machine, path);
+    snprintf(sql, sizeof sql, "VACUUM INTO '%s'", path);
+    process = process_new(disk, name, true);
+    GV_ASSERT(process != NULL);
+    rc = sqlite3_open_v2(MACHINE_PATH, &db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                         process_vfs(process));
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(db);
+    process_free(process);
+    disk_write_back(disk, path);
+    return rc == SQLITE_OK;
+}
+
+/* Whether a checkpoint of the file was carried through since the last that
+ * was cut off: before that no node can tell a copy from its second half. */
+static bool is_settled(struct simulation *simulation, size_t machine)
+{
+    struct machine *target = simulation->machines[machine];
+    struct disk_faults none = {0};
+
+    kill_programs(simulation, machine);
+    disk_set_faults(machine_disk(target), &none);
+    machine_disarm(target);
+    return machine_checkpoint(target) && machine_idle(target);
+}
+
+/* Under a node that runs; it is up to the node to find out. */
+static void copy_over(struct simulation *simulation, size_t machine,
+                      size_t other, const char *path)
+{
+    struct machine *target = simulation->machines[machine];
+
+    ledger_rewound(simulation->ledger, target);
+    checks_rewound(simulation->checks, target);
+    machine_copy_over(target, machine_disk(simulation->machines[other]), path);
+    if (machine_alive(target))
+        checks_unnoticed(simulation->checks, target);
+}
+
 static void old_file_back(void *context, uint64_t index)
 {
     struct simulation *simulation = context;
@@ -298,7 +353,15 @@ static void old_file_back(void *context, uint64_t index)
     if (simulation->chaos && machine_powered(machine_at(simulation, action))) {
         world_note(simulation->world, "n%zu: an old copy is put back",
                    action->machine);
-        put_file(simulation, action->machine, extra->backup);
+        if (extra->backup_path[0] != '\0' &&
+            disk_file_size(machine_disk(machine_at(simulation, action)),
+                           extra->backup_path) > 0 &&
+            machine_idle(machine_at(simulation, action)) &&
+            is_settled(simulation, action->machine))
+            copy_over(simulation, action->machine, action->machine,
+                      extra->backup_path);
+        else
+            put_file(simulation, action->machine, extra->backup);
         simulation->fired[FAULT_OLD_FILE]++;
     }
     disk_image_free(extra->backup);
@@ -313,6 +376,9 @@ static void old_file(struct simulation *simulation, size_t index)
     if (!machine_powered(machine_at(simulation, action)) ||
         extra->backup != NULL)
         return;
+    if (action->seed % 2 != 0 ||
+        !back_up(simulation, action->machine, extra->backup_path))
+        extra->backup_path[0] = '\0';
     extra->backup =
         disk_image_take(machine_disk(machine_at(simulation, action)));
     later(simulation, index, action->duration, old_file_back);
@@ -322,16 +388,24 @@ static void copied_file(struct simulation *simulation,
                         const struct action *action)
 {
     struct disk_image *image;
+    char path[BACKUP_PATH_SIZE];
 
     if (!machine_powered(machine_at(simulation, action)) ||
         !machine_powered(simulation->machines[action->other]))
         return;
     world_note(simulation->world, "n%zu: gets a copy of n%zu's file",
                action->machine, action->other);
+    simulation->fired[FAULT_COPIED_FILE]++;
+    if (action->seed % 2 == 0 &&
+        machine_idle(machine_at(simulation, action)) &&
+        back_up(simulation, action->other, path) &&
+        is_settled(simulation, action->machine)) {
+        copy_over(simulation, action->machine, action->other, path);
+        return;
+    }
     image = disk_image_take(machine_disk(simulation->machines[action->other]));
     put_file(simulation, action->machine, image);
     disk_image_free(image);
-    simulation->fired[FAULT_COPIED_FILE]++;
 }
 
 /* Clocks and absence */

@@ -10,9 +10,10 @@
 #define SETTLE_MAX (180 * SIM_SECOND)
 /* After equality links are still made, a peer may wait for its turn to ask
  * again, and an audit for a minute without a change of the schema: within the
- * first all that is over, and for the second all is quiet. */
+ * first all that is over, and for the second, which is longer than a WANT waits
+ * for its answer (10 s), all is quiet. */
 #define CALM_MAX (150 * SIM_SECOND)
-#define CALM (8 * SIM_SECOND)
+#define CALM (11 * SIM_SECOND)
 #define REST (5 * SIM_SECOND)
 #define LOOK_EVERY (100 * SIM_MS)
 /* Commits that nobody notices until the next look by itself. */

@@ -8,6 +8,7 @@
 #include "sim/run.h"
 
 #define PROGRAMS_MAX 4
+#define BACKUP_PATH_SIZE 32
 
 struct machine_extra {
     struct application *programs[PROGRAMS_MAX];
@@ -19,6 +20,7 @@ struct machine_extra {
     bool away;
     bool equal;                /* its table skew is what it is on the others */
     struct disk_image *backup; /* to be put back, or NULL */
+    char backup_path[BACKUP_PATH_SIZE]; /* the same as one file, or "" */
 };
 
 struct simulation {
@@ -33,10 +35,10 @@ struct simulation {
     struct ledger *ledger; /* NULL with the model */
     struct checks *checks;
     struct application_habits habits;
-    gv_time_ms ahead;     /* how far a clock was set forward at most */
-    bool chaos;           /* the script plays */
-    bool drops;           /* columns are dropped */
-    uint64_t alterations; /* tried */
+    gv_time_ms ahead; /* how far a clock was set forward at most */
+    bool chaos;       /* the script plays */
+    bool drops;       /* columns are dropped */
+    uint64_t alterations, backups; /* tried */
     uint64_t fired[FAULTS];
 };
 

@@ -110,6 +110,9 @@ struct disk_image;
 struct disk_image *disk_image_take(const struct disk *disk);
 void disk_image_put(struct disk *disk, const struct disk_image *image,
                     bool same_files);
+/* "cp": the file at @to, which may be open, gets the bytes of @from's. */
+void disk_copy_over(struct disk *disk, const char *to, struct disk *from,
+                    const char *path);
 /* When it is put back, the file at @path stays as it is: for a backup of the
  * database alone, without the node's directory. */
 void disk_image_leave_out(struct disk_image *image, const char *path);

@@ -116,6 +116,20 @@ void disk_image_put(struct disk *disk, const struct disk_image *image,
             put_file(disk, &image->files[i], same_files);
 }
 
+void disk_copy_over(struct disk *disk, const char *to, struct disk *from,
+                    const char *path)
+{
+    const struct inode *source = inode_find(from, path);
+    struct inode *inode = inode_find(disk, to);
+
+    GV_ASSERT(source != NULL && inode != NULL);
+    disk->size -= inode->seen.size;
+    disk->size += source->seen.size;
+    content_copy(&inode->seen, &source->seen);
+    content_copy(&inode->durable, &source->seen);
+    inode_settle(inode);
+}
+
 void disk_image_free(struct disk_image *image)
 {
     if (image == NULL)

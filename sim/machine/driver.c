@@ -83,6 +83,21 @@ void driver_feed(struct machine *machine, struct event *event)
 
 /* The loop */
 
+/* Whether this is still the file that was opened. */
+static void look(struct machine *machine)
+{
+    struct gv_error why = {0};
+
+    if (machine->keeper->methods->look(machine->keeper, &why) == GV_EMOVED)
+        driver_end_node(machine, &why);
+}
+
+void driver_look(struct machine *machine)
+{
+    look(machine);
+    machine_fallen(machine);
+}
+
 static void take_commits(struct machine *machine)
 {
     struct store_news news = {false, false};
@@ -91,6 +106,9 @@ static void take_commits(struct machine *machine)
     if (now < machine->poll_due)
         return;
     machine->poll_due = now + DRIVER_POLL_MS;
+    look(machine);
+    if (machine->falling || driver_dead(machine))
+        return;
     if (machine->keeper->methods->poll(machine->keeper, &news) != GV_OK)
         return;
     if (news.schema_moved)

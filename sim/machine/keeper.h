@@ -13,6 +13,7 @@ struct keeper;
 struct keeper_methods {
     void (*close)(struct keeper *keeper);
     int (*poll)(struct keeper *keeper, struct store_news *news);
+    int (*look)(struct keeper *keeper, struct gv_error *error);
     int (*begin)(struct keeper *keeper, struct gv_error *error);
     int (*apply_interval)(struct keeper *keeper,
                           const struct interval *interval,

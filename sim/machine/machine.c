@@ -287,6 +287,43 @@ void machine_replace_file(struct machine *machine,
     open_observer(machine);
 }
 
+bool machine_checkpoint(struct machine *machine)
+{
+    char name[40];
+    struct process *process;
+    int log = -1, moved = -1;
+    sqlite3 *db;
+    int rc;
+
+    snprintf(name, sizeof name, "%s-checkpoint", machine->name);
+    process = process_new(machine->disk, name, true);
+    GV_ASSERT(process != NULL);
+    rc = sqlite3_open_v2(MACHINE_PATH, &db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                         process_vfs(process));
+    /* One that has read nothing finds no log. */
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, "SELECT 1 FROM gv_meta", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                       &log, &moved);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(db);
+    process_free(process);
+    driver_look(machine);
+    return rc == SQLITE_OK && log >= 0 && log == moved;
+}
+
+void machine_copy_over(struct machine *machine, struct disk *disk,
+                       const char *path)
+{
+    GV_ASSERT(machine_idle(machine) && machine->powered);
+    close_observer(machine);
+    disk_copy_over(machine->disk, MACHINE_PATH, disk, path);
+    driver_look(machine);
+    open_observer(machine);
+}
+
 /* Starts */
 
 static void make_core(struct machine *machine)

@@ -79,6 +79,14 @@ bool machine_track(struct machine *machine, const char *table);
 void machine_replace_file(struct machine *machine,
                           const struct disk_image *image);
 
+/* A program moves all of the log into the file, and the node looks.  False: a
+ * reader or writer is in the way. */
+bool machine_checkpoint(struct machine *machine);
+/* Copy the file at @path of @disk over this machine's while its node runs;
+ * all programs are dead.  The node is told that something is written there. */
+void machine_copy_over(struct machine *machine, struct disk *disk,
+                       const char *path);
+
 /* Start the node; if the store does not open it is tried again each second.
  * A node that lives is left alone. */
 void machine_start(struct machine *machine);

@@ -116,6 +116,8 @@ struct machine {
 void driver_start(struct machine *machine);
 /* Forget all work of the node that died. */
 void driver_clear(struct machine *machine);
+/* The file's name came or went: look at it, as each second. */
+void driver_look(struct machine *machine);
 /* Let the loop turn at @when, or sooner if it was to anyway. */
 void driver_wake(struct machine *machine, sim_time when);
 /* Carry out what core_stop() asks for. */

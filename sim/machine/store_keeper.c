@@ -39,6 +39,11 @@ static int keeper_poll(struct keeper *keeper, struct store_news *news)
     return store_poll(store_of(keeper), news);
 }
 
+static int keeper_look(struct keeper *keeper, struct gv_error *error)
+{
+    return store_look(store_of(keeper), error);
+}
+
 static int keeper_begin(struct keeper *keeper, struct gv_error *error)
 {
     return store_begin(store_of(keeper), error);
@@ -178,6 +183,7 @@ static void keeper_extract_free(struct keeper_extract *extract)
 static const struct keeper_methods methods = {
     .close = keeper_close,
     .poll = keeper_poll,
+    .look = keeper_look,
     .begin = keeper_begin,
     .apply_interval = keeper_apply_interval,
     .apply_delta = keeper_apply_delta,

@@ -443,22 +443,24 @@ static int write_tally(struct statements *statements)
 }
 
 /* The columns of skew that are here and shared. */
-static size_t skew_columns(struct statements *statements, char names[][16])
+static int skew_columns(struct statements *statements, char names[][16],
+                        size_t *count)
 {
     sqlite3_stmt *list;
-    size_t count = 0;
-
-    if (sqlite3_prepare_v2(statements->db,
+    int rc =
+        sqlite3_prepare_v2(statements->db,
                            "SELECT name FROM pragma_table_info('skew') WHERE"
                            " NOT pk AND EXISTS(SELECT 1 FROM sqlite_schema"
                            " WHERE type='trigger' AND tbl_name='skew')",
-                           -1, &list, NULL) != SQLITE_OK)
-        return 0;
-    while (count < TABLE_COLUMNS_MAX && sqlite3_step(list) == SQLITE_ROW)
-        snprintf(names[count++], 16, "%s",
+                           -1, &list, NULL);
+
+    *count = 0;
+    while (rc == SQLITE_OK && *count < TABLE_COLUMNS_MAX &&
+           sqlite3_step(list) == SQLITE_ROW)
+        snprintf(names[(*count)++], 16, "%s",
                  (const char *)sqlite3_column_text(list, 0));
-    sqlite3_finalize(list);
-    return count;
+    /* A read that failed may have ended the transaction. */
+    return rc == SQLITE_OK ? sqlite3_finalize(list) : rc;
 }
 
 /* Short values on which types differ. */
@@ -479,14 +481,15 @@ static int write_skew(struct statements *statements)
 {
     struct statement statement = {.used = 0};
     char names[TABLE_COLUMNS_MAX][16];
-    size_t count = skew_columns(statements, names), first;
+    size_t count, first;
+    int rc = skew_columns(statements, names, &count);
     static const char *const keys[] = {"k0", "k1", "k2", "k3",
                                        "k4", "k5", "k6", "k7"};
     const char *key = keys[below(statements, 8)];
     size_t kind = below(statements, 10);
 
-    if (count == 0)
-        return SQLITE_OK;
+    if (rc != SQLITE_OK || count == 0)
+        return rc;
     first = below(statements, count);
     if (kind < 4)
         put(&statement,
