@@ -98,15 +98,18 @@ static void fail_at(const struct deed *deed, enum fault fault, int call,
     check_store(&to);
 }
 
-/* Each deed is done some hundred times: more of them with FAULT_STRIDE. */
+/* Each deed is done some hundred times: more of them with FAULT_STRIDE.  Our
+ * own allocations are few, and nobody else looks after them. */
 static void fail_everywhere(const struct deed *deed)
 {
     const char *text = getenv("FAULT_STRIDE");
-    int stride = text == NULL ? 8 : atoi(text);
 
     for (int fault = 0; fault < FAULT_COUNT; fault++)
         for (int again = 0; again < 2; again++) {
             bool reached = true;
+            int stride = text != NULL            ? atoi(text)
+                         : fault == FAULT_MALLOC ? 50
+                                                 : 6;
 
             for (int call = 1; reached; call += 1 + call / stride)
                 fail_at(deed, (enum fault)fault, call, again, &reached);
