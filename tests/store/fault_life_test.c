@@ -468,6 +468,9 @@ static int try_steps(void)
         struct gv_error error = {0};
 
         rc = store_audit_step(to.store, now, 50, &report, &error);
+        /* A step writes nothing, and is tried again whatever it said. */
+        if (rc == GV_ESCHEMA && fired)
+            return GV_ENOMEM;
         if (rc == GV_OK && report.write)
             rc = try_seal();
         else if (report.due > now)
