@@ -298,6 +298,7 @@ void batch_resume(struct store *store, struct batch *batch)
 
 size_t batch_values_size(const struct batch *batch)
 {
+    GV_ASSERT(batch->values.error == GV_OK);
     return batch->values.size;
 }
 

@@ -159,6 +159,7 @@ static int read_all(struct store *store, bool *same)
 
 static void give_up(struct store *store)
 {
+    GV_ASSERT(!store->in_transaction);
     store->early->reading = false;
     if (transaction_open(store))
         sql_finish(store->rollback);
@@ -209,6 +210,7 @@ int early_lock(struct store *store, bool *same)
         return GV_OK;
     /* Nothing was read, or somebody wrote since, or is writing. */
     rc = begin(store);
+    GV_ASSERT(early == NULL || !early->reading);
     if (rc != GV_OK)
         early_end(store);
     return rc;
@@ -245,6 +247,7 @@ int early_turn(struct store *store, const struct journal_entry *entry,
         batch_resume(store, early->batches[early->next++]);
     }
     GV_ASSERT(early->next <= early->count);
+    GV_ASSERT(entry->id <= early->journal.last_id);
     if (rc == GV_OK && entry->id > early->last_id)
         batch_outdated(store, entry->table, key);
     return rc;

@@ -21,22 +21,20 @@ static void note(const struct flock *lock)
         held = span_end(since);
 }
 
+/* SQLite gives every command a third argument, a number or a pointer: both
+ * are passed on as they come. */
 static int watched_fcntl(int file, int command, ...)
 {
-    void *argument;
     va_list arguments;
+    void *argument;
     int rc;
 
     va_start(arguments, command);
-    if (command != F_SETLK) {
-        rc = fcntl(file, command, va_arg(arguments, int));
-    } else {
-        argument = va_arg(arguments, void *);
-        rc = fcntl(file, command, argument);
-        if (rc == 0)
-            note(argument);
-    }
+    argument = va_arg(arguments, void *);
     va_end(arguments);
+    rc = fcntl(file, command, argument);
+    if (rc == 0 && command == F_SETLK)
+        note(argument);
     return rc;
 }
 
