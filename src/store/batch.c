@@ -21,7 +21,7 @@
 #define BATCH_CELLS_MAX 262144
 #define BATCH_BYTES_MAX (16u * 1024 * 1024)
 
-#define VALUE_HEAD_SIZE 9
+#define VALUE_HEAD_SIZE 17
 
 /* New rows of gv_row_N that go into one INSERT. */
 #define NEW_ROWS 16
@@ -37,8 +37,9 @@ struct batch {
     struct store_table *table;
     struct batch_row *rows;
     size_t count, room;
-    size_t at;            /* what is asked for next */
-    struct buffer states; /* of all rows */
+    size_t at;            /* what was asked for last */
+    struct buffer keys;   /* of all rows */
+    struct buffer states; /* likewise */
     struct buffer values;
     /* What gv_batch shows: these rows, by key or by the user's rowid. */
     uint32_t *order;
@@ -146,8 +147,8 @@ static int cursor_load(struct batch_cursor *cursor)
     if (batch->by_rowid || cursor->at == batch->order_count)
         return SQLITE_OK;
     row = cursor_row(cursor);
-    return row_key_decode(&cursor->key, row->key, row->key_size,
-                          batch->table->key_count) == GV_OK
+    return row_key_decode(&cursor->key, batch->keys.data + row->key_at,
+                          row->key_size, batch->table->key_count) == GV_OK
                ? SQLITE_OK
                : SQLITE_CORRUPT;
 }
@@ -245,6 +246,7 @@ int batch_begin(struct store *store, struct store_table *table)
     if (batch == NULL)
         return GV_ENOMEM;
     buffer_init(&batch->new_states, SIZE_MAX);
+    buffer_init(&batch->keys, SIZE_MAX);
     buffer_init(&batch->states, SIZE_MAX);
     buffer_init(&batch->values, SIZE_MAX);
     batch->table = table;
@@ -258,31 +260,62 @@ int batch_begin(struct store *store, struct store_table *table)
     return GV_ENOMEM;
 }
 
-void batch_end(struct store *store)
+void batch_free(struct batch *batch)
 {
-    struct batch *batch = store->batch;
-
     if (batch == NULL)
         return;
+    GV_ASSERT(batch->count <= batch->room);
+    buffer_close(&batch->keys);
     buffer_close(&batch->states);
     buffer_close(&batch->values);
     buffer_close(&batch->new_states);
     free(batch->rows);
     free(batch->order);
     free(batch);
+}
+
+void batch_end(struct store *store)
+{
+    batch_free(store->batch);
     store->batch = NULL;
 }
 
-void batch_add(struct store *store, const uint8_t *key, size_t size)
+struct batch *batch_set_aside(struct store *store)
 {
     struct batch *batch = store->batch;
 
+    GV_ASSERT(batch != NULL && batch->new_count == 0);
+    store->batch = NULL;
+    return batch;
+}
+
+void batch_resume(struct store *store, struct batch *batch)
+{
+    GV_ASSERT(store->batch == NULL);
+    GV_ASSERT(batch->at == 0 && batch->new_count == 0);
+    store->batch = batch;
+}
+
+size_t batch_values_size(const struct batch *batch)
+{
+    GV_ASSERT(batch->values.error == GV_OK);
+    return batch->values.size;
+}
+
+int batch_add(struct store *store, const uint8_t *key, size_t size)
+{
+    struct batch *batch = store->batch;
+    size_t at = batch->keys.size;
+    int rc = buffer_append(&batch->keys, key, size);
+
     GV_ASSERT(batch->count < batch->room);
     GV_ASSERT(size > 0);
-    GV_ASSERT(batch->count == 0 || batch->rows[batch->count - 1].key != key);
+    if (rc != GV_OK)
+        return rc;
     batch->order[batch->count] = (uint32_t)batch->count;
     batch->rows[batch->count++] =
-        (struct batch_row){.key = key, .key_size = size};
+        (struct batch_row){.key_at = at, .key_size = size};
+    return GV_OK;
 }
 
 /* Prepare */
@@ -456,8 +489,8 @@ static int read_rowids(struct batch *batch, sqlite3_stmt *list)
     return GV_OK;
 }
 
-/* A value is kept as its class, 8 bytes (its number or its size), and its
- * bytes. */
+/* A value is kept as its class, 8 bytes (its number or its size), its digest,
+ * and its bytes. */
 static int keep_value(struct buffer *out, const struct value *value)
 {
     uint8_t *room = buffer_extend(out, VALUE_HEAD_SIZE + value->size);
@@ -472,16 +505,19 @@ static int keep_value(struct buffer *out, const struct value *value)
         memcpy(&head, &value->real, sizeof head);
     room[0] = (uint8_t)value->class;
     store_u64(room + 1, head);
+    store_u64(room + 9, value_digest(value));
     if (value->size > 0)
         memcpy(room + VALUE_HEAD_SIZE, value->bytes, value->size);
     return GV_OK;
 }
 
 /* Returns where the next one lies. */
-static const uint8_t *kept_value(const uint8_t *at, struct value *value)
+static const uint8_t *kept_value(const uint8_t *at, struct value *value,
+                                 uint64_t *digest)
 {
     uint64_t head = load_u64(at + 1);
 
+    *digest = load_u64(at + 9);
     *value = (struct value){.class = (enum value_class)at[0]};
     GV_ASSERT(value->class <= VALUE_BLOB);
     if (value->class == VALUE_INTEGER)
@@ -559,7 +595,7 @@ int batch_read(struct store *store)
     struct store_table *table = batch->table;
     int rc = prepare(store, table);
 
-    GV_ASSERT(store->in_transaction);
+    GV_ASSERT(transaction_open(store)); /* all of one snapshot */
     batch->order_count = batch->count;
     if (rc == GV_OK)
         rc = read_states(batch, table->batch_states);
@@ -568,6 +604,15 @@ int batch_read(struct store *store)
     if (rc == GV_OK)
         rc = read_users(batch, table->batch_users);
     return rc;
+}
+
+static bool has_key(const struct batch *batch, size_t at,
+                    const struct row_key *key)
+{
+    const struct batch_row *row = &batch->rows[at];
+
+    return at < batch->count && row->key_size == key->size &&
+           memcmp(batch->keys.data + row->key_at, key->bytes, key->size) == 0;
 }
 
 const struct batch_row *batch_find(struct store *store,
@@ -579,12 +624,29 @@ const struct batch_row *batch_find(struct store *store,
     if (batch == NULL || batch->table != table)
         return NULL;
     GV_ASSERT(batch->at <= batch->count);
-    if (batch->at + 1 < batch->count &&
-        batch->rows[batch->at + 1].key == key->bytes)
-        batch->at++;
-    return batch->at < batch->count && batch->rows[batch->at].key == key->bytes
-               ? &batch->rows[batch->at]
-               : NULL;
+    if (has_key(batch, batch->at, key))
+        return &batch->rows[batch->at];
+    if (!has_key(batch, batch->at + 1, key))
+        return NULL;
+    return &batch->rows[++batch->at];
+}
+
+bool batch_begins(const struct batch *batch, const struct store_table *table,
+                  const struct row_key *key)
+{
+    GV_ASSERT(batch->at == 0 && batch->new_count == 0);
+    return batch->table == table && has_key(batch, 0, key);
+}
+
+void batch_outdated(struct store *store, const struct store_table *table,
+                    const struct row_key *key)
+{
+    struct batch *batch = store->batch;
+
+    if (batch_find(store, table, key) == NULL)
+        return;
+    GV_ASSERT(batch->at < batch->count);
+    batch->rows[batch->at].read = false;
 }
 
 const uint8_t *batch_state(const struct store *store,
@@ -595,14 +657,15 @@ const uint8_t *batch_state(const struct store *store,
 }
 
 void batch_values(const struct store *store, const struct store_table *table,
-                  const struct batch_row *row, struct value *values)
+                  const struct batch_row *row, struct value *values,
+                  uint64_t *digests)
 {
     const uint8_t *at = store->batch->values.data + row->values_at;
 
     GV_ASSERT(row->read && row->present);
     for (size_t i = 0; i < table->column_count; i++) {
         if (table->columns[i].shown)
-            at = kept_value(at, &values[i]);
+            at = kept_value(at, &values[i], &digests[i]);
     }
     GV_ASSERT(at <= store->batch->values.data + store->batch->values.size);
 }
@@ -639,8 +702,8 @@ static int bind_new(const struct batch *batch, sqlite3_stmt *statement,
 {
     const struct store_table *table = batch->table;
     struct row_key key;
-    int rc = row_key_decode(&key, new->row->key, new->row->key_size,
-                            table->key_count);
+    int rc = row_key_decode(&key, batch->keys.data + new->row->key_at,
+                            new->row->key_size, table->key_count);
 
     if (rc != GV_OK)
         return GV_ECORRUPT;
@@ -693,6 +756,16 @@ int batch_flush(struct store *store)
     return rc;
 }
 
+int batch_yield(struct store *store)
+{
+    int rc = batch_flush(store);
+
+    if (store->batch != NULL)
+        store->batch->last_rid = 0;
+    GV_ASSERT(store->batch == NULL || store->batch->new_count == 0);
+    return rc;
+}
+
 /* Past all that are there: SQLite would give the same.  Of INTEGER PRIMARY
  * KEYs the rid is the key. */
 static int give_rid(struct store *store, const struct row_key *key,
@@ -731,7 +804,7 @@ int batch_insert(struct store *store, const struct row_key *key,
                             .causal_length = causal_length,
                             .state_at = batch->new_states.size,
                             .state_size = store->state.size};
-    GV_ASSERT(new->row->key == key->bytes && !new->row->stored);
+    GV_ASSERT(new->row->key_size == key->size && !new->row->stored);
     rc = buffer_append(&batch->new_states, store->state.data,
                        store->state.size);
     if (rc == GV_OK && ++batch->new_count == NEW_ROWS)

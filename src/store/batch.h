@@ -10,9 +10,8 @@
 
 /* A row of the batch.  Where its bytes and values lie is the batch's own. */
 struct batch_row {
-    const uint8_t *key; /* borrowed; the same bytes as its reader's key */
-    size_t key_size;
-    bool stored; /* gv_row_N has it */
+    size_t key_at, key_size; /* in the batch's keys */
+    bool stored;             /* gv_row_N has it */
     int64_t rid;
     uint64_t causal_length;
     size_t state_at, state_size;
@@ -26,12 +25,24 @@ struct batch_row {
 size_t batch_room(const struct store_table *table);
 /* Begin a batch of @table's rows, none yet; any earlier one ends. */
 int batch_begin(struct store *store, struct store_table *table);
-/* One more row.  Keys differ, stand in key order, and stay where they are
- * until the batch ends. */
-void batch_add(struct store *store, const uint8_t *key, size_t size);
-/* Read all: states, and the user's rows.  Nothing else may write to them
- * before the batch ends, but each row's own reader, once. */
+/* One more row.  Keys differ and stand in key order. */
+int batch_add(struct store *store, const uint8_t *key, size_t size);
+/* Read all: states, and the user's rows.  Nothing else may write to states
+ * before the batch ends, but each row's own reader, once; of a user's row that
+ * is written before its reader comes, batch_outdated() is to know. */
 int batch_read(struct store *store);
+/* Let the batch wait, with no batch at hand, and take it up again. */
+struct batch *batch_set_aside(struct store *store);
+void batch_resume(struct store *store, struct batch *batch);
+void batch_free(struct batch *batch);
+/* Bytes of values that it holds. */
+size_t batch_values_size(const struct batch *batch);
+/* Whether it begins with the row of this key. */
+bool batch_begins(const struct batch *batch, const struct store_table *table,
+                  const struct row_key *key);
+/* The user's row of this key is read again, by itself. */
+void batch_outdated(struct store *store, const struct store_table *table,
+                    const struct row_key *key);
 /* The row with @key if it was read ahead, else NULL.  Rows are asked for in
  * the order in which they were added. */
 const struct batch_row *batch_find(struct store *store,
@@ -39,15 +50,20 @@ const struct batch_row *batch_find(struct store *store,
                                    const struct row_key *key);
 const uint8_t *batch_state(const struct store *store,
                            const struct batch_row *row);
-/* The user's values by column index, borrowed until the batch ends. */
+/* The user's values by column index, borrowed until the batch ends, and their
+ * digests. */
 void batch_values(const struct store *store, const struct store_table *table,
-                  const struct batch_row *row, struct value *values);
+                  const struct batch_row *row, struct value *values,
+                  uint64_t *digests);
 /* Put a row of the batch that gv_row_N lacks there, with the state in
  * store->state; *@rid is its own from now on.  It is written with others, by
  * the next batch_flush() at the latest. */
 int batch_insert(struct store *store, const struct row_key *key,
                  uint64_t causal_length, int64_t *rid);
 int batch_flush(struct store *store);
+/* A row that the batch lacks takes the next rid of gv_row_N: write what waits
+ * before it, and count anew behind it. */
+int batch_yield(struct store *store);
 /* What was not flushed is lost. */
 void batch_end(struct store *store);
 

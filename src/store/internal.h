@@ -324,11 +324,11 @@ struct store {
     struct store_table **tables;
     size_t table_count;
 
-    sqlite3_stmt *begin, *commit, *rollback, *schema_version_read, *mark_read,
-        *meta_write, *journal_read, *journal_clear, *journal_delete,
-        *ver_insert, *ver_insert_many, *ver_delete, *site_raise, *site_find,
-        *interval_insert, *interval_find, *untold, *told_write,
-        *data_version_read, *journal_last;
+    sqlite3_stmt *begin, *commit, *rollback, *early_begin, *early_lock,
+        *schema_version_read, *mark_read, *meta_write, *journal_read,
+        *journal_clear, *journal_delete, *ver_insert, *ver_insert_many,
+        *ver_delete, *site_raise, *site_find, *interval_insert, *interval_find,
+        *untold, *told_write, *data_version_read, *journal_last;
     sqlite3_stmt *history_insert, *history_prune;             /* history.c */
     sqlite3_stmt *parked_find, *parked_write, *parked_delete; /* parked.c */
     sqlite3_stmt *cells_read, *cell_write, *cell_delete;      /* cells.c */
@@ -341,6 +341,7 @@ struct store {
     sqlite3_stmt *reader_begin, *reader_rollback, *reader_mark,
         *reader_journal, *reader_range;
 
+    struct early *early;       /* what was read before the lock; early.c's */
     struct batch *batch;       /* rows read ahead, or NULL */
     struct row_space space;    /* the row at hand */
     struct row_space fragment; /* what is merged into it */
@@ -349,7 +350,9 @@ struct store {
     struct buffer key;         /* a key being encoded */
 
     struct value values[ROW_BITS_MAX]; /* of the row at hand, by column */
-    uint64_t hollow[ROW_WORDS_MAX];    /* bits whose value is not here */
+    bool digested; /* they were read ahead, and these are their digests: */
+    uint64_t digests[ROW_BITS_MAX];
+    uint64_t hollow[ROW_WORDS_MAX]; /* bits whose value is not here */
     struct value read_back[ROW_BITS_MAX];
     struct parked parked;
     /* What the log said of the row at hand before a fragment came. */

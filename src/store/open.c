@@ -1,6 +1,7 @@
 /* Opening a file: the lock, the connections and their settings, membership of
  * a mesh. */
 #include "store/batch.h"
+#include "store/early.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
@@ -95,6 +96,7 @@ static int prepare_common(struct store *store)
         {&store->begin, borrowed_begin_text(store->within)},
         {&store->commit, borrowed_commit_text(store->within)},
         {&store->rollback, borrowed_rollback_text(store->within)},
+        {&store->early_begin, "BEGIN"},
         {&store->schema_version_read, "PRAGMA main.schema_version"},
         {&store->data_version_read, "PRAGMA main.data_version"},
     };
@@ -125,6 +127,8 @@ static int prepare_joined(struct store *store)
                              "mark=?3,busy=?4,pending=?5 WHERE id=1"},
         {&store->journal_read,
          "SELECT * FROM gv_journal WHERE id>?1 ORDER BY id"},
+        /* It deletes nothing and takes the lock for that. */
+        {&store->early_lock, "DELETE FROM gv_journal WHERE 0"},
         {&store->journal_clear, "DELETE FROM gv_journal"},
         {&store->journal_last, "SELECT coalesce(max(id),0) FROM gv_journal"},
         {&store->journal_delete, "DELETE FROM gv_journal WHERE id BETWEEN ?1"
@@ -160,6 +164,7 @@ static void finalize_all(struct store *store)
         store->mark_read,      store->meta_write,
         store->journal_read,   store->journal_clear,
         store->journal_delete, store->journal_last,
+        store->early_begin,    store->early_lock,
         store->ver_insert,     store->ver_insert_many,
         store->ver_delete,     store->site_raise,
         store->site_find,      store->interval_insert,
@@ -508,6 +513,7 @@ void store_close(struct store *store)
     inbox_close(&store->inbox);
     seal_forget(store);
     extracts_close(store);
+    early_close(store);
     schema_close(store);
     audit_close(store);
     reader_close(store);

@@ -211,8 +211,10 @@ static int write_state(struct store *store, struct store_table *table,
 {
     struct row_space *space = &store->space;
     sqlite3_stmt *statement = table->row_update;
-    int count = 1, rc;
+    int count = 1, rc = space->stored ? GV_OK : batch_yield(store);
 
+    if (rc != GV_OK)
+        return rc;
     if (space->stored) {
         sqlite3_bind_int64(statement, 1, space->rid);
     } else {

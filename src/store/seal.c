@@ -5,7 +5,7 @@
  * are unlike their digests?  All that one seal publishes is one interval; the
  * vector moves in the transaction that empties the journal. */
 #include "store/batch.h"
-#include "store/journal.h"
+#include "store/early.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
@@ -102,7 +102,8 @@ static void compare_values(struct store *store,
 
         if (!table->columns[i].shown)
             continue;
-        digest = value_digest(&store->values[i]);
+        digest = store->digested ? store->digests[i]
+                                 : value_digest(&store->values[i]);
         expected = parked_expected(table, row, held, i);
         if (digest == expected)
             parked_drop(parked, i + 1);
@@ -228,47 +229,22 @@ static int seal_row(struct store *store, struct fragments *fragments,
     return rc;
 }
 
-/* Read the next rows ahead, from place @at on; *@end is the place of the first
- * that was not. */
-static int read_ahead(struct store *store, struct journal *journal, size_t at,
-                      size_t keys, size_t *end)
-{
-    const struct journal_entry *entry = journal_next(journal, &at);
-    struct store_table *table;
-    size_t room;
-    int rc;
-
-    *end = journal->count;
-    if (entry == NULL)
-        return GV_OK;
-    table = entry->table;
-    rc = batch_begin(store, table);
-    room = batch_room(table) < keys ? batch_room(table) : keys;
-    for (; rc == GV_OK && room > 0 && entry != NULL && entry->table == table;
-         room--) {
-        batch_add(store, journal->keys.data + entry->key_at, entry->key_size);
-        *end = at;
-        entry = journal_next(journal, &at);
-    }
-    return rc == GV_OK ? batch_read(store) : rc;
-}
-
 /* Look at each of the next @keys keys once; a key written in several runs
  * belongs to the last.  *@place is behind them. */
-static int seal_rows(struct store *store, struct journal *journal,
+static int seal_rows(struct store *store, struct journal *journal, bool read,
                      struct fragments *fragments, size_t keys, size_t *place,
                      gv_version *last, struct gv_error *error)
 {
-    const struct journal_entry *entry;
     size_t at = journal->done;
     bool few = journal->count < BATCH_ROWS_MIN || store->borrowed;
-    size_t ahead = few ? journal->count : at;
+    size_t ahead = few || read ? journal->count : at;
 
     for (; at < journal->count && keys > 0; keys--) {
+        const struct journal_entry *entry;
         struct row_key key;
         bool changed = false;
-        int rc =
-            at == ahead ? read_ahead(store, journal, at, keys, &ahead) : GV_OK;
+        int rc = at == ahead ? early_batch(store, journal, at, keys, &ahead)
+                             : GV_OK;
 
         if (rc != GV_OK)
             return rc;
@@ -279,8 +255,11 @@ static int seal_rows(struct store *store, struct journal *journal,
         rc = row_key_decode(&key, journal->keys.data + entry->key_at,
                             entry->key_size, entry->table->key_count);
         GV_ASSERT(rc == GV_OK);
-        rc = seal_row(store, fragments, entry->table, &key,
-                      journal->runs[entry->run].version, &changed, error);
+        if (read)
+            rc = early_turn(store, entry, &key);
+        if (rc == GV_OK)
+            rc = seal_row(store, fragments, entry->table, &key,
+                          journal->runs[entry->run].version, &changed, error);
         if (rc != GV_OK)
             return rc;
         if (changed && journal->runs[entry->run].version > *last)
@@ -416,8 +395,8 @@ static int part_ended(struct store *store, struct journal *journal, size_t at)
 }
 
 /* The next @keys keys of @journal; *@left: there are more. */
-static int seal_some(struct store *store, struct journal *journal, size_t keys,
-                     bool *left, struct gv_error *error)
+static int seal_some(struct store *store, struct journal *journal, bool read,
+                     size_t keys, bool *left, struct gv_error *error)
 {
     bool whole = store->numbers.pending == 0;
     struct fragments fragments;
@@ -428,7 +407,7 @@ static int seal_some(struct store *store, struct journal *journal, size_t keys,
     buffer_clear(&store->stream);
     fragments_init(&fragments, &store->stream);
     give_versions(store, journal);
-    rc = seal_rows(store, journal, &fragments, keys, &at, &last, error);
+    rc = seal_rows(store, journal, read, &fragments, keys, &at, &last, error);
     if (rc == GV_OK)
         rc = rows_flush(store);
     batch_end(store);
@@ -447,8 +426,8 @@ static int seal_some(struct store *store, struct journal *journal, size_t keys,
     return rc;
 }
 
-static int seal_next(struct store *store, struct journal *journal, size_t keys,
-                     struct gv_error *error)
+static int seal_next(struct store *store, struct journal *journal, bool read,
+                     size_t keys, struct gv_error *error)
 {
     bool left = false;
     int rc = journal_load(store, journal);
@@ -457,7 +436,7 @@ static int seal_next(struct store *store, struct journal *journal, size_t keys,
     GV_ASSERT(!store->sealed.any);
     GV_ASSERT(!store->firing);
     if (rc == GV_OK)
-        rc = seal_some(store, journal, keys, &left, error);
+        rc = seal_some(store, journal, read, keys, &left, error);
     else if (error != NULL && error->code != rc)
         sql_fail(store->db, rc, error, "cannot read the journal");
     if (rc == GV_OK && !left)
@@ -467,14 +446,18 @@ static int seal_next(struct store *store, struct journal *journal, size_t keys,
 
 int seal_journal(struct store *store, struct gv_error *error)
 {
-    struct journal journal;
+    struct journal *journal;
+    bool read;
     int rc;
 
     if (store->sealing != NULL)
-        return seal_next(store, &store->sealing->journal, SIZE_MAX, error);
-    journal_init(&journal);
-    rc = seal_next(store, &journal, SIZE_MAX, error);
-    journal_close(&journal);
+        return seal_next(store, &store->sealing->journal, false, SIZE_MAX,
+                         error);
+    rc = early_journal(store, &journal, &read);
+    if (rc != GV_OK)
+        return error_set(error, rc, "Out of memory.");
+    rc = seal_next(store, journal, read, SIZE_MAX, error);
+    early_end(store);
     return rc;
 }
 
@@ -494,5 +477,5 @@ int seal_slice(struct store *store, size_t keys, struct gv_error *error)
         sealing->slices = 0;
     }
     store->sealing = sealing;
-    return seal_next(store, &sealing->journal, keys, error);
+    return seal_next(store, &sealing->journal, false, keys, error);
 }

@@ -1,6 +1,6 @@
 /* Transactions: what is checked when one begins, what is written when it
  * ends, and what other programs did in between. */
-#include "store/internal.h"
+#include "store/early.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
@@ -17,6 +17,7 @@ void store_rollback(struct store *store)
         return;
     store->in_transaction = false;
     store->ver_count = 0;
+    early_end(store);
     if (transaction_open(store))
         sql_finish(store->rollback);
     GV_ASSERT(!store->firing); /* triggers fire inside an apply alone */
@@ -81,15 +82,19 @@ static int compare_mark(struct store *store, bool *same)
     return sql_finish(store->mark_read);
 }
 
-/* A file restored or replaced while it is open gives no error by itself. */
-static int check_same_file(struct store *store, struct gv_error *error)
+/* A file restored or replaced while it is open gives no error by itself.
+ * @compared: the mark was, in this transaction. */
+static int check_same_file(struct store *store, bool compared,
+                           struct gv_error *error)
 {
     bool same = false;
     int rc = GV_OK;
 
     GV_ASSERT(store->in_transaction);
-    if (!store->moved && !log_is_orphan(store))
-        rc = compare_mark(store, &same);
+    if (!store->moved && !log_is_orphan(store)) {
+        same = compared;
+        rc = compared ? GV_OK : compare_mark(store, &same);
+    }
     if (rc < 0 && rc != GV_ESCHEMA)
         return sql_fail(store->db, rc, error, "cannot read gv_meta");
     return same ? GV_OK : has_moved(store, error);
@@ -124,6 +129,7 @@ int store_look(struct store *store, struct gv_error *error)
 
 int transaction_begin(struct store *store, struct gv_error *error)
 {
+    bool same = false; /* as when it was read early */
     int rc;
 
     GV_ASSERT(store->mode == STORE_WRITE && store->joined);
@@ -132,12 +138,7 @@ int transaction_begin(struct store *store, struct gv_error *error)
     GV_ASSERT(hash128_equal(store->numbers.fingerprint,
                             store->committed.fingerprint));
     GV_ASSERT(store->numbers.clock == store->committed.clock);
-    /* Out of memory, even a rollback may have failed. */
-    rc = store->within == STORE_ALONE && transaction_open(store)
-             ? sql_finish(store->rollback)
-             : GV_OK;
-    if (rc == GV_OK)
-        rc = sql_finish(store->begin);
+    rc = early_lock(store, &same);
     if (plant("busy-is-done") && rc == GV_EBUSY) {
         store->in_transaction = true;
         store->lost = GV_EBUSY;
@@ -152,7 +153,7 @@ int transaction_begin(struct store *store, struct gv_error *error)
     store->journalled = false;
     store->sealed = (struct store_sealed){0};
     store->changes = sqlite3_total_changes64(store->db);
-    rc = check_same_file(store, error);
+    rc = check_same_file(store, same, error);
     if (rc == GV_OK)
         rc = read_again(store, error);
     if (rc != GV_OK)
@@ -172,8 +173,10 @@ int transaction_look(struct store *store, struct gv_error *error)
 
 int store_begin(struct store *store, struct gv_error *error)
 {
-    int rc = transaction_begin(store, error);
+    int rc;
 
+    early_read(store);
+    rc = transaction_begin(store, error);
     if (rc != GV_OK || store->lost != GV_OK)
         return rc;
     rc = transaction_look(store, error);

@@ -47,10 +47,11 @@ int user_read(struct store *store, struct store_table *table,
 
     GV_ASSERT(table->shown);
     GV_ASSERT(key->count == table->key_count);
-    if (rc == GV_OK && ahead != NULL && ahead->read) {
+    store->digested = rc == GV_OK && ahead != NULL && ahead->read;
+    if (store->digested) {
         *present = ahead->present;
         if (ahead->present)
-            batch_values(store, table, ahead, values);
+            batch_values(store, table, ahead, values, store->digests);
         return GV_OK;
     }
     if (rc != GV_OK)

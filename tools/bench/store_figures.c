@@ -4,6 +4,7 @@
  * CPU time of one thread on files in a directory; README.md explains the
  * output. */
 #include "contacts.h"
+#include "locks.h"
 #include "measure.h"
 #include "tracked.h"
 #include "wire/frame.h"
@@ -534,6 +535,61 @@ static void measure_cells(uint32_t rows)
     file_remove(&copy);
 }
 
+/* The lock */
+
+/* Seals of so many rows each, of rows that lie all over the table. */
+static void measure_lock(struct file *file, uint32_t rows, uint32_t changed,
+                         int rounds)
+{
+    struct samples cpu = {0}, wall = {0}, whole = {0};
+    sqlite3_stmt *update = plain_prepare(file->db, update_phone);
+
+    for (int round = 0; round < rounds; round++) {
+        struct span begin, held;
+
+        plain_run(file->db, "BEGIN IMMEDIATE");
+        for (uint32_t i = 0; i < changed; i++) {
+            uint32_t row = (uint32_t)((i * UINT64_C(7919) +
+                                       (uint32_t)round * UINT64_C(104729)) %
+                                      rows);
+
+            contacts_bind_key(update, 1, file->shape, row);
+            contacts_bind_change(update, 2, row, (uint32_t)round + 1);
+            plain_finish(update);
+        }
+        plain_run(file->db, "COMMIT");
+        begin = span_begin();
+        tracked_seal(file->store);
+        samples_add(&whole, span_end(begin).cpu_ns);
+        held = locks_held();
+        samples_add(&cpu, held.cpu_ns);
+        samples_add(&wall, held.wall_ns);
+        plain_checkpoint(file->db);
+    }
+    sqlite3_finalize(update);
+    printf("a seal of %u of %u rows holds the lock, ms p50/p99: %.2f/%.2f"
+           " CPU, %.2f/%.2f by the wall (hold to 50), of %.2f/%.2f CPU\n",
+           changed, rows, us_at(&cpu, 0.5) / 1000, us_at(&cpu, 0.99) / 1000,
+           us_at(&wall, 0.5) / 1000, us_at(&wall, 0.99) / 1000,
+           us_at(&whole, 0.5) / 1000, us_at(&whole, 0.99) / 1000);
+    samples_free(&cpu);
+    samples_free(&wall);
+    samples_free(&whole);
+}
+
+static void measure_locks(uint32_t rows)
+{
+    struct file file;
+
+    file_make(&file, "locked.db", &contacts_narrow, true);
+    file_insert(&file, rows);
+    tracked_seal(file.store);
+    measure_lock(&file, rows, 1, 200);
+    measure_lock(&file, rows, 1000, 100);
+    measure_lock(&file, rows, rows < 10000 ? rows : 10000, 100);
+    file_remove(&file);
+}
+
 /* Growth */
 
 static void print_growth(const char *what, struct samples *small,
@@ -596,7 +652,7 @@ static void take_options(int argc, char **argv, struct settings *settings)
         else
             die("bench-store [--dir D] [--rows N] [--rounds N] [--large]"
                 " [--only '5 columns'|'5, ascending'|'20 columns'|'integer "
-                "key'|cell]");
+                "key'|cell|lock]");
     }
     if (settings->rows < 2 || settings->rounds < 1)
         die("Rows and rounds are numbers above 0.");
@@ -613,6 +669,7 @@ int main(int argc, char **argv)
 
     take_options(argc, argv, &settings);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* as the command has it */
+    locks_watch();
     directory_make(settings.directory);
     printf("store: SQLite %s, %s, %s; %u rows, CPU time, medians of %d\n\n",
            sqlite3_libversion(), file_system(settings.directory, &memory),
@@ -623,6 +680,8 @@ int main(int argc, char **argv)
     measure_shape(&settings, &contacts_integer, &integer);
     if (settings.only == NULL || strcmp(settings.only, "cell") == 0)
         measure_cells(settings.rows);
+    if (settings.only == NULL || strcmp(settings.only, "lock") == 0)
+        measure_locks(settings.rows);
     if (settings.large)
         measure_growth();
     return 0;

@@ -1,0 +1,211 @@
+/* A seal reads before it takes the write lock.  What others write between the
+ * two is sealed as it is then, and the rest is not read again. */
+#include "copies.h"
+#include "store/internal.h"
+
+static struct copy a, b;
+static const char *between; /* what the application writes before the lock */
+static bool locked;         /* the lock was asked for */
+static int read_again;      /* user's rows read under the lock */
+
+static void write_between(void)
+{
+    const char *text = between;
+
+    between = NULL;
+    if (text != NULL)
+        sql(&a, text);
+}
+
+static int watch(unsigned event, void *context, void *statement, void *text)
+{
+    const char *now = text;
+
+    (void)event;
+    (void)context;
+    (void)statement;
+    if (strcmp(now, "DELETE FROM gv_journal WHERE 0") == 0) {
+        write_between();
+        locked = true;
+    }
+    read_again += locked && strstr(now, "FROM main.\"t\" WHERE") != NULL;
+    return 0;
+}
+
+static void make(const char *name, const char *schema)
+{
+    char other[40];
+
+    snprintf(other, sizeof other, "%s-b", name);
+    copy_make(&a, name, schema);
+    copy_make(&b, other, schema);
+    track(&a, "t");
+    track(&b, "t");
+    CHECK_INT(sqlite3_trace_v2(a.store->db, SQLITE_TRACE_STMT, watch, NULL),
+              ==, SQLITE_OK);
+}
+
+#define ROWS                                                                  \
+    "WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM c WHERE"   \
+    " n < 200) INSERT INTO t SELECT "
+
+/* @first, then a seal in whose middle @second is written. */
+static struct store_sealed seal_around(const char *first, const char *second)
+{
+    struct store_sealed sealed;
+
+    sql(&a, first);
+    between = second;
+    locked = false;
+    read_again = 0;
+    sealed = seal(&a);
+    CHECK(between == NULL);
+    CHECK(locked);
+    return sealed;
+}
+
+/* All is sealed, as it is in the table. */
+static void check_sealed(void)
+{
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_journal"), "0");
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    must_pull(&b, &a);
+    check_equal(&a, &b);
+}
+
+static void end(void)
+{
+    copy_close(&a);
+    copy_close(&b);
+}
+
+static const struct {
+    const char *name, *schema, *rows;
+} shapes[] = {
+    {"text", "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m)",
+     ROWS "printf('%03d', (n * 77) % 200), n, n FROM c"},
+    {"integer", "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, m)",
+     ROWS "(n * 77) % 200, n, n FROM c"},
+    {"clustered",
+     "CREATE TABLE t(id PRIMARY KEY NOT NULL, n INT, m) WITHOUT ROWID",
+     ROWS "(n * 77) % 200, n, n FROM c"},
+};
+
+TEST(rows_written_between_the_reading_and_the_lock_are_read_again)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        make(shapes[i].name, shapes[i].schema);
+        CHECK(seal_around(shapes[i].rows,
+                          "UPDATE t SET m = 'later' WHERE n IN (1, 100);"
+                          "DELETE FROM t WHERE n = 3;"
+                          "INSERT INTO t VALUES(1000, 0, 'new'),"
+                          " (-5, 0, 'new')")
+                  .any);
+        CHECK_INT(read_again, ==, 5);
+        check_sealed();
+        CHECK(seal_around("UPDATE t SET m = 'now'",
+                          "UPDATE t SET m = 'later' WHERE n > 190;"
+                          "UPDATE t SET n = 7 WHERE n = 5")
+                  .any);
+        CHECK_INT(read_again, ==, 11);
+        check_sealed();
+        end();
+    }
+}
+
+TEST(nothing_is_read_again_when_nobody_wrote)
+{
+    make("nobody", shapes[0].schema);
+    CHECK(seal_around(shapes[0].rows, NULL).any);
+    CHECK_INT(read_again, ==, 0);
+    check_sealed();
+    CHECK(seal_around("UPDATE t SET n = n + 1", NULL).any);
+    CHECK_INT(read_again, ==, 0);
+    check_sealed();
+    CHECK(!seal_around("UPDATE t SET n = n", NULL).any);
+    CHECK_INT(read_again, ==, 0);
+    end();
+}
+
+TEST(a_few_rows_are_sealed_as_they_are_under_the_lock)
+{
+    make("few", shapes[0].schema);
+    CHECK(seal_around("INSERT INTO t VALUES('x', 1, 1), ('y', 1, 1)",
+                      "UPDATE t SET m = 2 WHERE id = 'x';"
+                      "INSERT INTO t VALUES('z', 1, 1)")
+              .any);
+    check_sealed();
+    end();
+}
+
+TEST(a_row_put_back_between_the_two_was_never_changed)
+{
+    make("back", shapes[0].schema);
+    CHECK(seal_around(shapes[0].rows, NULL).any);
+    CHECK(!seal_around("UPDATE t SET n = -n", "UPDATE t SET n = -n").any);
+    check_sealed();
+    end();
+}
+
+TEST(a_schema_that_moves_between_the_two_makes_it_begin_anew)
+{
+    make("schema", shapes[0].schema);
+    CHECK(seal_around(shapes[0].rows,
+                      "ALTER TABLE t ADD COLUMN added DEFAULT 3;"
+                      "UPDATE t SET added = n WHERE n < 50")
+              .any);
+    sql(&b, "ALTER TABLE t ADD COLUMN added DEFAULT 3");
+    check_sealed();
+    end();
+}
+
+TEST(rows_of_many_tables_are_read_early)
+{
+    copy_make(&a, "many",
+              "CREATE TABLE s(id PRIMARY KEY, n);"
+              "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m);"
+              "CREATE TABLE u(id INTEGER PRIMARY KEY, n)");
+    copy_make(&b, "many-b",
+              "CREATE TABLE s(id PRIMARY KEY, n);"
+              "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, m);"
+              "CREATE TABLE u(id INTEGER PRIMARY KEY, n)");
+    for (const char *table = "stu"; *table != '\0'; table++) {
+        char name[2] = {*table, '\0'};
+
+        track(&a, name);
+        track(&b, name);
+    }
+    sqlite3_trace_v2(a.store->db, SQLITE_TRACE_STMT, watch, NULL);
+    sql(&a, shapes[0].rows);
+    CHECK(seal_around("INSERT INTO s SELECT id, n FROM t;"
+                      "INSERT INTO u SELECT n, m FROM t",
+                      "DELETE FROM s WHERE n = 1; UPDATE u SET n = 'x' WHERE"
+                      " id = 200; UPDATE t SET n = 0 WHERE n = 9")
+              .any);
+    CHECK_INT(read_again, ==, 1);
+    check_sealed();
+    end();
+}
+
+TEST(who_holds_the_lock_is_waited_for_and_nothing_is_lost)
+{
+    struct store_sealed sealed;
+    struct gv_error error = {0};
+
+    make("holds", shapes[0].schema);
+    sql(&a, shapes[0].rows);
+    between = "BEGIN IMMEDIATE; UPDATE t SET m = 'held' WHERE n = 4";
+    CHECK_INT(store_begin(a.store, &error), ==, GV_EBUSY);
+    CHECK(between == NULL);
+    CHECK(!transaction_open(a.store));
+    sql(&a, "COMMIT");
+    sealed = seal(&a);
+    CHECK(sealed.any);
+    check_sealed();
+    end();
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}
