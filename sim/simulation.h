@@ -17,7 +17,7 @@ struct machine_extra {
     bool unsure; /* a sync failed, and no node has mended the log since: what
                     programs commit may be lost, through no fault of ours */
     bool away;
-    bool equal; /* its table skew is what it is on the others */
+    bool equal;                /* its table skew is what it is on the others */
     struct disk_image *backup; /* to be put back, or NULL */
 };
 
@@ -31,6 +31,7 @@ struct simulation {
     struct machine_extra *extras;
     size_t count;
     struct ledger *ledger; /* NULL with the model */
+    bool blind;            /* it is told nothing */
     struct checks *checks;
     struct application_habits habits;
     gv_time_ms ahead;     /* how far a clock was set forward at most */

@@ -287,6 +287,17 @@ void machine_replace_file(struct machine *machine,
     open_observer(machine);
 }
 
+bool machine_busy(const struct machine *machine)
+{
+    return !machine->options.model && machine->keeper != NULL &&
+           store_busy(store_keeper_store(machine->keeper));
+}
+
+uint64_t machine_slices(const struct machine *machine)
+{
+    return machine->slices;
+}
+
 /* Starts */
 
 static void make_core(struct machine *machine)
