@@ -221,7 +221,7 @@ static void make_machine(struct simulation *simulation, size_t index,
 
     if (swarm->on[FAULT_SLICES])
         options.slices = (struct store_slices){
-            .delta_size = 1500, .journal_rows = 12, .rows = 5};
+            .delta_size = 1500, .journal_rows = 12, .rows = 5, .keys = 4};
     /* Half of the meshes are full. */
     choose_peers(simulation, index, swarm->seed_of_strength % 6, &options);
     simulation->machines[index] = machine_new(&options);

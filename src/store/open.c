@@ -121,8 +121,6 @@ static int prepare_joined(struct store *store)
     int rc;
     const struct statement_text list[] = {
         {&store->mark_read, "SELECT mark FROM gv_meta WHERE id=1"},
-        {&store->meta_write, "UPDATE gv_meta SET clock=?1,fingerprint=?2,"
-                             "mark=?3,busy=?4,pending=?5 WHERE id=1"},
         {&store->journal_read,
          "SELECT * FROM gv_journal WHERE id>?1 ORDER BY id"},
         {&store->journal_clear, "DELETE FROM gv_journal"},

@@ -286,12 +286,26 @@ int log_mend(struct store *store)
     return rc;
 }
 
+/* Not with the others: an older file gets its columns only when it is brought
+ * up, behind which they are prepared. */
+static int prepare_meta(struct store *store)
+{
+    if (store->meta_write != NULL)
+        return GV_OK;
+    return sql_prepare(store->db, &store->meta_write,
+                       "UPDATE gv_meta SET clock=?1,fingerprint=?2,mark=?3,"
+                       "busy=?4,pending=?5 WHERE id=1");
+}
+
 static int write_meta(struct store *store)
 {
     uint8_t fingerprint[16];
+    int rc = prepare_meta(store);
 
     GV_ASSERT(store->in_transaction && store->lost == GV_OK);
     GV_ASSERT(store->numbers.clock >= store->committed.clock);
+    if (rc != GV_OK)
+        return rc;
     store->host->random(store->host->context, &store->next_mark,
                         sizeof store->next_mark);
     store_u64(fingerprint, store->numbers.fingerprint.high);
