@@ -42,6 +42,7 @@ static const struct {
     {"I31", "a multi-value cell keeps each value that nobody has replaced"},
     {"I32", "an index that triggers keep is right on every node"},
     {"I33", "a node notices that its file was written over"},
+    {"I34", "nothing is served between the slices of a long seal or apply"},
     {"core", "the numbered invariants of the core, after each step"},
 };
 
@@ -160,6 +161,11 @@ static void note_vector(struct checks *checks, struct machine *machine)
     int rc = vv_copy(&watch->vv, vv);
 
     GV_ASSERT(rc == GV_OK);
+}
+
+void checks_blind(struct checks *checks, bool blind)
+{
+    checks->blind = blind;
 }
 
 void checks_opened(struct checks *checks, struct machine *machine)

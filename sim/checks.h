@@ -17,6 +17,8 @@ void checks_free(struct checks *checks);
 
 /* As it happens. */
 void checks_opened(struct checks *checks, struct machine *machine);
+/* The ledger is told nothing. */
+void checks_blind(struct checks *checks, bool blind);
 void checks_committed(struct checks *checks, struct machine *machine,
                       const struct store_sealed *sealed);
 void checks_sending(struct checks *checks, struct machine *machine,

@@ -35,6 +35,7 @@ struct watch {
 struct checks {
     struct world *world;
     struct ledger *ledger;
+    bool blind; /* it is told nothing */
     size_t count;
     struct watch *watches;
     struct dot *dots; /* open addressing, by site and to */

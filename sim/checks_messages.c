@@ -126,7 +126,7 @@ static void check_news(struct checks *checks, struct machine *machine,
 
         if (site_equal(&interval->site, site))
             check_own_entry(checks, machine, interval->to, "NEWS");
-        if (checks->ledger == NULL)
+        if (checks->ledger == NULL || checks->blind)
             continue;
         check_dot(checks, machine, interval);
         check_repeats(checks, machine, link, interval);
@@ -144,4 +144,9 @@ void checks_sending(struct checks *checks, struct machine *machine,
         check_view(checks, machine, message->as.want.vv, "WANT");
     else if (message->kind == MESSAGE_DELTA && message->as.delta.last)
         check_view(checks, machine, message->as.delta.claim, "DELTA");
+    /* The first piece leaves in the step that heard of the read. */
+    if (message->kind == MESSAGE_DELTA && message->as.delta.offset == 0 &&
+        machine_busy(machine))
+        world_fail(checks->world, "I34", "n%zu: it is busy, and sends a delta",
+                   machine_index(machine));
 }

@@ -21,13 +21,19 @@
 
 /* Wiring */
 
+/* Whether the ledger is told what happens. */
+static bool seeing(const struct simulation *simulation)
+{
+    return simulation->ledger != NULL && !simulation->blind;
+}
+
 static void watch_opened(void *context, struct machine *machine)
 {
     struct simulation *simulation = context;
 
     simulation->extras[machine_index(machine)].unsure = false;
     checks_opened(simulation->checks, machine);
-    if (simulation->ledger != NULL)
+    if (seeing(simulation))
         ledger_opened(simulation->ledger, machine);
 }
 
@@ -35,7 +41,7 @@ static void watch_turning(void *context, struct machine *machine)
 {
     struct simulation *simulation = context;
 
-    if (simulation->ledger != NULL)
+    if (seeing(simulation))
         ledger_turning(simulation->ledger, machine);
 }
 
@@ -45,7 +51,7 @@ static void watch_committed(void *context, struct machine *machine,
     struct simulation *simulation = context;
 
     checks_committed(simulation->checks, machine, sealed);
-    if (simulation->ledger == NULL)
+    if (!seeing(simulation))
         return;
     ledger_committed(simulation->ledger, machine, sealed);
     ledger_compare(simulation->ledger, machine);
@@ -57,7 +63,7 @@ static void watch_sending(void *context, struct machine *machine, gv_link link,
     struct simulation *simulation = context;
 
     checks_sending(simulation->checks, machine, link, message);
-    if (simulation->ledger != NULL &&
+    if (seeing(simulation) &&
         (message->kind == MESSAGE_NEWS || message->kind == MESSAGE_VV))
         ledger_told(simulation->ledger, machine,
                     core_vv(machine_core(machine)));
@@ -85,7 +91,8 @@ static void watch_died(void *context, struct machine *machine)
             application_kill(simulation->extras[index].programs[i]);
         simulation->fired[FAULT_POWER]++;
     }
-    ledger_died(simulation->ledger, machine);
+    if (seeing(simulation))
+        ledger_died(simulation->ledger, machine);
 }
 
 static void watch_disk(void *context, struct machine *machine,
@@ -110,8 +117,10 @@ static void program_committed(void *context, size_t machine, size_t program,
 {
     struct simulation *simulation = context;
 
-    ledger_program_committed(simulation->ledger, machine, program, number,
-                             durable && !simulation->extras[machine].unsure);
+    if (seeing(simulation))
+        ledger_program_committed(simulation->ledger, machine, program, number,
+                                 durable &&
+                                     !simulation->extras[machine].unsure);
     machine_wake(
         simulation->machines[machine],
         chance(world_random(simulation->world, STREAM_MACHINE), UNNOTICED));
@@ -211,6 +220,9 @@ static void make_machine(struct simulation *simulation, size_t index,
         .disk_event = watch_disk,
     };
 
+    if (swarm->on[FAULT_SLICES])
+        options.slices = (struct store_slices){
+            .delta_size = 1500, .journal_rows = 12, .rows = 5, .keys = 4};
     /* Half of the meshes are full. */
     choose_peers(simulation, index, swarm->seed_of_strength % 6, &options);
     simulation->machines[index] = machine_new(&options);
@@ -260,8 +272,10 @@ static void make(struct simulation *simulation, const struct script *script,
     simulation->drops = alter_drops(&script->swarm);
     if (simulation->ledger != NULL && simulation->drops)
         ledger_expect_drops(simulation->ledger);
+    simulation->blind = script->swarm.on[FAULT_SLICES];
     simulation->checks =
         checks_new(simulation->world, simulation->ledger, simulation->count);
+    checks_blind(simulation->checks, simulation->blind);
     for (size_t i = 0; i < simulation->count; i++)
         make_machine(simulation, i, options->model);
     play_begin(simulation);
@@ -396,6 +410,7 @@ static void count_fired(struct simulation *simulation)
                                   network_count(network, NETWORK_TRUNCATED);
     for (size_t i = 0; i < simulation->count; i++) {
         fired[FAULT_LOST_END] += machine_lost_ends(simulation->machines[i]);
+        fired[FAULT_SLICES] += machine_slices(simulation->machines[i]);
         if (simulation->ledger == NULL)
             continue;
         count_odd(simulation, i);

@@ -33,6 +33,7 @@ struct simulation {
     struct machine_extra *extras;
     size_t count;
     struct ledger *ledger; /* NULL with the model */
+    bool blind;            /* it is told nothing */
     struct checks *checks;
     struct application_habits habits;
     gv_time_ms ahead; /* how far a clock was set forward at most */

@@ -70,7 +70,8 @@ bool side_open_store(struct pair *pair, struct side *side)
         .mode = STORE_WRITE,
         .host = process_host(side->node),
         .vfs = process_vfs(side->node),
-        .slices = {.delta_size = 3000, .journal_rows = 30, .rows = 10}};
+        .slices = {
+            .delta_size = 3000, .journal_rows = 30, .rows = 10, .keys = 10}};
     struct gv_error error = {0};
     int rc;
 

@@ -208,7 +208,8 @@ static void loop(struct machine *machine)
     driver_take_arrivals(machine);
     take_time(machine);
     write_if_due(machine);
-    if (!machine->falling && !machine->work.pending)
+    /* Between two slices a node looks at all else. */
+    if (!machine->falling && (!machine->work.pending || machine->work.slice))
         driver_delta_turn(machine);
     audit_if_idle(machine);
     if (machine_fallen(machine))

@@ -137,6 +137,7 @@ static bool work_turn(struct machine *machine)
                   work->worked.token != 0;
     if (!work->slice)
         return false;
+    machine->slices += machine_busy(machine);
     work->sealed = work->worked.sealed;
     work->pending = true;
     if (work->sealed.any)

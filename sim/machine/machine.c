@@ -324,6 +324,17 @@ void machine_copy_over(struct machine *machine, struct disk *disk,
     open_observer(machine);
 }
 
+bool machine_busy(const struct machine *machine)
+{
+    return !machine->options.model && machine->keeper != NULL &&
+           store_busy(store_keeper_store(machine->keeper));
+}
+
+uint64_t machine_slices(const struct machine *machine)
+{
+    return machine->slices;
+}
+
 /* Starts */
 
 static void make_core(struct machine *machine)

@@ -134,6 +134,10 @@ bool machine_dials(const struct machine *machine, size_t other);
 bool machine_alive(const struct machine *machine); /* its node runs */
 /* Its node audits, or waits for an application's migration to be over. */
 bool machine_audits(const struct machine *machine);
+/* Its node is between the slices of a long seal or apply. */
+bool machine_busy(const struct machine *machine);
+/* How many it wrote. */
+uint64_t machine_slices(const struct machine *machine);
 bool machine_powered(const struct machine *machine);
 /* For how long its nodes have run. */
 sim_time machine_lived(const struct machine *machine);

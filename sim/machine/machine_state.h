@@ -105,6 +105,7 @@ struct machine {
     unsigned io_errors; /* in a row */
     struct arrival *arrivals, **arrivals_end;
     struct applies applies;
+    uint64_t slices;
     struct apply *slicing; /* a delta that is applied in slices, or NULL */
     struct delta *deltas;
     struct finished finished;

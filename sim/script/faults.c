@@ -97,6 +97,13 @@ static const struct fault_class classes[FAULTS] = {
                         "write other tables",
                         NULL},
     [FAULT_KINDS] = {"kinds", "counters and multi-value columns", NULL},
+    /* The ledger tells what one transaction did, and between slices a file
+     * shows what none did; so a seed has it only when that is asked for, and
+     * then its ledger is not kept. */
+    [FAULT_SLICES] = {"slices",
+                      "seals and applies in slices of a few rows; without "
+                      "the ledger, and only by --with",
+                      NULL},
 };
 
 const struct fault_class *fault_class(enum fault fault)
@@ -142,7 +149,8 @@ static void classes_draw(struct swarm *swarm, struct random *random,
     for (enum fault fault = 1; fault < FAULTS; fault++) {
         /* The die is thrown for each class, so that wishing for one leaves
          * the others as the seed has them. */
-        bool drawn = random_below(random, 1000000) < temper;
+        bool drawn =
+            fault != FAULT_SLICES && random_below(random, 1000000) < temper;
 
         if (classes[fault].waits != NULL || fault == FAULT_PLANT ||
             wishes->only || wishes->forbid[fault])

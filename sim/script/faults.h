@@ -41,6 +41,7 @@ enum fault {
     FAULT_PLANT,    /* a planted bug that must be found */
     FAULT_TRIGGERS, /* the application's own, other ones on each machine */
     FAULT_KINDS,    /* counters and multi-value columns */
+    FAULT_SLICES,   /* short slices; only when it is asked for */
     FAULTS
 };
 

@@ -42,7 +42,8 @@ void journal_init(struct journal *journal);
 void journal_close(struct journal *journal);
 /* Read what was written since the last call and put it in order; all of the
  * journal at the first call, and when tables came, went or were suspended in
- * between.  In a transaction. */
+ * between.  In a transaction, or with none: then it is looked at again in
+ * one. */
 int journal_load(struct store *store, struct journal *journal);
 /* The next key from place *@at on, which moves: its last entry, which decides
  * its run; NULL when there is none.  Entries of suspended tables are passed

@@ -461,21 +461,39 @@ int seal_journal(struct store *store, struct gv_error *error)
     return rc;
 }
 
-int seal_slice(struct store *store, size_t keys, struct gv_error *error)
+/* The seal in slices, begun if it is not under way. */
+static int sealing_take(struct store *store)
 {
     struct sealing *sealing = store->sealing;
 
-    GV_ASSERT(keys > 0);
+    if (sealing != NULL && sealing->slices + 1 < SLICES_MAX)
+        return GV_OK;
     if (sealing == NULL)
         sealing = calloc(1, sizeof *sealing);
     if (sealing == NULL)
-        return error_set(error, GV_ENOMEM, "Out of memory.");
+        return GV_ENOMEM;
     if (store->sealing == NULL)
         journal_init(&sealing->journal);
-    if (store->sealing == NULL || sealing->slices + 1 == SLICES_MAX) {
-        sealing->floor = store->numbers.clock;
-        sealing->slices = 0;
-    }
+    sealing->floor = store->numbers.clock;
+    sealing->slices = 0;
     store->sealing = sealing;
-    return seal_next(store, &sealing->journal, false, keys, error);
+    return GV_OK;
+}
+
+int seal_early(struct store *store)
+{
+    int rc = sealing_take(store);
+
+    GV_ASSERT(!store->in_transaction);
+    return rc == GV_OK ? journal_load(store, &store->sealing->journal) : rc;
+}
+
+int seal_slice(struct store *store, size_t keys, struct gv_error *error)
+{
+    int rc = sealing_take(store);
+
+    GV_ASSERT(keys > 0);
+    return rc == GV_OK
+               ? seal_next(store, &store->sealing->journal, false, keys, error)
+               : error_set(error, rc, "Out of memory.");
 }

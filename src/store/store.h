@@ -41,7 +41,8 @@ enum store_within {
 struct store_slices {
     size_t delta_size;   /* bytes of a delta that is applied at once */
     size_t journal_rows; /* of the journal, that are sealed at once */
-    size_t rows;         /* of a slice */
+    size_t rows;         /* of a slice of it */
+    size_t keys;         /* of a slice of a seal */
 };
 
 struct sqlite3;

@@ -14,7 +14,7 @@ static void make_pair(struct copy *a, struct copy *b)
     char name[32];
 
     copies_slices = (struct store_slices){
-        .delta_size = 500, .journal_rows = 20, .rows = 7};
+        .delta_size = 500, .journal_rows = 20, .rows = 7, .keys = 7};
     snprintf(name, sizeof name, "slices%d-a", ++number);
     copy_make(a, name, TABLE);
     snprintf(name, sizeof name, "slices%d-b", number);

@@ -590,6 +590,87 @@ static void measure_locks(uint32_t rows)
     file_remove(&file);
 }
 
+/* Slices: each holds the lock from its begin to its commit, and does little
+ * else. */
+
+struct slice_samples {
+    struct samples cpu, wall;
+};
+
+static void print_slices(const char *what, struct slice_samples *slices)
+{
+    printf("%-34s %4zu of them, ms p50/p99: %.2f/%.2f CPU, %.2f/%.2f by the"
+           " wall   hold to 5\n",
+           what, slices->cpu.count, us_at(&slices->cpu, 0.5) / 1000,
+           us_at(&slices->cpu, 0.99) / 1000, us_at(&slices->wall, 0.5) / 1000,
+           us_at(&slices->wall, 0.99) / 1000);
+    samples_free(&slices->cpu);
+    samples_free(&slices->wall);
+}
+
+/* One slice; false: it was the last. */
+static bool one_slice(struct store *store, struct slice_samples *into)
+{
+    struct store_worked worked;
+    struct gv_error error = {0};
+    struct span begin, cost;
+
+    sync_cost = (struct span){0};
+    begin = span_begin();
+    if (store_work(store, &worked, &error) != GV_OK)
+        die("A slice failed: %s", error.what);
+    cost = span_end(begin);
+    samples_add(&into->cpu, cost.cpu_ns - sync_cost.cpu_ns);
+    samples_add(&into->wall, cost.wall_ns - sync_cost.wall_ns);
+    return worked.more;
+}
+
+static void slices_of_seal(struct file *file)
+{
+    struct slice_samples seal = {0};
+
+    while (one_slice(file->store, &seal))
+        ;
+    print_slices("a slice of a seal", &seal);
+}
+
+static void slices_of_apply(struct file *file, const struct delta *delta)
+{
+    struct slice_samples check = {0}, merge = {0}, sweep = {0};
+    bool more = true;
+
+    tracked_stage(file->store, delta);
+    tracked_accept(file->store, delta);
+    while (more) {
+        bool busy = store_busy(file->store);
+        bool working = store_working(file->store);
+
+        more = one_slice(file->store, busy      ? &merge
+                                      : working ? &check
+                                                : &sweep);
+    }
+    print_slices("a slice of a delta's check", &check);
+    print_slices("a slice of an apply", &merge);
+    print_slices("a slice of what it leaves", &sweep);
+}
+
+static void measure_slices(uint32_t rows)
+{
+    struct file origin, copy;
+    struct delta delta;
+
+    printf("\nslices, %u rows\n", rows);
+    file_make(&origin, "origin.db", &contacts_narrow, true);
+    file_make(&copy, "copy.db", &contacts_narrow, true);
+    file_insert(&origin, rows);
+    slices_of_seal(&origin);
+    tracked_extract(origin.store, NULL, &delta);
+    slices_of_apply(&copy, &delta);
+    delta_free(&delta);
+    file_remove(&origin);
+    file_remove(&copy);
+}
+
 /* Growth */
 
 static void print_growth(const char *what, struct samples *small,
@@ -652,7 +733,7 @@ static void take_options(int argc, char **argv, struct settings *settings)
         else
             die("bench-store [--dir D] [--rows N] [--rounds N] [--large]"
                 " [--only '5 columns'|'5, ascending'|'20 columns'|'integer "
-                "key'|cell|lock]");
+                "key'|cell|lock|slices]");
     }
     if (settings->rows < 2 || settings->rounds < 1)
         die("Rows and rounds are numbers above 0.");
@@ -682,6 +763,8 @@ int main(int argc, char **argv)
         measure_cells(settings.rows);
     if (settings.only == NULL || strcmp(settings.only, "lock") == 0)
         measure_locks(settings.rows);
+    if (settings.only == NULL || strcmp(settings.only, "slices") == 0)
+        measure_slices(settings.rows);
     if (settings.large)
         measure_growth();
     return 0;

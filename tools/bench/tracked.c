@@ -127,7 +127,7 @@ void tracked_stage(struct store *store, const struct delta *delta)
     }
 }
 
-void tracked_apply(struct store *store, const struct delta *delta)
+void tracked_accept(struct store *store, const struct delta *delta)
 {
     struct store_sealed sealed;
     struct gv_error error = {0};
@@ -136,5 +136,12 @@ void tracked_apply(struct store *store, const struct delta *delta)
     must(store_apply_delta(store, token, tracked_view(&delta->claim), &error),
          "apply", &error);
     must(store_commit(store, &sealed, &error), "commit", &error);
+}
+
+void tracked_apply(struct store *store, const struct delta *delta)
+{
+    struct gv_error error = {0};
+
+    tracked_accept(store, delta);
     must(store_work_all(store, token, NULL, &error), "apply", &error);
 }

@@ -28,7 +28,10 @@ void tracked_extract(struct store *store, const struct vv *vv,
 void delta_free(struct delta *delta);
 /* The bytes into the stage, as they come in frames. */
 void tracked_stage(struct store *store, const struct delta *delta);
-/* Apply and claim what was staged last, in one transaction. */
+/* Take what was staged last: a short delta is applied, a long one waits for
+ * store_work(). */
+void tracked_accept(struct store *store, const struct delta *delta);
+/* Apply and claim what was staged last. */
 void tracked_apply(struct store *store, const struct delta *delta);
 
 /* A vector as messages carry it; valid until the next call. */
