@@ -54,6 +54,7 @@ static char *key_event(const struct store_table *table)
 {
     char *names, *event;
 
+    GV_ASSERT(!table->integer_key || table->key_count == 1);
     if (table->integer_key)
         return sqlite3_mprintf("UPDATE");
     names = key_list(table, "");
@@ -115,6 +116,7 @@ char *trigger_sql(const struct store_table *table, char which)
                                        : "UPDATE";
     bool moved = which == 'k';
 
+    GV_ASSERT(table->local != NULL);
     return whole_sql(table, which,
                      moved ? key_event(table) : sqlite3_mprintf("%s", event),
                      moved ? key_moved(table) : sqlite3_mprintf("%s", ""),
@@ -159,6 +161,7 @@ static int trigger_whose(const struct store_table *table, const char *sql,
     if (rc != GV_OK || same)
         return rc;
     rc = text_is(former_sql(table), sql, &same);
+    GV_ASSERT(!same || !table->integer_key); /* there it never changed */
     if (same)
         *whose = OURS_FORMER;
     return rc;
