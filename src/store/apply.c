@@ -8,22 +8,21 @@
 #include "base/plant.h"
 #include "wire/frame.h"
 
-static int apply_row(struct apply *apply, struct stream_item *item)
+static int check_row(struct apply *apply, struct stream_item *item)
 {
     struct store_table *table = NULL;
     struct row_key key;
     int rc = incoming_row(apply, item, &table, &key);
 
-    if (rc != GV_OK)
-        return rc;
-    return apply->checking ? merge_check(apply, table, &key)
-                           : merge_fragment(apply, table, &key);
+    GV_ASSERT(apply->checking);
+    return rc == GV_OK ? merge_check(apply, table, &key) : rc;
 }
 
 /* Until @rows rows were taken. */
 static int apply_items(struct apply *apply, size_t rows)
 {
     struct stream_item item;
+    size_t taken;
     int rc = GV_OK;
 
     while (rows > 0 && (rc = incoming_next(apply, &item)) > 0) {
@@ -35,13 +34,17 @@ static int apply_items(struct apply *apply, size_t rows)
             rc = incoming_table(apply, &item);
             break;
         case STREAM_ROW:
-            rc = apply_row(apply, &item);
-            rows--;
+            taken = 1;
+            rc = apply->checking ? check_row(apply, &item)
+                                 : ahead_merge(apply, &item, rows, &taken);
+            GV_ASSERT(taken > 0 && taken <= rows);
+            rows -= taken;
             break;
         }
         GV_ASSERT(rc <= GV_OK); /* no kind was left out */
         if (rc != GV_OK)
             return rc;
+        incoming_release(apply);
     }
     return rc;
 }

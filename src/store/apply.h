@@ -1,5 +1,6 @@
-/* What the three rooms of an apply share: apply.c runs one, incoming.c reads
- * what came, merge.c brings it into the log and the user's tables. */
+/* What the rooms of an apply share: apply.c runs one, incoming.c reads what
+ * came, ahead.c takes many rows at once, merge.c brings one into the log and
+ * the user's tables. */
 #ifndef STORE_APPLY_H
 #define STORE_APPLY_H
 
@@ -31,7 +32,9 @@ struct apply {
     /* Where items come from; NULL: the inbox. */
     const uint8_t *bytes;
     uint64_t offset, size;
-    struct buffer item;
+    struct buffer item;      /* the bytes of items that are kept */
+    struct ahead *ahead;     /* ahead.c's, or NULL */
+    struct inserts *inserts; /* inserts.c's, or NULL */
 
     struct stream_site *sites;
     struct stream_table_here *tables;
@@ -48,8 +51,14 @@ struct apply {
 
 /* GV_EPROTO: what came is not as it must be; @what says how. */
 int incoming_malformed(struct apply *apply, const char *what);
-/* The next item: 0 at the end, 1 with @item, or an error. */
+/* The next item: 0 at the end, 1 with @item, or an error.  Its bytes stay
+ * until incoming_release(), and as long as incoming_fits() was asked before
+ * each further one. */
 int incoming_next(struct apply *apply, struct stream_item *item);
+/* Whether there is a next item, and room for it beside those that are kept. */
+bool incoming_fits(struct apply *apply);
+/* The items that came are not needed any more. */
+void incoming_release(struct apply *apply);
 /* Items that name a site or a table. */
 int incoming_site(struct apply *apply, const struct site *site);
 int incoming_table(struct apply *apply, struct stream_item *item);
@@ -71,6 +80,31 @@ int apply_rows(struct apply *apply, size_t rows,
  * pending. */
 int apply_claim(struct apply *apply);
 
+/* ahead.c */
+
+/* Merge the row @first and, of those that follow it, a run of at most @max in
+ * all; *@taken is how many it was, also where one failed. */
+int ahead_merge(struct apply *apply, struct stream_item *first, size_t max,
+                size_t *taken);
+void ahead_close(struct apply *apply);
+
+/* inserts.c */
+
+/* Whether the fragment at hand is of a row that the log lacks, and may wait to
+ * be inserted with others. */
+bool inserts_take(const struct apply *apply, const struct store_table *table,
+                  const struct row_key *key);
+/* Let the row wait: store->values of @cells, the others at their defaults. */
+int inserts_add(struct apply *apply, struct store_table *table,
+                const struct row_key *key, const uint64_t *cells);
+/* Whether rows wait, and whether no more can. */
+bool inserts_wait(const struct apply *apply);
+bool inserts_full(const struct apply *apply);
+/* Insert all that wait.  The row in store->space and its entries are others
+ * then; the fragment stays.  GV_EDIFFERS as merge_fragment(). */
+int inserts_flush(struct apply *apply);
+void inserts_close(struct apply *apply);
+
 /* merge.c */
 
 /* Whether the fragment may be merged, as far as that can be told before.  It
@@ -82,5 +116,9 @@ int merge_check(struct apply *apply, struct store_table *table,
  * GV_EDIFFERS: the row was written past the triggers; store->past_key. */
 int merge_fragment(struct apply *apply, struct store_table *table,
                    const struct row_key *key);
+/* Put the row in store->space, which is in the log and not in the user's
+ * table, there; @cells as show_insert().  Errors as merge_fragment(). */
+int merge_show(struct apply *apply, struct store_table *table,
+               const struct row_key *key, const uint64_t *cells);
 
 #endif

@@ -292,7 +292,7 @@ struct batch *batch_set_aside(struct store *store)
 void batch_resume(struct store *store, struct batch *batch)
 {
     GV_ASSERT(store->batch == NULL);
-    GV_ASSERT(batch->at == 0 && batch->new_count == 0);
+    GV_ASSERT(batch->at <= batch->count && batch->new_count == 0);
     store->batch = batch;
 }
 
@@ -604,6 +604,18 @@ int batch_read(struct store *store)
     if (rc == GV_OK)
         rc = read_users(batch, table->batch_users);
     return rc;
+}
+
+int batch_read_states(struct store *store)
+{
+    struct batch *batch = store->batch;
+    struct store_table *table = batch->table;
+    int rc =
+        table->batch_states == NULL ? prepare_states(store, table) : GV_OK;
+
+    GV_ASSERT(store->in_transaction);
+    batch->order_count = batch->count;
+    return rc == GV_OK ? read_states(batch, table->batch_states) : rc;
 }
 
 static bool has_key(const struct batch *batch, size_t at,

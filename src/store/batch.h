@@ -31,6 +31,8 @@ int batch_add(struct store *store, const uint8_t *key, size_t size);
  * before the batch ends, but each row's own reader, once; of a user's row that
  * is written before its reader comes, batch_outdated() is to know. */
 int batch_read(struct store *store);
+/* Read states alone. */
+int batch_read_states(struct store *store);
 /* Let the batch wait, with no batch at hand, and take it up again. */
 struct batch *batch_set_aside(struct store *store);
 void batch_resume(struct store *store, struct batch *batch);

@@ -21,6 +21,8 @@ void incoming_close(struct apply *apply)
     free(apply->tables);
     free(apply->sites);
     buffer_close(&apply->item);
+    ahead_close(apply);
+    inserts_close(apply);
 }
 
 /* A mask of the stream fits the arrays that it is read into, and a bit of
@@ -37,6 +39,10 @@ int incoming_malformed(struct apply *apply, const char *what)
                                " they are equal, report this.");
     return GV_EPROTO;
 }
+
+/* Bytes of items that are kept at once: some hundred rows.  They lie where
+ * they are until all of them are released. */
+#define KEPT_SIZE_MAX 131072
 
 /* The next item's bytes: 0 at the end, 1 with an item, or an error. */
 static int next_bytes(struct apply *apply, const uint8_t **bytes, size_t *size)
@@ -63,7 +69,6 @@ static int next_bytes(struct apply *apply, const uint8_t **bytes, size_t *size)
     } else if (rc == GV_OK) {
         uint8_t *room;
 
-        buffer_clear(&apply->item);
         room = buffer_extend(&apply->item, *size);
         rc = room == NULL
                  ? apply->item.error
@@ -73,6 +78,35 @@ static int next_bytes(struct apply *apply, const uint8_t **bytes, size_t *size)
     apply->offset += *size;
     GV_ASSERT(rc != GV_OK || apply->offset <= apply->size);
     return rc == GV_OK ? 1 : rc;
+}
+
+bool incoming_fits(struct apply *apply)
+{
+    const struct buffer *kept = &apply->item;
+    uint8_t head[STREAM_HEADER_SIZE];
+
+    if (apply->size - apply->offset < STREAM_HEADER_SIZE)
+        return false;
+    if (apply->bytes != NULL)
+        return true;
+    GV_ASSERT(kept->size <= kept->capacity);
+    return kept->size < KEPT_SIZE_MAX &&
+           inbox_read(apply->store, apply->offset, head, sizeof head) ==
+               GV_OK &&
+           load_u32(head) <= kept->capacity - kept->size;
+}
+
+void incoming_release(struct apply *apply)
+{
+    size_t room =
+        apply->size < KEPT_SIZE_MAX ? (size_t)apply->size : KEPT_SIZE_MAX;
+
+    buffer_clear(&apply->item);
+    /* So much is kept without moving what was read. */
+    if (apply->bytes == NULL && apply->item.capacity < room) {
+        buffer_extend(&apply->item, room);
+        buffer_clear(&apply->item);
+    }
 }
 
 int incoming_next(struct apply *apply, struct stream_item *item)

@@ -95,8 +95,9 @@ struct store_table {
     bool refused; /* SQLite refused a row of it, and the log says so */
 
     /* Prepared when first needed. */
-    sqlite3_stmt *row_find, *row_insert, *row_update;
-    sqlite3_stmt *user_read, *user_keys, *user_insert, *user_delete;
+    sqlite3_stmt *row_find, *row_last, *row_insert, *row_update;
+    sqlite3_stmt *user_read, *user_keys, *user_insert, *user_insert_many,
+        *user_delete;
     struct table_update updates[TABLE_UPDATES_MAX];
     size_t update_next;
     sqlite3_stmt *batch_states, *batch_rowids, *batch_users, *batch_insert,
@@ -641,6 +642,9 @@ int ver_flush(struct store *store);
 int user_read(struct store *store, struct store_table *table,
               const struct row_key *key, struct value *values, bool *present);
 void user_read_done(struct store_table *table);
+/* The statement that puts @rows rows into the user's table. */
+int user_insert_prepare(struct store *store, const struct store_table *table,
+                        size_t rows, sqlite3_stmt **statement);
 /* Write the user's row.  GV_EDIFFERS when the table does not hold what the
  * log says it does.  @values by column index. */
 int user_insert(struct store *store, struct store_table *table,

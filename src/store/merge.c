@@ -84,7 +84,7 @@ static bool fill_hollow(const struct store *store,
 /* @cells, of the log as it is now, into the user's table, or beside it. */
 static int write_user_row(struct apply *apply, struct store_table *table,
                           const struct row_key *key, bool was_alive,
-                          bool reset, uint64_t *cells)
+                          bool reset, bool waits, uint64_t *cells)
 {
     struct store *store = apply->store;
     bool alive = store->space.row.causal_length % 2 == 1;
@@ -104,6 +104,9 @@ static int write_user_row(struct apply *apply, struct store_table *table,
         parked_drop_all(store, table);
     if (!alive)
         return in_table ? user_delete(store, table, key) : GV_OK;
+    GV_ASSERT(!waits || !in_table);
+    if (waits)
+        return inserts_add(apply, table, key, cells);
     if (!in_table)
         return show_insert(store, table, key, cells);
     if (reset && !plant("old-life-shows"))
@@ -280,6 +283,37 @@ static int merge_records(struct store *store, const struct store_table *table,
     return rc;
 }
 
+int merge_show(struct apply *apply, struct store_table *table,
+               const struct row_key *key, const uint64_t *cells)
+{
+    struct store *store = apply->store;
+    int rc;
+
+    GV_ASSERT(store->space.stored && !table->fires);
+    store->reason[0] = '\0';
+    rc = show_insert(store, table, key, cells);
+    if (rc == GV_OK)
+        rc = parked_save(store, table);
+    if (rc == GV_EDIFFERS)
+        keep_past(store, table, key);
+    return explain(apply, table, key, rc);
+}
+
+/* What waits is in the table before anything but another new row is.  *@waits:
+ * the fragment's own row may wait too. */
+static int let_wait(struct apply *apply, struct store_table *table,
+                    const struct row_key *key, bool *waits)
+{
+    int rc;
+
+    *waits = inserts_take(apply, table, key);
+    if (*waits || !inserts_wait(apply))
+        return GV_OK;
+    rc = inserts_flush(apply);
+    return rc == GV_OK ? rows_read(apply->store, table, key, apply->error)
+                       : rc;
+}
+
 int merge_fragment(struct apply *apply, struct store_table *table,
                    const struct row_key *key)
 {
@@ -287,11 +321,13 @@ int merge_fragment(struct apply *apply, struct store_table *table,
     struct row *row = &store->space.row;
     uint64_t won[ROW_WORDS_MAX];
     struct row_change change = {.won = won};
-    bool was_alive, filled, any;
+    bool was_alive, filled, any, waits;
     int rc = rows_read(store, table, key, apply->error);
 
     if (rc == GV_OK && holds_fragment(store, table))
         return GV_OK;
+    if (rc == GV_OK)
+        rc = let_wait(apply, table, key, &waits);
     if (rc == GV_OK)
         rc = find_row(apply, table, key);
     was_alive = row->causal_length % 2 == 1;
@@ -304,7 +340,8 @@ int merge_fragment(struct apply *apply, struct store_table *table,
     GV_ASSERT(!filled || !change.reset);
     if (!any && !filled)
         return GV_OK;
-    rc = write_user_row(apply, table, key, was_alive, change.reset, won);
+    rc =
+        write_user_row(apply, table, key, was_alive, change.reset, waits, won);
     if (rc == GV_OK && any)
         rc = rows_save(store, table, key);
     if (rc == GV_OK)
@@ -312,5 +349,6 @@ int merge_fragment(struct apply *apply, struct store_table *table,
     if (rc == GV_EDIFFERS)
         keep_past(store, table, key);
     hook_kill("apply-row");
-    return explain(apply, table, key, rc);
+    rc = explain(apply, table, key, rc);
+    return rc == GV_OK && inserts_full(apply) ? inserts_flush(apply) : rc;
 }

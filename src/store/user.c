@@ -83,29 +83,42 @@ static const char *or_abort(const struct store_table *table)
     return table->fires ? "" : "OR ABORT ";
 }
 
-static int prepare_user_insert(struct store *store, struct store_table *table)
+/* "(?,…)", once for each of @rows; sqlite3_free() it. */
+static char *insert_marks(const struct store_table *table, size_t rows)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    GV_ASSERT(rows > 0);
+    for (size_t row = 0; row < rows; row++) {
+        sqlite3_str_appendall(text, row == 0 ? "(?" : ",(?");
+        for (size_t i = 1; i < table->key_count; i++)
+            sqlite3_str_appendall(text, ",?");
+        for (size_t i = 0; i < table->column_count; i++)
+            if (table->columns[i].shown)
+                sqlite3_str_appendall(text, ",?");
+        sqlite3_str_appendall(text, ")");
+    }
+    return sqlite3_str_finish(text);
+}
+
+int user_insert_prepare(struct store *store, const struct store_table *table,
+                        size_t rows, sqlite3_stmt **statement)
 {
     sqlite3_str *names = sqlite3_str_new(NULL);
-    sqlite3_str *marks = sqlite3_str_new(NULL);
-    char *name_text, *mark_text;
-    int parameter = 0, rc = GV_ENOMEM;
+    char *name_text, *mark_text = insert_marks(table, rows);
+    int rc = GV_ENOMEM;
 
-    GV_ASSERT(table->user_insert == NULL);
-    for (size_t i = 0; i < table->key_count; i++) {
+    GV_ASSERT(*statement == NULL);
+    for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(names, "%s\"%w\"", i == 0 ? "" : ",",
                             table->keys[i].local);
-        sqlite3_str_appendf(marks, "%s?%d", i == 0 ? "" : ",", ++parameter);
-    }
     for (size_t i = 0; i < table->column_count; i++)
-        if (table->columns[i].shown) {
+        if (table->columns[i].shown)
             sqlite3_str_appendf(names, ",\"%w\"", table->columns[i].local);
-            sqlite3_str_appendf(marks, ",?%d", ++parameter);
-        }
     name_text = sqlite3_str_finish(names);
-    mark_text = sqlite3_str_finish(marks);
     if (name_text != NULL && mark_text != NULL)
-        rc = sql_prepare(store->db, &table->user_insert,
-                         "INSERT %sINTO main.\"%w\"(%s) VALUES(%s)",
+        rc = sql_prepare(store->db, statement,
+                         "INSERT %sINTO main.\"%w\"(%s) VALUES%s",
                          or_abort(table), table->local, name_text, mark_text);
     sqlite3_free(name_text);
     sqlite3_free(mark_text);
@@ -120,7 +133,7 @@ int user_insert(struct store *store, struct store_table *table,
 
     GV_ASSERT(table->shown);
     if (table->user_insert == NULL) {
-        rc = prepare_user_insert(store, table);
+        rc = user_insert_prepare(store, table, 1, &table->user_insert);
         if (rc != GV_OK)
             return rc;
     }

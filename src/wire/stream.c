@@ -97,29 +97,35 @@ static void stream_pack_type(msgpack_packer *packer, struct stream_text type)
     pack_text(packer, type.bytes, stream_type_valid(type) ? type.size : 0);
 }
 
-static void stream_pack_value(msgpack_packer *packer,
-                              const struct value *value)
+static void stream_pack_value(struct buffer *out, const struct value *value)
 {
+    uint8_t head[PACK_HEAD_MAX], *at = head;
+    size_t size = 0;
+    uint64_t bits;
+
     switch (value->class) {
     case VALUE_NULL:
-        msgpack_pack_nil(packer);
-        return;
+        at = pack_head(at, 0xc0, 0, 0);
+        break;
     case VALUE_INTEGER:
-        msgpack_pack_int64(packer, value->integer);
-        return;
+        at = pack_head_signed(at, value->integer);
+        break;
     case VALUE_REAL:
-        msgpack_pack_double(packer, value->real);
-        return;
+        memcpy(&bits, &value->real, sizeof bits);
+        at = pack_head(at, 0xcb, bits, sizeof bits);
+        break;
     case VALUE_TEXT:
-        pack_text(packer, value->bytes,
-                  plant("text-by-strlen")
-                      ? strnlen((const char *)value->bytes, value->size)
-                      : value->size);
-        return;
+        size = plant("text-by-strlen")
+                   ? strnlen((const char *)value->bytes, value->size)
+                   : value->size;
+        at = pack_head_text(at, size);
+        break;
     case VALUE_BLOB:
-        pack_blob(packer, value->bytes, value->size);
-        return;
+        size = value->size;
+        at = pack_head_blob(at, size);
+        break;
     }
+    pack_body(out, head, at, value->bytes, size);
 }
 
 static void stream_pack_key(msgpack_packer *packer,
@@ -131,7 +137,7 @@ static void stream_pack_key(msgpack_packer *packer,
     stream_pack_type(packer, key->type);
 }
 
-static void stream_pack_column(msgpack_packer *packer,
+static void stream_pack_column(struct buffer *out, msgpack_packer *packer,
                                const struct stream_column *column)
 {
     static const struct value none = {.class = VALUE_NULL};
@@ -144,7 +150,7 @@ static void stream_pack_column(msgpack_packer *packer,
     stream_pack_local(packer, column->local, column->wire);
     stream_pack_type(packer, column->type);
     pack_text(packer, column->kind.bytes, column->kind.size);
-    stream_pack_value(packer, fits ? &column->initial : &none);
+    stream_pack_value(out, fits ? &column->initial : &none);
 }
 
 int stream_write_table(struct buffer *out, const struct stream_table *table,
@@ -170,7 +176,7 @@ int stream_write_table(struct buffer *out, const struct stream_table *table,
         stream_pack_key(&packer, &keys[i]);
     msgpack_pack_array(&packer, table->column_count);
     for (size_t i = 0; i < table->column_count; i++)
-        stream_pack_column(&packer, &columns[i]);
+        stream_pack_column(out, &packer, &columns[i]);
     return stream_end_item(out, start);
 }
 
@@ -179,7 +185,7 @@ void stream_begin_row(struct stream_row_writer *writer, struct buffer *out,
                       uint64_t causal_length, size_t group_count,
                       size_t value_count)
 {
-    msgpack_packer packer = pack_into(out);
+    uint8_t head[6 * PACK_HEAD_MAX], *at = head;
 
     GV_ASSERT(group_count >= 1 && group_count <= STREAM_GROUPS_MAX);
     GV_ASSERT(causal_length >= 1 && causal_length <= ROW_CAUSAL_LENGTH_MAX);
@@ -187,48 +193,51 @@ void stream_begin_row(struct stream_row_writer *writer, struct buffer *out,
     writer->start = stream_begin_item(out);
     writer->groups_left = group_count;
     writer->values_left = value_count;
-    msgpack_pack_array(&packer, 6);
-    msgpack_pack_uint8(&packer, STREAM_ROW);
-    msgpack_pack_uint32(&packer, table);
-    pack_blob(&packer, key, key_size);
-    msgpack_pack_uint64(&packer, causal_length);
-    msgpack_pack_array(&packer, group_count);
+    at = pack_head_array(at, 6);
+    at = pack_head_unsigned(at, STREAM_ROW);
+    at = pack_head_unsigned(at, table);
+    at = pack_head_blob(at, key_size);
+    pack_body(out, head, at, key, key_size);
+    at = pack_head_unsigned(head, causal_length);
+    at = pack_head_array(at, group_count);
+    pack_body(out, head, at, NULL, 0);
 }
 
 /* The values' array opens behind the last group. */
 void stream_write_group(struct stream_row_writer *writer, uint32_t site,
                         gv_version version, const uint64_t *mask, size_t words)
 {
-    msgpack_packer packer = pack_into(writer->out);
+    uint8_t head[4 * PACK_HEAD_MAX], *at = head;
     uint8_t bytes[ROW_WORDS_MAX * 8];
     size_t size = 0;
 
     GV_ASSERT(writer->groups_left > 0 && words <= ROW_WORDS_MAX);
     for (size_t w = 0; w < words; w++) {
         uint64_t word = mask[w];
-        for (size_t at = w * 8; word != 0; word >>= 8, at++) {
-            for (; size < at; size++)
+        for (size_t byte = w * 8; word != 0; word >>= 8, byte++) {
+            for (; size < byte; size++)
                 bytes[size] = 0;
             bytes[size++] = (uint8_t)word;
         }
     }
     GV_ASSERT(size >= 1 && size <= STREAM_MASK_SIZE_MAX);
-    msgpack_pack_array(&packer, 3);
-    msgpack_pack_uint32(&packer, site);
-    msgpack_pack_uint64(&packer, version);
-    pack_blob(&packer, bytes, size);
-    if (--writer->groups_left == 0)
-        msgpack_pack_array(&packer, writer->values_left);
+    at = pack_head_array(at, 3);
+    at = pack_head_unsigned(at, site);
+    at = pack_head_unsigned(at, version);
+    at = pack_head_blob(at, size);
+    pack_body(writer->out, head, at, bytes, size);
+    if (--writer->groups_left > 0)
+        return;
+    at = pack_head_array(head, writer->values_left);
+    pack_body(writer->out, head, at, NULL, 0);
 }
 
 void stream_write_value(struct stream_row_writer *writer,
                         const struct value *value)
 {
-    msgpack_packer packer = pack_into(writer->out);
-
     GV_ASSERT(writer->groups_left == 0 && writer->values_left > 0);
     writer->values_left--;
-    stream_pack_value(&packer, value);
+    stream_pack_value(writer->out, value);
 }
 
 /* An array of one number, which no value is. */
