@@ -92,6 +92,7 @@ static bool hash_page(sqlite3_file *file, struct footprint *taken)
     int rc;
 
     GV_ASSERT(taken->size >= 512 && taken->size <= 65536);
+    GV_ASSERT(taken->at >= 0 && taken->at % taken->size == 0);
     if (page == NULL)
         return false;
     rc = file->pMethods->xRead(file, page, (int)taken->size, 0);

@@ -356,6 +356,7 @@ static bool same_place(const struct store_table *table,
         place += &table->columns[i] < gone;
         gone_count += !table->columns[i].shown;
     }
+    GV_ASSERT(gone_count > 0 && gone_count <= count);
     return count == now->column_count &&
            (gone_count == 1 || place == (size_t)(appeared - now->columns)) &&
            sqlite3_stricmp(gone->type, appeared->type) == 0;

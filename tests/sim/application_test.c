@@ -52,7 +52,13 @@ static void place_open(struct place *place)
 {
     static const struct disk_options options = {
         .seed = 7, .sector = 512, .wall = wall};
+    /* What is not captured is not written. */
+    char schema[4096];
 
+    snprintf(schema, sizeof schema,
+             "%s%sCREATE TRIGGER shared AFTER INSERT ON skew BEGIN SELECT 1;"
+             " END;",
+             application_schema, application_skew(SKEW_WHOLE));
     memset(place, 0, sizeof *place);
     place->world = world_new(1);
     disk_seed_sqlite(1);
@@ -65,9 +71,8 @@ static void place_open(struct place *place)
     CHECK_INT(sqlite3_exec(place->observer, "PRAGMA journal_mode=WAL", NULL,
                            NULL, NULL),
               ==, SQLITE_OK);
-    CHECK_INT(
-        sqlite3_exec(place->observer, application_schema, NULL, NULL, NULL),
-        ==, SQLITE_OK);
+    CHECK_INT(sqlite3_exec(place->observer, schema, NULL, NULL, NULL), ==,
+              SQLITE_OK);
 }
 
 static void place_close(struct place *place)
@@ -107,6 +112,7 @@ static const struct application_habits wild = {.deletes = 200000,
                                                .misbehave = true,
                                                .huge = true,
                                                .kinds = true,
+                                               .skew = true,
                                                .full_sync = true};
 
 /* What the ledger relies on. */
