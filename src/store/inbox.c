@@ -61,6 +61,7 @@ static void forget(struct inbox *inbox)
 {
     bool litter = inbox->litter || inbox->stored > 0;
 
+    GV_ASSERT(!inbox->accepting && !inbox->ending);
     inbox_close(inbox);
     inbox_init(inbox);
     inbox->litter = litter;
@@ -131,6 +132,7 @@ static int store_batch(struct store *store)
     struct store_sealed sealed;
     int rc = transaction_begin(store, NULL);
 
+    GV_ASSERT(!inbox->accepted && inbox->memory.size > 0);
     if (rc != GV_OK)
         return rc;
     rc = store_memory(store);
@@ -158,6 +160,7 @@ static int append(struct store *store, const uint8_t *bytes, size_t size)
     struct inbox *inbox = &store->inbox;
     int rc = buffer_append(&inbox->memory, bytes, size);
 
+    GV_ASSERT(!inbox->accepted && inbox->token != 0);
     if (rc != GV_OK || inbox->memory.size < BATCH_SIZE || !may_store(store))
         return rc;
     rc = store_batch(store);
@@ -374,6 +377,7 @@ static int drop_uncovered(struct store *store)
 {
     struct inbox *inbox = &store->inbox;
 
+    GV_ASSERT(inbox->accepted || inbox->stored == 0);
     if (!inbox->accepted || store_applying(store) ||
         vv_covers(&store->vv, &inbox->wanted))
         return GV_OK;
@@ -415,6 +419,7 @@ static int sweep(struct store *store)
     const struct inbox *inbox = &store->inbox;
     int64_t below = inbox->stored > 0 ? inbox->base : INT64_MAX;
 
+    GV_ASSERT(store->in_transaction && below >= 0);
     return sql_run(store->db,
                    "DELETE FROM gv_inbox WHERE at IN(SELECT at FROM gv_inbox"
                    " WHERE at>=0 AND at<%lld ORDER BY at LIMIT " SWEEP_ROWS

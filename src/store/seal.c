@@ -492,7 +492,8 @@ int seal_slice(struct store *store, size_t keys, struct gv_error *error)
 {
     int rc = sealing_take(store);
 
-    GV_ASSERT(keys > 0);
+    GV_ASSERT(keys > 0 && store->in_transaction);
+    GV_ASSERT(rc != GV_OK || store->sealing->slices < SLICES_MAX);
     return rc == GV_OK
                ? seal_next(store, &store->sealing->journal, false, keys, error)
                : error_set(error, rc, "Out of memory.");

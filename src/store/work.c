@@ -202,6 +202,7 @@ static int apply_slice(struct store *store, struct store_worked *worked,
         return rc;
     rc = slice(store, store->limits.rows, &ended, &worked->why);
     worked->code = rc;
+    GV_ASSERT(!ended || store->numbers.busy == 0);
     if (rc == GV_EDIFFERS) {
         rc = GV_OK; /* it stands in the journal now */
     } else if (refused(store, rc)) {
@@ -226,6 +227,7 @@ static int turn(struct store *store,
 {
     int rc = transaction_begin(store, error);
 
+    GV_ASSERT(worked->token == 0 && !worked->sealed.any);
     if (rc != GV_OK)
         return rc;
     rc = store->lost != GV_OK ? store->lost : transaction_look(store, error);
@@ -246,7 +248,7 @@ static int turn(struct store *store,
 static int seal_part(struct store *store, struct store_worked *worked,
                      struct gv_error *error)
 {
-    (void)worked;
+    GV_ASSERT(worked->token == 0);
     return seal_slice(store, store->limits.keys, error);
 }
 
