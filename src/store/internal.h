@@ -102,7 +102,7 @@ struct store_table {
     size_t update_next;
     sqlite3_stmt *batch_states, *batch_rowids, *batch_users, *batch_insert,
         *batch_insert_many;
-    bool rowid_known, has_rowid; /* batch.c's */
+    bool rowid_known, has_rowid; /* batch_read.c's */
     /* On the reader: outgoing.c's. */
     sqlite3_stmt *extract_all, *extract_one;
 };
