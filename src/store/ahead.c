@@ -17,8 +17,6 @@
  * stay in the processor's cache. */
 #define RUN_ROWS_MAX 512
 #define RUN_SLOTS 2048
-/* Fewer are not worth the statements. */
-#define RUN_ROWS_MIN 16
 
 _Static_assert(RUN_SLOTS >= 2 * RUN_ROWS_MAX, "free slots end each search");
 _Static_assert((RUN_SLOTS & (RUN_SLOTS - 1)) == 0, "a mask finds a slot");
@@ -217,7 +215,7 @@ static int merge_run(struct apply *apply)
     struct store *store = apply->store;
     struct ahead *ahead = apply->ahead;
     /* An application's connection has no gv_batch. */
-    bool batch = ahead->count >= RUN_ROWS_MIN && !store->borrowed;
+    bool batch = ahead->count >= store->limits.apply_many && !store->borrowed;
     int rc = batch ? read_log(apply) : GV_OK;
 
     GV_ASSERT(ahead->count > 0 && ahead->count <= RUN_ROWS_MAX);

@@ -151,7 +151,8 @@ static int read_all(struct store *store, bool *same)
     GV_ASSERT(early->reading);
     if (rc == GV_OK && *same)
         rc = journal_load(store, &early->journal);
-    if (rc == GV_OK && *same && early->journal.count >= BATCH_ROWS_MIN &&
+    if (rc == GV_OK && *same &&
+        early->journal.count >= store->limits.seal_many &&
         early->journal.count <= KEYS_MAX && !early->journal.skipped)
         rc = read_rows(store, early);
     return rc;

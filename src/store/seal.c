@@ -236,7 +236,7 @@ static int seal_rows(struct store *store, struct journal *journal, bool read,
                      gv_version *last, struct gv_error *error)
 {
     size_t at = journal->done;
-    bool few = journal->count < BATCH_ROWS_MIN || store->borrowed;
+    bool few = journal->count < store->limits.seal_many || store->borrowed;
     size_t ahead = few || read ? journal->count : at;
 
     for (; at < journal->count && keys > 0; keys--) {

@@ -43,6 +43,9 @@ struct store_slices {
     size_t journal_rows; /* of the journal, that are sealed at once */
     size_t rows;         /* of a slice of it */
     size_t keys;         /* of a slice of a seal */
+    /* Rows of a seal, and of an apply, that are read and written many at
+     * once; fewer go one by one. */
+    size_t seal_many, apply_many;
 };
 
 struct sqlite3;

@@ -5,6 +5,7 @@
  * refused was not shown in part; then it is merged, and the store is busy; the
  * last slice claims. */
 #include "store/apply.h"
+#include "store/batch.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
@@ -20,6 +21,8 @@
 #define SLICE_KEYS 500
 /* A check reads 4 rows while a merge writes one. */
 #define CHECK_FACTOR 4
+/* A run of fewer rows is not worth the statements. */
+#define RUN_ROWS_MIN 16
 /* store_begin() waits STORE_BUSY_NODE_MS for another writer. */
 #define BUSY_TRIES_MAX (STORE_BUSY_COMMAND_MS / STORE_BUSY_NODE_MS)
 
@@ -35,6 +38,10 @@ void work_limits(struct store_slices *limits)
         limits->rows = SLICE_ROWS;
     if (limits->keys == 0)
         limits->keys = SLICE_KEYS;
+    if (limits->seal_many == 0)
+        limits->seal_many = BATCH_ROWS_MIN;
+    if (limits->apply_many == 0)
+        limits->apply_many = RUN_ROWS_MIN;
     GV_ASSERT(limits->rows > 0);
 }
 

@@ -2,8 +2,10 @@
  * publishes, byte for byte; looks_test.py judges it.
  *
  * There are two files; all but E is about the one that U chose.  Reads lines,
- * each a letter and a text, and answers each but S and U with one:
+ * each a letter and a text, and answers each but M, S and U with one:
  *     U 0|1     the first file, the second
+ *     M 0|1     1: from the next N on, this file does for two rows what is
+ *               otherwise done for many
  *     N         a new file
  *     S SQL     one statement of the application's; it may fail
  *     T TABLE   track it
@@ -28,6 +30,7 @@ struct side {
     sqlite3 *app;
     struct store *store;
     struct buffer published; /* by the last look */
+    bool small;              /* what it does for many rows is done for few */
 };
 
 static void fail(const char *what, const struct gv_error *error)
@@ -71,6 +74,13 @@ static void new_file(struct side *side)
                                     .host = host_system()};
     struct gv_error error = {0};
 
+    if (side->small)
+        options.slices = (struct store_slices){.delta_size = 300,
+                                               .journal_rows = 10000,
+                                               .rows = 3,
+                                               .keys = 2,
+                                               .seal_many = 2,
+                                               .apply_many = 2};
     close_file(side);
     remove_file(side->path);
     if (sqlite3_open(side->path, &side->app) != SQLITE_OK ||
@@ -190,6 +200,9 @@ static void compare(const struct side *a, const struct side *b)
 static bool obey(struct side *side, struct side *other, const char *line)
 {
     switch (line[0]) {
+    case 'M':
+        side->small = line[2] == '1';
+        return true;
     case 'N':
         new_file(side);
         return true;

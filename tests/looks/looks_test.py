@@ -140,6 +140,9 @@ class Program:
         self.process = subprocess.Popen([path, database], text=True,
                                         stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
+        # Bit n: what file n does for many rows at once, or in slices, it does
+        # for two.
+        self.small = 0
 
     def tell(self, line):
         assert "\n" not in line and "\0" not in line
@@ -171,6 +174,8 @@ class File:
         self.behind = False     # the other file lacks more than that
         # Columns of which the log says something else; None: all of it.
         self.hidden = {t.name: set() for t in tables}
+        program.tell("U %d" % number)
+        program.tell("M %d" % (program.small >> number & 1))
         self.ask("N")
         self.db = sqlite3.connect(paths[number], isolation_level=None)
         self.oracle = Oracle(self.db, tables)
@@ -358,6 +363,7 @@ def play(program, paths, chance, script):
 
 def run_script(program, paths, seed, counts):
     script = []
+    program.small = seed % 4
     try:
         counts[play(program, paths, random.Random(seed), script)] += 1
         return True
