@@ -618,6 +618,14 @@ int batch_read_states(struct store *store)
     return rc == GV_OK ? read_states(batch, table->batch_states) : rc;
 }
 
+uint64_t batch_causal_length(const struct store *store, size_t index)
+{
+    const struct batch *batch = store->batch;
+
+    GV_ASSERT(index < batch->count);
+    return batch->rows[index].causal_length;
+}
+
 static bool has_key(const struct batch *batch, size_t at,
                     const struct row_key *key)
 {
