@@ -8,16 +8,6 @@
 #include "base/plant.h"
 #include "wire/frame.h"
 
-static int check_row(struct apply *apply, struct stream_item *item)
-{
-    struct store_table *table = NULL;
-    struct row_key key;
-    int rc = incoming_row(apply, item, &table, &key);
-
-    GV_ASSERT(apply->checking);
-    return rc == GV_OK ? merge_check(apply, table, &key) : rc;
-}
-
 /* Until @rows rows were taken. */
 static int apply_items(struct apply *apply, size_t rows)
 {
@@ -35,7 +25,7 @@ static int apply_items(struct apply *apply, size_t rows)
             break;
         case STREAM_ROW:
             taken = 1;
-            rc = apply->checking ? check_row(apply, &item)
+            rc = apply->checking ? screen_row(apply, &item)
                                  : ahead_merge(apply, &item, rows, &taken);
             GV_ASSERT(taken > 0 && taken <= rows);
             rows -= taken;
@@ -135,7 +125,7 @@ int apply_rows(struct apply *apply, size_t rows,
     if (rc == GV_OK)
         rc = apply_items(apply, rows);
     if (rc == GV_OK)
-        rc = rows_flush(store);
+        rc = apply->checking ? screen_flush(apply) : rows_flush(store);
     triggers_fire(store, false);
     /* Rows found changed stay in the journal; a look at the others that
      * triggers put there sees nothing. */

@@ -21,6 +21,7 @@ struct stream_table_here {
     uint16_t *bits;                /* our bit of each bit of the stream */
     uint64_t plain[ROW_WORDS_MAX]; /* of ours: plain to the peer; see
                                       definition_bit() */
+    uint64_t whole[ROW_WORDS_MAX]; /* of the stream's: all others */
 };
 
 struct apply {
@@ -35,6 +36,7 @@ struct apply {
     struct buffer item;      /* the bytes of items that are kept */
     struct ahead *ahead;     /* ahead.c's, or NULL */
     struct inserts *inserts; /* inserts.c's, or NULL */
+    struct screen *screen;   /* screen.c's, or NULL */
 
     struct stream_site *sites;
     struct stream_table_here *tables;
@@ -62,6 +64,13 @@ void incoming_release(struct apply *apply);
 /* Items that name a site or a table. */
 int incoming_site(struct apply *apply, const struct site *site);
 int incoming_table(struct apply *apply, struct stream_item *item);
+/* The parts of incoming_row() that screen.c needs: the table and key of a row,
+ * one of its records, and a mask of the stream in our bits. */
+int incoming_head(struct apply *apply, const struct stream_item *item,
+                  struct stream_table_here **from, struct row_key *key);
+int incoming_record(struct apply *apply, uint32_t number, gv_version version);
+int incoming_mask(struct apply *apply, const struct stream_table_here *from,
+                  const uint64_t *mask, uint64_t *ours);
 /* An item that is a row: its records, values and cells in store->fragment,
  * store->values and store->hollow, with our numbers and bits.  @key borrows
  * from the item. */
@@ -105,12 +114,16 @@ bool inserts_full(const struct apply *apply);
 int inserts_flush(struct apply *apply);
 void inserts_close(struct apply *apply);
 
-/* merge.c */
+/* screen.c */
 
-/* Whether the fragment may be merged, as far as that can be told before.  It
- * can be told for good: what this looks at only grows. */
-int merge_check(struct apply *apply, struct store_table *table,
-                const struct row_key *key);
+/* Whether the row may be merged.  That is told for good: what is looked at of
+ * the log only grows. */
+int screen_row(struct apply *apply, struct stream_item *item);
+/* The same of the rows that wait to be looked up. */
+int screen_flush(struct apply *apply);
+void screen_close(struct apply *apply);
+
+/* merge.c */
 
 /* Merge the fragment in store->fragment, store->values and store->hollow.
  * GV_EDIFFERS: the row was written past the triggers; store->past_key. */

@@ -33,6 +33,8 @@ int batch_add(struct store *store, const uint8_t *key, size_t size);
 int batch_read(struct store *store);
 /* Read states alone. */
 int batch_read_states(struct store *store);
+/* Of the row added as number @index; 0: the log has none. */
+uint64_t batch_causal_length(const struct store *store, size_t index);
 /* Let the batch wait, with no batch at hand, and take it up again. */
 struct batch *batch_set_aside(struct store *store);
 void batch_resume(struct store *store, struct batch *batch);

@@ -319,6 +319,14 @@ int batch_read_states(struct store *store)
     return rc == GV_OK ? read_states(batch, table->batch_states) : rc;
 }
 
+uint64_t batch_causal_length(const struct store *store, size_t index)
+{
+    const struct batch *batch = store->batch;
+
+    GV_ASSERT(index < batch->count);
+    return batch->rows[index].causal_length;
+}
+
 void batch_values(const struct store *store, const struct store_table *table,
                   const struct batch_row *row, struct value *values,
                   uint64_t *digests)

@@ -23,6 +23,7 @@ void incoming_close(struct apply *apply)
     buffer_close(&apply->item);
     ahead_close(apply);
     inserts_close(apply);
+    screen_close(apply);
 }
 
 /* A mask of the stream fits the arrays that it is read into, and a bit of
@@ -175,6 +176,7 @@ static int define_columns(struct apply *apply, struct stream_table_here *here,
 
     GV_ASSERT(count <= STREAM_COLUMNS_MAX);
     GV_ASSERT(here->columns == NULL && here->column_count == 0);
+    mask_set(here->whole, ROW_EXISTENCE);
     here->columns = calloc(count + 1, sizeof *here->columns);
     here->bits = calloc(count + 1, sizeof *here->bits);
     if (here->columns == NULL || here->bits == NULL)
@@ -191,6 +193,8 @@ static int define_columns(struct apply *apply, struct stream_table_here *here,
         here->bits[i + 1] = definition_bit(here->table, &column, &plain);
         if (plain)
             mask_set(here->plain, here->bits[i + 1]);
+        else
+            mask_set(here->whole, i + 1);
         if (mask_get(named, here->bits[i + 1]))
             return incoming_malformed(apply, "a column named twice");
         mask_set(named, here->bits[i + 1]);
@@ -218,9 +222,8 @@ int incoming_table(struct apply *apply, struct stream_item *item)
     return rc == GV_OK ? define_columns(apply, here, item) : rc;
 }
 
-/* A mask of the stream in this file's bits. */
-static int map_mask(struct apply *apply, const struct stream_table_here *from,
-                    const uint64_t *mask, uint64_t *ours)
+int incoming_mask(struct apply *apply, const struct stream_table_here *from,
+                  const uint64_t *mask, uint64_t *ours)
 {
     size_t words = (from->column_count + 1 + 63) / 64;
 
@@ -263,6 +266,20 @@ static bool add_mask(const struct row *row, const struct record *record,
     return true;
 }
 
+int incoming_record(struct apply *apply, uint32_t number, gv_version version)
+{
+    const struct stream_site *site;
+
+    if (number >= apply->site_count)
+        return incoming_malformed(apply, "a site that was not named");
+    site = &apply->sites[number];
+    GV_ASSERT(site->above <= site->to);
+    if (version <= site->above || version > site->to)
+        return incoming_malformed(apply,
+                                  "a record outside of what is claimed");
+    return GV_OK;
+}
+
 /* The fragment's records, with our numbers and bits.  *@held gets the union
  * of the stream's own masks, which the values follow. */
 static int load_groups(struct apply *apply,
@@ -281,22 +298,18 @@ static int load_groups(struct apply *apply,
                            from->table->words);
     for (size_t i = 0; i < item->as.row.group_count && rc == GV_OK; i++) {
         struct record *record = &fragment->records[i];
-        struct stream_site *site;
         uint32_t number;
 
         if (stream_next_group(&item->as.row.groups, &number, &record->version,
                               mask, words) != GV_OK)
             return incoming_malformed(apply, "a column that was not named");
-        if (number >= apply->site_count)
-            return incoming_malformed(apply, "a site that was not named");
-        site = &apply->sites[number];
-        if (record->version <= site->above || record->version > site->to)
-            return incoming_malformed(apply,
-                                      "a record outside of what is claimed");
-        record->site = site->number;
+        rc = incoming_record(apply, number, record->version);
+        if (rc != GV_OK)
+            return rc;
+        record->site = apply->sites[number].number;
         for (size_t word = 0; word < words; word++)
             held[word] |= mask[word];
-        rc = map_mask(apply, from, mask, record->mask);
+        rc = incoming_mask(apply, from, mask, record->mask);
         if (rc == GV_OK &&
             !add_mask(&fragment->row, record, from->table, ours))
             return incoming_malformed(apply, "a column written twice");
@@ -441,25 +454,37 @@ static int other_key(struct apply *apply, const struct stream_table_here *from,
                                " make one like the other.");
     return GV_ESCHEMA;
 }
+
+int incoming_head(struct apply *apply, const struct stream_item *item,
+                  struct stream_table_here **from, struct row_key *key)
+{
+    struct stream_table_here *here;
+
+    if (item->as.row.table >= apply->table_count)
+        return incoming_malformed(apply, "a table that was not named");
+    here = &apply->tables[item->as.row.table];
+    GV_ASSERT(here->table->key_count <= KEY_COLUMNS_MAX);
+    if (row_key_decode(key, item->as.row.key, item->as.row.key_size,
+                       here->table->key_count) != GV_OK)
+        return other_key(apply, here, "has another number of columns");
+    if (here->table->integer_key && key->values[0].class != VALUE_INTEGER)
+        return other_key(apply, here,
+                         "is a rowid here and of another type"
+                         " there");
+    *from = here;
+    return GV_OK;
+}
+
 int incoming_row(struct apply *apply, struct stream_item *item,
                  struct store_table **table, struct row_key *key)
 {
     uint64_t held[ROW_WORDS_MAX] = {0};
     struct cursor groups = item->as.row.groups;
     struct stream_table_here *from;
-    int rc;
+    int rc = incoming_head(apply, item, &from, key);
 
-    if (item->as.row.table >= apply->table_count)
-        return incoming_malformed(apply, "a table that was not named");
-    from = &apply->tables[item->as.row.table];
-    rc = row_key_decode(key, item->as.row.key, item->as.row.key_size,
-                        from->table->key_count);
     if (rc != GV_OK)
-        return other_key(apply, from, "has another number of columns");
-    if (from->table->integer_key && key->values[0].class != VALUE_INTEGER)
-        return other_key(apply, from,
-                         "is a rowid here and of another type"
-                         " there");
+        return rc;
     *table = from->table;
     rc = load_groups(apply, from, item, held);
     return rc == GV_OK ? load_values(apply, from, item, groups, held) : rc;

@@ -198,22 +198,6 @@ static bool holds_fragment(const struct store *store,
     return true;
 }
 
-int merge_check(struct apply *apply, struct store_table *table,
-                const struct row_key *key)
-{
-    struct store *store = apply->store;
-    int rc = GV_OK;
-
-    GV_ASSERT(apply->checking);
-    if (holds_existence(&store->fragment.row))
-        return GV_OK;
-    rc = rows_read(store, table, key, apply->error);
-    if (rc == GV_OK &&
-        store->fragment.row.causal_length > store->space.row.causal_length)
-        rc = incoming_malformed(apply, "a new life without its beginning");
-    return rc;
-}
-
 /* Look at the row that the fragment is of, with room for both. */
 static int find_row(struct apply *apply, struct store_table *table,
                     const struct row_key *key)

@@ -337,7 +337,8 @@ struct stream_dot {
 /* What the groups of one row have shown so far. */
 struct stream_seen {
     size_t count;
-    size_t bits; /* in all masks */
+    size_t bits;  /* in all masks */
+    size_t words; /* of mask[] that are in use */
     uint64_t mask[ROW_WORDS_MAX];
     struct stream_dot dots[STREAM_GROUPS_MAX];
 };
@@ -348,6 +349,9 @@ static bool stream_see_mask(struct stream_seen *seen,
 {
     for (size_t w = 0; w * 8 < group->mask_size; w++) {
         uint64_t word = stream_group_word(group, w);
+
+        for (; seen->words <= w; seen->words++)
+            seen->mask[seen->words] = 0;
         if (w == 0 && (seen->mask[0] & word & 1) != 0)
             return false;
         seen->mask[w] |= word;
@@ -488,16 +492,19 @@ enum stream_value stream_peek_value(const struct cursor *values)
     return cursor_array(&cursor) == 2 ? STREAM_CELL : STREAM_HOLLOW;
 }
 
-static void stream_check_value(struct cursor *cursor)
+/* Whether it is a cell. */
+static bool stream_check_value(struct cursor *cursor)
 {
     struct value value;
     struct vv_view over;
     uint64_t digest;
 
-    if (stream_peek_value(cursor) == STREAM_CELL)
+    if (stream_peek_value(cursor) == STREAM_CELL) {
         stream_read_cell(cursor, &value, &over);
-    else
-        stream_read_value(cursor, &value, &digest);
+        return true;
+    }
+    stream_read_value(cursor, &value, &digest);
+    return false;
 }
 
 static bool stream_key_valid(const uint8_t *key, size_t size)
@@ -519,8 +526,8 @@ static bool stream_key_valid(const uint8_t *key, size_t size)
 static bool stream_row_valid(const struct stream_item *item,
                              const struct stream_seen *seen)
 {
-    size_t existence = seen->mask[0] & 1;
-    size_t columns = mask_count(seen->mask, ROW_WORDS_MAX) - existence;
+    size_t existence = seen->words > 0 ? seen->mask[0] & 1 : 0;
+    size_t columns = mask_count(seen->mask, seen->words) - existence;
 
     if (item->as.row.value_count < columns ||
         item->as.row.value_count > seen->bits - existence)
@@ -547,10 +554,10 @@ static void stream_decode_row(struct cursor *cursor, struct stream_item *item)
     if (item->as.row.group_count == 0)
         stream_fail(cursor);
     item->as.row.groups = *cursor;
-    /* Zeroed by hand: the dots are many and need no zeroes. */
+    /* Zeroed by hand: dots and words are many and need no zeroes. */
     seen.count = 0;
     seen.bits = 0;
-    memset(seen.mask, 0, sizeof(seen.mask));
+    seen.words = 0;
     stream_check_groups(cursor, item->as.row.group_count, &seen);
     item->as.row.groups.end = cursor->at;
 
@@ -558,8 +565,9 @@ static void stream_decode_row(struct cursor *cursor, struct stream_item *item)
     item->as.row.values = *cursor;
     if (!stream_row_valid(item, &seen))
         stream_fail(cursor);
+    item->as.row.cells = false;
     for (size_t i = 0; i < item->as.row.value_count; i++) {
-        stream_check_value(cursor);
+        item->as.row.cells |= stream_check_value(cursor);
         if (cursor->error != GV_OK)
             return;
     }

@@ -129,6 +129,7 @@ struct stream_item {
             uint64_t causal_length; /* 1 to ROW_CAUSAL_LENGTH_MAX */
             size_t group_count;     /* at least 1 */
             size_t value_count;
+            bool cells;           /* some of the values are cells */
             struct cursor groups; /* stream_next_group(), group_count times */
             struct cursor values; /* stream_next_value(), value_count times */
         } row;
