@@ -110,7 +110,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file,
     handle->inode = inode;
     handle->syncs_directory =
         path != NULL &&
-        (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL)) != 0;
+        (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_MASTER_JOURNAL |
+                  SQLITE_OPEN_WAL)) != 0;
     handle->delete_on_close = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
     handle->next = inode->handles;
     inode->handles = handle;

@@ -32,7 +32,8 @@ int file_open(const char *vfs_name, const char *path, int create,
               struct file **file)
 {
     sqlite3_vfs *vfs = sqlite3_vfs_find(vfs_name);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_TEMP_JOURNAL |
+    /* The kind of file whose first sync is one of its directory too. */
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_MASTER_JOURNAL |
                 (create ? SQLITE_OPEN_CREATE : 0);
     struct file *made;
     int rc, there = 0;
@@ -124,6 +125,13 @@ int file_truncate(struct file *file, uint64_t size)
     GV_ASSERT(size <= OFFSET_MAX);
     return sql_code(
         file->handle->pMethods->xTruncate(file->handle, (sqlite3_int64)size));
+}
+
+int file_sync(struct file *file)
+{
+    GV_ASSERT(file->handle->pMethods != NULL);
+    return sql_code(
+        file->handle->pMethods->xSync(file->handle, SQLITE_SYNC_NORMAL));
 }
 
 int file_delete(const char *vfs_name, const char *path)

@@ -20,6 +20,8 @@ int file_write(struct file *file, uint64_t offset, const void *bytes,
 /* GV_EIO also when the file ends before. */
 int file_read(struct file *file, uint64_t offset, void *bytes, size_t size);
 int file_truncate(struct file *file, uint64_t size);
+/* What was written, and the name of a file that was made. */
+int file_sync(struct file *file);
 
 /* One that is not there is fine. */
 int file_delete(const char *vfs, const char *path);

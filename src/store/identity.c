@@ -18,10 +18,17 @@
  * those of the other life.
  *
  * The state file: "GVST", format (4 bytes), site (16), last own version (8),
- * and hash64 of all that (8), big-endian.  It is never synced: being behind
- * is harmless, and a torn one counts as missing.  In place of the version
- * STATE_FORKED: it went back unnoticed and may have published on; STATE_TWIN:
- * so did another file that is in use under the same id. */
+ * and hash64 of all that (8), big-endian.  While the file goes forward it is
+ * not synced: being behind is harmless, and a torn one counts as missing. Once
+ * the file went back it is not: a power cut that takes what the state file
+ * said last leaves nobody here who knows.  So it is synced as soon as that is
+ * noticed, before the transaction that renews, and again with the new id after
+ * that one is on the disk; when it is made, and where it says that the file
+ * must renew, too.
+ *
+ * In place of the version STATE_FORKED: it went back unnoticed and may have
+ * published on; STATE_TWIN: so did another file that is in use under the same
+ * id. */
 #include "store/internal.h"
 
 #include "base/assert.h"
@@ -91,6 +98,17 @@ int sites_load(struct store *store)
     GV_ASSERT(store->site_count == 1 ||
               store->site_count <= store->site_capacity);
     return rc;
+}
+
+int sites_again(struct store *store, struct gv_error *error)
+{
+    int rc = store->stale ? sites_load(store) : GV_OK;
+
+    if (rc != GV_OK)
+        return sql_fail(store->db, rc, error, "cannot read the sites");
+    store->stale = false;
+    GV_ASSERT(store->own < store->site_count);
+    return GV_OK;
 }
 
 int site_number(struct store *store, const struct site *site, uint32_t *number)
@@ -215,7 +233,7 @@ int identity_create(struct store *store)
     return rc;
 }
 
-void identity_note(struct store *store, gv_version last)
+static void note(struct store *store, gv_version last, bool synced)
 {
     uint8_t state[STATE_SIZE];
     struct file *file;
@@ -231,12 +249,39 @@ void identity_note(struct store *store, gv_version last)
         store_u64(state + 24, last);
         store_u64(state + 32, hash64(state, 32));
         rc = file_write(file, 0, state, sizeof state);
+        if (rc == GV_OK && synced)
+            rc = file_sync(file);
         file_close(file);
     }
     if (rc != GV_OK)
         log_line(&store->log, GV_LOG_WARNING,
                  "cannot write %s-gv/state (%s): if this file is restored"
                  " from a backup now, that may go unnoticed",
+                 store->path, gv_strerror(rc));
+}
+
+void identity_note(struct store *store, gv_version last)
+{
+    note(store, last, store->state_due);
+    store->state_due = false;
+}
+
+void identity_keep(struct store *store)
+{
+    struct file *file;
+    char *path = store_file_path(store, "state");
+    int rc = path == NULL ? GV_ENOMEM : file_open(store->vfs, path, 0, &file);
+
+    GV_ASSERT(store->mode == STORE_WRITE);
+    free(path);
+    if (rc == GV_OK) {
+        rc = file_sync(file);
+        file_close(file);
+    }
+    if (rc != GV_OK && rc != GV_ENOTFOUND)
+        log_line(&store->log, GV_LOG_WARNING,
+                 "cannot sync %s-gv/state (%s): a power cut before this file"
+                 " has a new site id may bring back the old one",
                  store->path, gv_strerror(rc));
 }
 
@@ -339,8 +384,10 @@ static const char *stranger(struct store *store,
     if ((int64_t)marks->inode != inode ||
         (marks->birth_ns != 0 && birth != 0 && marks->birth_ns != birth))
         return "it is a copy of the file that had the old one";
-    if (!state_read(store, &site, &version))
+    if (!state_read(store, &site, &version)) {
+        store->state_due = true; /* its name too */
         return NULL;
+    }
     if (site_equal(&site, own) && version == STATE_TWIN)
         return "another live node has the old one";
     if (!site_equal(&site, own) || version > vv_get(&store->vv, own))
@@ -369,6 +416,8 @@ int identity_check(struct store *store, struct gv_error *error)
     if (reason == NULL)
         return GV_OK;
     site_format(&store->sites[store->own], old);
+    identity_keep(store);
+    store->state_due = true;
     rc = forked(store, &all);
     if (rc == GV_OK)
         rc = renew(store, &marks, all);
@@ -555,7 +604,7 @@ static int went_back(struct store *store, gv_version version,
                         " fetches what it lacks.");
     /* What it published after it went back, perhaps in an earlier run, stands
      * in no other file under a dot of its own. */
-    identity_note(store, twin ? STATE_TWIN : STATE_FORKED);
+    note(store, twin ? STATE_TWIN : STATE_FORKED, true);
     store->moved = true;
     if (store->in_transaction)
         store->lost = GV_EMOVED;
@@ -568,8 +617,11 @@ int identity_heard(struct store *store, gv_version version,
                    struct gv_error *error)
 {
     bool known;
-    int rc = end_known(store, version, &known);
+    int rc = sites_again(store, error);
 
+    if (rc != GV_OK)
+        return rc;
+    rc = end_known(store, version, &known);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read gv_interval");
     return known ? GV_OK : went_back(store, version, error);

@@ -298,6 +298,7 @@ struct store {
     bool stale;       /* the sites could not be read again after a rollback */
     bool moved;       /* the file went back in time, or another one bears its
                          name: nothing more is written */
+    bool state_due;   /* the state file is to be synced when it is written */
     bool overwritten; /* its bytes were, while it was in use */
     struct footprint footprint;
     int64_t written_ns; /* the file's, at the last look; see store_look() */
@@ -400,6 +401,9 @@ int site_number(struct store *store, const struct site *site,
 /* Raise a site's entry of the vector, in memory and in the file. */
 int site_raise(struct store *store, uint32_t number, gv_version version);
 int sites_load(struct store *store);
+/* Unless they are known: after a rollback they may not have been readable, and
+ * what is in memory is less than the file holds. */
+int sites_again(struct store *store, struct gv_error *error);
 /* Read gv_meta and the sites anew: what the file holds now. */
 int meta_load(struct store *store);
 /* Make our tables and a site id. */
@@ -419,8 +423,11 @@ int identity_heard(struct store *store, gv_version version,
 int identity_heard_view(struct store *store, struct vv_view view,
                         struct gv_error *error);
 /* Say in the state file that this site has issued versions up to @last; no
- * sync. */
+ * sync but after a renewal, or where it is made. */
 void identity_note(struct store *store, gv_version last);
+/* The file went back, or may have: sync what the state file says, which is now
+ * all that tells. */
+void identity_keep(struct store *store);
 
 /* schema.c: the registered tables */
 

@@ -30,18 +30,6 @@ void store_rollback(struct store *store)
     store->stale = sites_load(store) != GV_OK;
 }
 
-/* What a failed rollback could not read. */
-static int read_again(struct store *store, struct gv_error *error)
-{
-    int rc = store->stale ? sites_load(store) : GV_OK;
-
-    GV_ASSERT(store->in_transaction);
-    if (rc != GV_OK)
-        return sql_fail(store->db, rc, error, "cannot read the sites");
-    store->stale = false;
-    return GV_OK;
-}
-
 bool log_is_orphan(struct store *store)
 {
     int moved = 0;
@@ -57,6 +45,8 @@ static int has_moved(struct store *store, struct gv_error *error)
         footprint_changed(store))
         store->overwritten = true;
     GV_ASSERT(!store->overwritten || store->mode == STORE_WRITE);
+    if (!store->moved)
+        identity_keep(store);
     store->moved = true;
     error_set(error, GV_EMOVED,
               "The file %s was replaced or restored while it was open.",
@@ -155,7 +145,7 @@ int transaction_begin(struct store *store, struct gv_error *error)
     store->changes = sqlite3_total_changes64(store->db);
     rc = check_same_file(store, same, error);
     if (rc == GV_OK)
-        rc = read_again(store, error);
+        rc = sites_again(store, error);
     if (rc != GV_OK)
         store_rollback(store);
     GV_ASSERT(store->in_transaction == (rc == GV_OK));

@@ -337,6 +337,128 @@ TEST(what_this_site_publishes_is_synced_before_anyone_hears_of_it)
     copies_remove();
 }
 
+/* Put the state file as it was last synced in its place. */
+static void cut_power(struct copy *copy)
+{
+    char path[300];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s-gv/state", copy->path);
+    CHECK(remove(path) == 0);
+    if (state_synced_size == 0)
+        return;
+    file = fopen(path, "w");
+    CHECK(file != NULL);
+    CHECK_INT(fwrite(state_synced, 1, state_synced_size, file), ==,
+              state_synced_size);
+    CHECK(fclose(file) == 0);
+}
+
+static void copy_file(const char *from_path, const char *to_path)
+{
+    char command[700];
+
+    snprintf(command, sizeof command, "cp '%s' '%s'", from_path, to_path);
+    CHECK(system(command) == 0);
+}
+
+/* A file that published, and an older copy of it; the state file of its start
+ * is lost. */
+static struct site make_older(char older[300])
+{
+    state_synced_size = 0;
+    copy_make(&to, "to", TABLE);
+    track(&to, "t");
+    CHECK_INT(state_synced_size, >, 0); /* its name is on the disk */
+    sql(&to, "INSERT INTO t VALUES('k', 1, 1)");
+    CHECK(seal(&to).any);
+    sql(&to, "PRAGMA wal_checkpoint(TRUNCATE)");
+    snprintf(older, 300, "%s.old", to.path);
+    copy_file(to.path, older);
+    sql(&to, "INSERT INTO t VALUES('l', 2, 2)");
+    CHECK(seal(&to).any);
+    sql(&to, "PRAGMA wal_checkpoint(TRUNCATE)");
+    CHECK(!seal(&to).any); /* the store knows of the checkpoint */
+    state_synced_size = 0;
+    return *store_site(to.store);
+}
+
+static bool file_has(const struct site *site)
+{
+    copy_reopen(&to, STORE_WRITE);
+    return site_equal(site, store_site(to.store));
+}
+
+TEST(a_power_cut_after_a_copy_over_an_open_file_was_noticed_still_renews)
+{
+    char older[300];
+    struct site site = make_older(older);
+    struct gv_error error = {0};
+
+    copy_file(older, to.path);
+    CHECK_INT(store_look(to.store, &error), ==, GV_EMOVED);
+    sqlite3_close(to.app);
+    to.app = NULL;
+    store_close(to.store);
+    to.store = NULL;
+    cut_power(&to);
+    CHECK(!file_has(&site));
+    copy_close(&to);
+    copies_remove();
+}
+
+TEST(a_power_cut_during_a_renewal_still_renews)
+{
+    struct store_options options = {.mode = STORE_WRITE,
+                                    .host = copies_host()};
+    struct gv_error error = {0};
+    char older[300];
+    struct site site = make_older(older), renewed;
+
+    sqlite3_close(to.app);
+    to.app = NULL;
+    store_close(to.store);
+    to.store = NULL;
+    copy_file(older, to.path);
+    arm(FAULT_WRITE, 1, true);
+    CHECK_INT(store_open(to.path, &options, &to.store, &error), !=, GV_OK);
+    CHECK(disarm());
+    cut_power(&to);
+    CHECK(!file_has(&site));
+    renewed = *store_site(to.store);
+    store_close(to.store);
+    to.store = NULL;
+    cut_power(&to);
+    CHECK(file_has(&renewed));
+    copy_close(&to);
+    copies_remove();
+}
+
+/* A rollback whose reading failed leaves a vector that knows nothing. */
+TEST(no_fault_makes_a_file_believe_that_it_went_back)
+{
+    gv_version own;
+    int call = 1;
+
+    copy_make(&to, "to", TABLE);
+    track(&to, "t");
+    for (bool was = true; was; call++) {
+        struct gv_error error = {0};
+
+        sql(&to, "INSERT OR REPLACE INTO t VALUES('k', random(), 1)");
+        own = vv_get(store_vv(to.store), store_site(to.store));
+        arm(FAULT_SQLITE, call, true);
+        try_seal(&to);
+        CHECK_INT(store_heard_own(to.store, own, &error), !=, GV_EMOVED);
+        was = disarm();
+        CHECK_INT(store_heard_own(to.store, own, &error), ==, GV_OK);
+        CHECK_INT(try_seal(&to), ==, GV_OK);
+    }
+    CHECK_INT(call, >, 10);
+    copy_close(&to);
+    copies_remove();
+}
+
 TEST(a_seal_survives_any_fault)
 {
     everywhere(SEAL);
