@@ -100,7 +100,7 @@ static bool execute(struct simulation *simulation, struct machine *machine,
                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                          process_vfs(process));
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+        rc = sqlite3_exec(db, "PRAGMA synchronous=EXTRA", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
     world_note(simulation->world, "n%zu: %s%s", machine_index(machine), sql,

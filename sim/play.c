@@ -338,7 +338,6 @@ static void copy_over(struct simulation *simulation, size_t machine,
 {
     struct machine *target = simulation->machines[machine];
 
-    disk_write_back(machine_disk(target), MACHINE_PATH "-gv/state");
     ledger_rewound(simulation->ledger, target);
     checks_rewound(simulation->checks, target);
     machine_copy_over(target, machine_disk(simulation->machines[other]), path);

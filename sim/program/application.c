@@ -119,7 +119,7 @@ static int set_up(struct application *application)
     sqlite3_extended_result_codes(db, 1);
     snprintf(text, sizeof text,
              "PRAGMA synchronous=%s; PRAGMA wal_autocheckpoint=%d",
-             application->habits.full_sync ? "FULL" : "NORMAL",
+             application->habits.full_sync ? "EXTRA" : "NORMAL",
              CHECKPOINT_PAGES);
     return sqlite3_exec(db, text, NULL, NULL, NULL);
 }

@@ -33,7 +33,9 @@ struct application_habits {
                          thousand rows now and then */
     bool skew;        /* writes the table whose columns differ */
     bool kinds;       /* writes the table with a counter and siblings */
-    bool full_sync;   /* PRAGMA synchronous=FULL; else NORMAL */
+    bool full_sync;   /* PRAGMA synchronous=EXTRA, which is FULL where there is
+                         a write-ahead log; a file put back may have none, and
+                         with FULL its journal comes back; else NORMAL */
 };
 
 /* The program's number in written and log. */
