@@ -2,7 +2,8 @@
  * meets what was changed and what is gone, and through the user's table by
  * key, where it meets what the log does not know.  Where it stands is a rid or
  * a key, so a row that is written meanwhile is met or not, and either is
- * right: its triggers are there. */
+ * right: its triggers are there.  A row that could not be looked at has not
+ * been met: the next slice begins with it. */
 #include "store/walk.h"
 
 #include "base/assert.h"
@@ -15,7 +16,8 @@ struct walk {
     struct audit_table *entry;
     walk_found *found;
     struct gv_error *error;
-    size_t rows; /* how many more */
+    size_t rows;       /* how many more */
+    struct buffer key; /* of the row at hand */
 };
 
 void walk_start(struct store *store)
@@ -52,24 +54,29 @@ static char *key_texts(const struct store_table *table, const char *between,
     return sqlite3_str_finish(text);
 }
 
+static int read_key(struct walk *walk, sqlite3_stmt *statement, int first,
+                    bool *null)
+{
+    GV_ASSERT(first > 0 && walk->table->key_count > 0);
+    buffer_clear(&walk->key);
+    return row_key_read(statement, first, walk->table->key_count, &walk->key,
+                        null);
+}
+
 /* Read the key at column @first and look at its row. */
 static int look_at(struct walk *walk, sqlite3_stmt *statement, int first)
 {
     struct store *store = walk->store;
-    struct buffer *bytes = &store->audit.walk_key;
     enum look look = LOOK_SAME;
     struct gv_error why = {0};
     struct row_key key;
     bool null;
-    int rc;
+    int rc = read_key(walk, statement, first, &null);
 
-    GV_ASSERT(bytes->error == GV_OK);
-    buffer_clear(bytes);
-    rc = row_key_read(statement, first, walk->table->key_count, bytes, &null);
     if (rc != GV_OK || null)
         return rc;
-    rc =
-        row_key_decode(&key, bytes->data, bytes->size, walk->table->key_count);
+    rc = row_key_decode(&key, walk->key.data, walk->key.size,
+                        walk->table->key_count);
     if (rc == GV_OK)
         rc = seal_look(store, walk->table, &key, &look, &why);
     if (rc == GV_ECORRUPT) {
@@ -114,17 +121,23 @@ static int walk_log(struct walk *walk, bool *end)
         sqlite3_bind_int64(statement, 1,
                            audit->walk_begun ? audit->walk_rid : INT64_MIN);
     while (rc == GV_OK && (rc = sql_step(statement)) > 0) {
-        last = sqlite3_column_int64(statement, 0);
-        walk->entry->live += sqlite3_column_int(statement, 1) != 0;
+        bool lives = sqlite3_column_int(statement, 1) != 0;
+
         rc = look_at(walk, statement, 2);
+        if (rc != GV_OK)
+            break;
+        last = sqlite3_column_int64(statement, 0);
+        walk->entry->live += lives;
         met++;
     }
     sqlite3_finalize(statement);
     GV_ASSERT(met <= asked);
     walk->rows -= met;
-    *end = met < asked || last == INT64_MAX;
-    audit->walk_begun = true;
-    audit->walk_rid = *end ? 0 : last + 1;
+    *end = rc == GV_OK && (met < asked || last == INT64_MAX);
+    if (met > 0) {
+        audit->walk_begun = true;
+        audit->walk_rid = last == INT64_MAX ? last : last + 1;
+    }
     return rc;
 }
 
@@ -170,6 +183,26 @@ static int bind_behind(struct walk *walk, sqlite3_stmt *statement)
     return rc;
 }
 
+/* A row of the user's table, which is new if the log has none. */
+static int meet_user(struct walk *walk, sqlite3_stmt *statement)
+{
+    struct audit *audit = &walk->store->audit;
+    struct buffer passed;
+    bool null = false;
+    int rc = sqlite3_column_int(statement, 0) != 0
+                 ? look_at(walk, statement, 1)
+                 : read_key(walk, statement, 1, &null);
+
+    GV_ASSERT(!null); /* the statement leaves them out */
+    if (rc != GV_OK)
+        return rc;
+    passed = audit->walk_key;
+    audit->walk_key = walk->key;
+    walk->key = passed;
+    audit->walk_begun = true;
+    return GV_OK;
+}
+
 static int walk_user(struct walk *walk, bool *end)
 {
     struct audit *audit = &walk->store->audit;
@@ -181,23 +214,13 @@ static int walk_user(struct walk *walk, bool *end)
     if (rc == GV_OK && audit->walk_begun)
         rc = bind_behind(walk, statement);
     while (rc == GV_OK && (rc = sql_step(statement)) > 0) {
-        bool null;
-
-        met++;
-        if (sqlite3_column_int(statement, 0) != 0) {
-            rc = look_at(walk, statement, 1);
-            continue;
-        }
-        buffer_clear(&audit->walk_key);
-        rc = row_key_read(statement, 1, walk->table->key_count,
-                          &audit->walk_key, &null);
-        GV_ASSERT(!null); /* the statement leaves them out */
+        rc = meet_user(walk, statement);
+        met += rc == GV_OK;
     }
     sqlite3_finalize(statement);
     GV_ASSERT(met <= asked);
     walk->rows -= met;
-    audit->walk_begun = true;
-    *end = met < asked;
+    *end = rc == GV_OK && met < asked;
     return rc;
 }
 
@@ -238,6 +261,7 @@ int walk_slice(struct store *store, size_t rows, bool publish,
     int rc = GV_OK;
 
     GV_ASSERT(!sqlite3_get_autocommit(store->db)); /* one moment's rows */
+    buffer_init(&walk.key, SIZE_MAX);
     while (rc == GV_OK && walk.rows > 0 &&
            audit->walk_table < store->table_count) {
         bool end = true;
@@ -252,6 +276,7 @@ int walk_slice(struct store *store, size_t rows, bool publish,
             audit->walk_begun = false;
         }
     }
+    buffer_close(&walk.key);
     GV_ASSERT(audit->walk_table <= store->table_count);
     *done = audit->walk_table == store->table_count;
     return rc;
