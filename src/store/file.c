@@ -120,6 +120,17 @@ int file_read(struct file *file, uint64_t offset, void *bytes, size_t size)
     return sql_code(rc);
 }
 
+int file_size(struct file *file, uint64_t *size)
+{
+    sqlite3_int64 bytes = 0;
+    int rc = file->handle->pMethods->xFileSize(file->handle, &bytes);
+
+    GV_ASSERT(rc != SQLITE_OK || bytes >= 0);
+    if (rc == SQLITE_OK)
+        *size = (uint64_t)bytes;
+    return sql_code(rc);
+}
+
 int file_truncate(struct file *file, uint64_t size)
 {
     GV_ASSERT(size <= OFFSET_MAX);

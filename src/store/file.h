@@ -17,6 +17,7 @@ void file_close(struct file *file); /* NULL is harmless */
 
 int file_write(struct file *file, uint64_t offset, const void *bytes,
                size_t size);
+int file_size(struct file *file, uint64_t *size);
 /* GV_EIO also when the file ends before. */
 int file_read(struct file *file, uint64_t offset, void *bytes, size_t size);
 int file_truncate(struct file *file, uint64_t size);

@@ -285,26 +285,43 @@ void identity_keep(struct store *store)
                  store->path, gv_strerror(rc));
 }
 
-/* What the state file says; false if there is none that can be read. */
-static bool state_read(struct store *store, struct site *site,
-                       gv_version *version)
+static int state_bytes(struct store *store, uint8_t state[STATE_SIZE],
+                       bool *there)
 {
-    uint8_t state[STATE_SIZE];
     struct file *file;
+    uint64_t size = 0;
     char *path = store_file_path(store, "state");
     int rc = path == NULL ? GV_ENOMEM : file_open(store->vfs, path, 0, &file);
 
     free(path);
+    *there = false;
     if (rc != GV_OK)
-        return false;
-    rc = file_read(file, 0, state, sizeof state);
+        return rc == GV_ENOTFOUND ? GV_OK : rc;
+    rc = file_size(file, &size);
+    if (rc == GV_OK && size >= STATE_SIZE) {
+        rc = file_read(file, 0, state, STATE_SIZE);
+        *there = rc == GV_OK;
+    }
     file_close(file);
-    if (rc != GV_OK || load_u32(state) != STATE_MAGIC ||
-        load_u64(state + 32) != hash64(state, 32))
-        return false;
+    return rc;
+}
+
+/* What the state file says.  *@known: there is one that makes sense; one that
+ * cannot be read now is an error, since a file that went back would keep its
+ * id. */
+static int state_read(struct store *store, struct site *site,
+                      gv_version *version, bool *known)
+{
+    uint8_t state[STATE_SIZE];
+    int rc = state_bytes(store, state, known);
+
+    if (rc != GV_OK || !*known)
+        return rc;
+    *known = load_u32(state) == STATE_MAGIC &&
+             load_u64(state + 32) == hash64(state, 32);
     memcpy(site->bytes, state + 8, 16);
     *version = load_u64(state + 24);
-    return true;
+    return GV_OK;
 }
 
 /* The old id stays, as a remote site that has published what this file
@@ -338,14 +355,17 @@ static int renew(struct store *store, const struct file_marks *marks,
 }
 
 /* Whether it published in two lives, as far as was noted. */
-static bool noted_forked(struct store *store)
+static int noted_forked(struct store *store, bool *noted)
 {
     struct site site;
     gv_version version;
+    bool known;
+    int rc = state_read(store, &site, &version, &known);
 
-    return state_read(store, &site, &version) &&
-           site_equal(&site, &store->sites[store->own]) &&
-           (version == STATE_FORKED || version == STATE_TWIN);
+    *noted = rc == GV_OK && known &&
+             site_equal(&site, &store->sites[store->own]) &&
+             (version == STATE_FORKED || version == STATE_TWIN);
+    return rc;
 }
 
 /* Whether all that stands under the old id moves: of a cell that was written
@@ -353,11 +373,10 @@ static bool noted_forked(struct store *store)
 static int forked(struct store *store, bool *all)
 {
     int64_t cells = 0;
-    int rc = GV_OK;
+    int rc = noted_forked(store, all);
 
     GV_ASSERT(transaction_open(store));
-    *all = noted_forked(store);
-    if (!*all && store->numbers.pending > 0)
+    if (rc == GV_OK && !*all && store->numbers.pending > 0)
         rc = sql_number(store->db, &cells,
                         "SELECT EXISTS(SELECT 1 FROM gv_cell WHERE site=%d)",
                         (int)store->own);
@@ -365,41 +384,40 @@ static int forked(struct store *store, bool *all)
     return rc;
 }
 
-/* Why this file is not the one that got the id, or NULL. */
-static const char *stranger(struct store *store,
-                            const struct file_marks *marks, int64_t inode,
-                            int64_t birth)
+/* Why this file is not the one that got the id: *@reason, or NULL. */
+static int stranger(struct store *store, const struct file_marks *marks,
+                    int64_t inode, int64_t birth, const char **reason)
 {
     const struct site *own = &store->sites[store->own];
     struct site site;
-    gv_version version;
+    gv_version version = 0, held = vv_get(&store->vv, own);
+    bool known, same;
+    int rc = state_read(store, &site, &version, &known);
 
-    if (plant("old-unnoticed") && state_read(store, &site, &version) &&
-        site_equal(&site, own))
-        return NULL;
-    if (plant("copy-unnoticed") &&
-        (!state_read(store, &site, &version) || !site_equal(&site, own) ||
-         version <= vv_get(&store->vv, own)))
-        return NULL;
+    *reason = NULL;
+    if (rc != GV_OK)
+        return rc;
+    same = known && site_equal(&site, own);
+    if (plant("old-unnoticed") && same)
+        return GV_OK;
+    if (plant("copy-unnoticed") && (!same || version <= held))
+        return GV_OK;
+    store->state_due = !known; /* its name too */
     if ((int64_t)marks->inode != inode ||
         (marks->birth_ns != 0 && birth != 0 && marks->birth_ns != birth))
-        return "it is a copy of the file that had the old one";
-    if (!state_read(store, &site, &version)) {
-        store->state_due = true; /* its name too */
-        return NULL;
-    }
-    if (site_equal(&site, own) && version == STATE_TWIN)
-        return "another live node has the old one";
-    if (!site_equal(&site, own) || version > vv_get(&store->vv, own))
-        return "it went back to an earlier state";
-    return NULL;
+        *reason = "it is a copy of the file that had the old one";
+    else if (same && version == STATE_TWIN)
+        *reason = "another live node has the old one";
+    else if (known && (!same || version > held))
+        *reason = "it went back to an earlier state";
+    return GV_OK;
 }
 
 int identity_check(struct store *store, struct gv_error *error)
 {
     struct file_marks marks;
     int64_t inode, birth;
-    const char *reason;
+    const char *reason = NULL;
     bool all;
     char old[33], new[33];
     int rc = store->host->marks(store->host->context, store->path, &marks);
@@ -410,9 +428,10 @@ int identity_check(struct store *store, struct gv_error *error)
         rc = sql_number(store->db, &inode, "SELECT inode FROM gv_meta");
     if (rc == GV_OK)
         rc = sql_number(store->db, &birth, "SELECT birth FROM gv_meta");
+    if (rc == GV_OK)
+        rc = stranger(store, &marks, inode, birth, &reason);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the identity");
-    reason = stranger(store, &marks, inode, birth);
     if (reason == NULL)
         return GV_OK;
     site_format(&store->sites[store->own], old);
