@@ -115,6 +115,16 @@ static void begin_failed(struct machine *machine, int code,
         trouble(machine, code, why);
 }
 
+/* Whether the file holds more of this site than the core was told. */
+static bool sealed_untold(const struct machine *machine)
+{
+    const struct keeper_methods *methods = machine->keeper->methods;
+    const struct site *site = methods->site(machine->keeper);
+
+    return vv_get(methods->vv(machine->keeper), site) >
+           vv_get(core_vv(machine->core), site);
+}
+
 /* One slice of what takes more than one transaction; false: there was
  * none. */
 static bool work_turn(struct machine *machine)
@@ -129,6 +139,10 @@ static bool work_turn(struct machine *machine)
     rc = machine->keeper->methods->work(machine->keeper, &work->worked, &why);
     if (driver_dead(machine))
         return true;
+    if (rc == GV_EIO && sealed_untold(machine)) {
+        driver_end_node(machine, &why);
+        return true;
+    }
     if (rc != GV_OK) {
         begin_failed(machine, rc, &why);
         return true;
@@ -228,16 +242,6 @@ static void feed_schema(struct machine *machine)
     event.as.schema.fingerprint =
         machine->keeper->methods->fingerprint(machine->keeper);
     driver_feed(machine, &event);
-}
-
-/* Whether the file holds more of this site than the core was told. */
-static bool sealed_untold(const struct machine *machine)
-{
-    const struct keeper_methods *methods = machine->keeper->methods;
-    const struct site *site = methods->site(machine->keeper);
-
-    return vv_get(methods->vv(machine->keeper), site) >
-           vv_get(core_vv(machine->core), site);
 }
 
 static void work_failed(struct machine *machine, struct work *work)

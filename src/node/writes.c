@@ -263,10 +263,13 @@ static void feed_slicing(struct gv_node *node, int code,
 }
 
 /* Damage that a slice met stays, as that of any row does; the node goes on
- * with what it can. */
+ * with what it can.  But after a commit whose sync failed it may not: what was
+ * sealed may not be sent. */
 static void work_failed(struct gv_node *node, int code, struct gv_error *why)
 {
-    if (code == GV_ECORRUPT && store_look(node->store, why) != GV_EMOVED)
+    if (code == GV_EIO && sealed_untold(node))
+        loop_end(node, why);
+    else if (code == GV_ECORRUPT && store_look(node->store, why) != GV_EMOVED)
         trouble(node, why);
     else
         begin_failed(node, code, why);
