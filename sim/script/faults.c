@@ -98,11 +98,10 @@ static const struct fault_class classes[FAULTS] = {
                         NULL},
     [FAULT_KINDS] = {"kinds", "counters and multi-value columns", NULL},
     /* The ledger tells what one transaction did, and between slices a file
-     * shows what none did; so a seed has it only when that is asked for, and
-     * then its ledger is not kept. */
+     * shows what none did; so it is not kept then, and few seeds have it. */
     [FAULT_SLICES] = {"slices",
                       "seals and applies in slices of a few rows; without "
-                      "the ledger, and only by --with",
+                      "the ledger, and in one seed of 25",
                       NULL},
 };
 
@@ -141,6 +140,18 @@ static unsigned temper_draw(struct random *random)
     }
 }
 
+#define SLICES_ONE_OF 25
+
+/* No die of its own: it would move those that are thrown after it. */
+static void slices_draw(struct swarm *swarm, const struct wishes *wishes)
+{
+    bool drawn = swarm->seed_of_strength % SLICES_ONE_OF == 0;
+
+    if (wishes->only || wishes->forbid[FAULT_SLICES])
+        drawn = false;
+    swarm->on[FAULT_SLICES] = drawn || wishes->force[FAULT_SLICES];
+}
+
 static void classes_draw(struct swarm *swarm, struct random *random,
                          const struct wishes *wishes)
 {
@@ -177,6 +188,7 @@ void swarm_draw(struct swarm *swarm, struct random *random,
     swarm->characteristics = SQLITE_IOCAP_POWERSAFE_OVERWRITE;
     swarm->full_sync = chance(random, 500000);
     swarm->seed_of_strength = (unsigned)random_u64(random);
+    slices_draw(swarm, wishes);
     if (wishes->nodes != 0)
         swarm->nodes = wishes->nodes;
     if (wishes->chaos != 0) {
