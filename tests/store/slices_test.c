@@ -179,6 +179,42 @@ TEST(runs_of_a_long_seal_keep_their_own_time)
     end_pair(&a, &b);
 }
 
+TEST(versions_rise_when_the_clock_is_set_back_between_slices)
+{
+    struct copy a, b;
+    char sealed[64];
+
+    for (int suspended = 0; suspended < 2; suspended++) {
+        make_pair(&a, &b);
+        copies_wall = host_system()->wall(NULL);
+        if (suspended) {
+            sql(&a, "CREATE TABLE u(id INTEGER PRIMARY KEY, a)");
+            track(&a, "u");
+            sql(&a, "INSERT INTO u VALUES(1, 1); DROP TABLE u");
+        }
+        sql(&a, ROWS(100));
+        must_work(&a);
+        snprintf(sealed, sizeof sealed, "%s",
+                 ask(&a, "SELECT version FROM gv_ver WHERE rid = 1 AND"
+                         " tbl = 1"));
+        copies_wall -= 4000;
+        sql(&a, "UPDATE t SET a = 'again', b = 8 WHERE id = 1");
+        while (must_work(&a).more)
+            ;
+        CHECK_INT(strtoll(ask(&a, "SELECT max(version) FROM gv_ver WHERE"
+                                  " rid = 1 AND tbl = 1"),
+                          NULL, 10),
+                  >, strtoll(sealed, NULL, 10));
+        copies_wall = 0;
+        if (!suspended)
+            must_pull(&b, &a);
+        if (!suspended)
+            check_equal(&a, &b);
+        copy_close(&a);
+        copy_close(&b);
+    }
+}
+
 TEST(a_seal_goes_on_after_a_crash_behind_each_slice)
 {
     for (int crash = 1; crash <= 15; crash++) {
