@@ -371,6 +371,8 @@ struct store {
     struct audit audit;
     struct inbox inbox; /* a delta that is arriving */
     struct store_slices limits;
+    struct gv_error stuck;    /* why the last slice failed; code GV_OK: it did
+                                 not */
     struct sealing *sealing;  /* the seal in slices; NULL: none, or none of its
                                  journal is known yet */
     struct extract *extracts; /* all that live */
@@ -880,6 +882,8 @@ static inline bool store_applying(const struct store *store)
 }
 /* What is not given takes its usual value. */
 void work_limits(struct store_slices *limits);
+/* A note for a person, why the store is busy, or NULL; sqlite3_free() it. */
+int work_status(struct store *store, char **note);
 /* All that is left of a delta that is applied in slices, in the open
  * transaction; the journal is sealed. */
 int work_finish(struct store *store, struct gv_error *error);
