@@ -8,6 +8,9 @@
  *     entries claimed        4
  *     both                   24 bytes each (wire/README.md, vv)
  *
+ * Each row has the hash of its bytes: what was damaged could still be read as
+ * a delta, of other values than the peer's.
+ *
  * Places are never used again while bytes stand under them: what was given up
  * lies below what comes, and is swept away in pieces. */
 #include "store/apply.h"
@@ -96,8 +99,9 @@ static int insert(struct store *store, int64_t at, const void *bytes,
 {
     sqlite3_stmt *statement;
     int rc = sql_prepare(store->db, &statement,
-                         "INSERT INTO gv_inbox(at,bytes) VALUES(%lld,?1)",
-                         (long long)at);
+                         "INSERT INTO gv_inbox(at,bytes,sum) VALUES(%lld,?1,"
+                         "%lld)",
+                         (long long)at, (long long)hash64(bytes, size));
 
     GV_ASSERT(store->in_transaction);
     if (rc != GV_OK)
@@ -201,13 +205,26 @@ void store_stage_drop(struct store *store, uint64_t token)
 
 /* Reading */
 
+/* Whether the bytes in column @at are those that the sum behind it is of:
+ * else another value could be applied than the peer's. */
+static bool is_sound(sqlite3_stmt *statement, int at)
+{
+    const void *bytes = sqlite3_column_blob(statement, at);
+    size_t size = (size_t)sqlite3_column_bytes(statement, at);
+
+    GV_ASSERT(sqlite3_column_count(statement) == at + 2);
+    return bytes != NULL &&
+           (int64_t)hash64(bytes, size) ==
+               sqlite3_column_int64(statement, at + 1);
+}
+
 static int load_window(struct store *store, uint64_t offset)
 {
     struct inbox *inbox = &store->inbox;
     sqlite3_stmt *statement;
     int64_t at = inbox->base + (int64_t)offset;
     int rc = sql_prepare(store->db, &statement,
-                         "SELECT at,bytes FROM gv_inbox WHERE at<=%lld"
+                         "SELECT at,bytes,sum FROM gv_inbox WHERE at<=%lld"
                          " ORDER BY at DESC LIMIT 1",
                          (long long)at);
 
@@ -217,7 +234,8 @@ static int load_window(struct store *store, uint64_t offset)
         size_t size = (size_t)sqlite3_column_bytes(statement, 1);
 
         inbox->window_at = (uint64_t)(first - inbox->base);
-        rc = first < inbox->base || at - first >= (int64_t)size
+        rc = first < inbox->base || at - first >= (int64_t)size ||
+                     !is_sound(statement, 1)
                  ? GV_ECORRUPT
                  : buffer_append(&inbox->window,
                                  sqlite3_column_blob(statement, 1), size);
@@ -414,12 +432,15 @@ static int read_head(struct store *store)
 {
     sqlite3_stmt *statement;
     int rc = sql_prepare(store->db, &statement,
-                         "SELECT bytes FROM gv_inbox WHERE at=%d", HEAD_AT);
+                         "SELECT bytes,sum FROM gv_inbox WHERE at=%d",
+                         HEAD_AT);
 
     forget(&store->inbox);
     if (rc == GV_OK && (rc = sql_step(statement)) > 0)
-        rc = take_head(store, sqlite3_column_blob(statement, 0),
-                       (size_t)sqlite3_column_bytes(statement, 0));
+        rc = is_sound(statement, 0)
+                 ? take_head(store, sqlite3_column_blob(statement, 0),
+                             (size_t)sqlite3_column_bytes(statement, 0))
+                 : GV_ECORRUPT;
     sqlite3_finalize(statement);
     GV_ASSERT(rc != GV_OK ||
               store->inbox.accepted == (store->inbox.token != 0));

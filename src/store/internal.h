@@ -454,7 +454,7 @@ int schema_load(struct store *store, int64_t id, struct store_table **loaded);
     "CREATE TABLE gv_history(id INTEGER PRIMARY KEY, tbl INT, rid INT,"       \
     " bit INT, value, size INT, site INT, version INT, by_site INT,"          \
     " by_version INT);"                                                       \
-    "CREATE TABLE gv_inbox(at INTEGER PRIMARY KEY, bytes BLOB);"              \
+    "CREATE TABLE gv_inbox(at INTEGER PRIMARY KEY, bytes BLOB, sum INT);"     \
     "CREATE TABLE gv_cell(tbl INT, rid INT, bit INT, site INT, version INT,"  \
     " value, over BLOB, PRIMARY KEY(tbl, rid, bit, site)) WITHOUT ROWID;"
 /* Bring the tables to STORE_FORMAT; inside a write transaction. */

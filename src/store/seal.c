@@ -451,7 +451,7 @@ static int seal_next(struct store *store, struct journal *journal, bool read,
     int rc = journal_load(store, journal);
 
     GV_ASSERT(store->in_transaction);
-    GV_ASSERT(!store->sealed.any);
+    GV_ASSERT(!store->sealed.any || store_applying(store));
     GV_ASSERT(!store->firing);
     if (rc == GV_OK)
         rc = seal_some(store, journal, read, keys, &left, error);

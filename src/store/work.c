@@ -23,6 +23,8 @@
 #define CHECK_FACTOR 4
 /* A run of fewer rows is not worth the statements. */
 #define RUN_ROWS_MIN 16
+/* Rows past the triggers that one begin seals: each begins the delta anew. */
+#define PAST_MAX 1000
 /* store_begin() waits STORE_BUSY_NODE_MS for another writer. */
 #define BUSY_TRIES_MAX (STORE_BUSY_COMMAND_MS / STORE_BUSY_NODE_MS)
 
@@ -185,14 +187,33 @@ static int explain(const struct store *store, int code, struct gv_error *error)
                                                       : code;
 }
 
+/* A row that got past the triggers stands in the journal now, or its table is
+ * suspended: what the journal holds is told with the claim. */
+static int seal_past(struct store *store, struct gv_error *why)
+{
+    int rc = store->lost;
+
+    GV_ASSERT(store_applying(store));
+    if (rc == GV_OK)
+        rc = seal_journal(store, why);
+    if (rc == GV_OK) {
+        *why = (struct gv_error){0};
+        store->journalled = false;
+    }
+    return rc;
+}
+
 int work_finish(struct store *store, struct gv_error *error)
 {
     struct gv_error why = {0};
     bool ended = false;
-    int rc = GV_OK;
+    int rc = GV_OK, past = 0;
 
-    while (rc == GV_OK && !ended)
+    while (rc == GV_OK && !ended) {
         rc = slice(store, SIZE_MAX / CHECK_FACTOR, &ended, &why);
+        if (rc == GV_EDIFFERS && past++ < PAST_MAX)
+            rc = seal_past(store, &why);
+    }
     if (refused(store, rc)) {
         log_line(&store->log, GV_LOG_WARNING,
                  "a delta that had arrived is refused: %s", why.what);
