@@ -213,9 +213,8 @@ static bool is_sound(sqlite3_stmt *statement, int at)
     size_t size = (size_t)sqlite3_column_bytes(statement, at);
 
     GV_ASSERT(sqlite3_column_count(statement) == at + 2);
-    return bytes != NULL &&
-           (int64_t)hash64(bytes, size) ==
-               sqlite3_column_int64(statement, at + 1);
+    return bytes != NULL && (int64_t)hash64(bytes, size) ==
+                                sqlite3_column_int64(statement, at + 1);
 }
 
 static int load_window(struct store *store, uint64_t offset)
@@ -431,9 +430,9 @@ static int check_bytes(struct store *store)
 static int read_head(struct store *store)
 {
     sqlite3_stmt *statement;
-    int rc = sql_prepare(store->db, &statement,
-                         "SELECT bytes,sum FROM gv_inbox WHERE at=%d",
-                         HEAD_AT);
+    int rc =
+        sql_prepare(store->db, &statement,
+                    "SELECT bytes,sum FROM gv_inbox WHERE at=%d", HEAD_AT);
 
     forget(&store->inbox);
     if (rc == GV_OK && (rc = sql_step(statement)) > 0)

@@ -565,6 +565,27 @@ TEST(a_damaged_delta_that_was_begun_is_named)
     }
 }
 
+/* Another letter in the bytes of gv_inbox, which still are a delta. */
+static void spoil_value(struct copy *copy)
+{
+    sqlite3_blob *bytes;
+    char *all, *at;
+    int size;
+
+    CHECK(sqlite3_blob_open(
+              copy->app, "main", "gv_inbox", "bytes",
+              strtoll(ask(copy, "SELECT max(at) FROM gv_inbox"), NULL, 10), 1,
+              &bytes) == SQLITE_OK);
+    size = sqlite3_blob_bytes(bytes);
+    all = malloc((size_t)size + 1);
+    CHECK(sqlite3_blob_read(bytes, all, size, 0) == SQLITE_OK);
+    at = memmem(all, (size_t)size, "row 97!", 7);
+    CHECK(at != NULL);
+    CHECK(sqlite3_blob_write(bytes, "R", 1, (int)(at - all)) == SQLITE_OK);
+    CHECK(sqlite3_blob_close(bytes) == SQLITE_OK);
+    free(all);
+}
+
 TEST(damage_met_by_a_slice_is_in_the_status)
 {
     static const char *const texts[] = {
@@ -572,7 +593,7 @@ TEST(damage_met_by_a_slice_is_in_the_status)
         "zeroblob(20)||substr(bytes, 2621) AS BLOB) WHERE at >= 0",
         "UPDATE gv_row_1 SET state = x'00' WHERE rid = 97"};
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct copy a, b;
         struct gv_error error = {0};
         struct store_worked worked = {.more = true};
@@ -586,8 +607,11 @@ TEST(damage_met_by_a_slice_is_in_the_status)
         CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
         while (!store_busy(b.store))
             must_work(&b);
-        sql(&b, texts[i]);
-        if (i == 0)
+        if (i < 2)
+            sql(&b, texts[i]);
+        else
+            spoil_value(&b);
+        if (i != 1)
             copy_reopen(&b, STORE_WRITE); /* it had read them */
         for (int n = 0; n < 100 && rc == GV_OK && worked.more; n++)
             rc = store_work(b.store, &worked, &error);
