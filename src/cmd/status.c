@@ -140,6 +140,8 @@ static void print_status(const char *path, const json_t *status)
     fputs("journal      ", stdout);
     print_count(field_number(status, "journal"), "row");
     puts(" not sealed yet");
+    if (json_is_true(json_object_get(status, "busy")))
+        printf("busy         %s\n", field_text(status, "busy_why"));
     print_audit(status);
     print_parked(status);
     printf("fingerprint  %s over ", field_text(status, "fingerprint"));

@@ -173,6 +173,9 @@ json_t *status_of_store(struct store *store, struct gv_error *error)
     json_object_set_new(json, "fingerprint",
                         json_sprintf("%016" PRIx64 "%016" PRIx64,
                                      fingerprint.high, fingerprint.low));
+    json_object_set_new(json, "busy", json_boolean(status.busy != NULL));
+    if (status.busy != NULL)
+        json_object_set_new(json, "busy_why", text(status.busy));
     json_object_set_new(json, "journal", json_integer(status.journal));
     json_object_set_new(json, "parked", json_integer(status.parked));
     if (status.tracked)

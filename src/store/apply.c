@@ -261,19 +261,20 @@ int store_apply_interval(struct store *store, const struct interval *interval,
 }
 
 /* What was sealed between slices is told from now on, in no interval of its
- * own. */
+ * own.  One that this transaction sealed before it goes with it. */
 static int claim_pending(struct store *store)
 {
     struct store_sealed *sealed = &store->sealed;
     gv_version to = store->numbers.pending;
+    gv_version from = sealed->any ? sealed->interval.from
+                                  : vv_get(&store->vv, store_site(store));
     int rc;
 
-    GV_ASSERT(!sealed->any && to <= store->numbers.clock);
+    GV_ASSERT(to <= store->numbers.clock);
+    GV_ASSERT(to > vv_get(&store->vv, store_site(store)));
     sealed->any = true;
-    sealed->interval =
-        (struct interval){.site = store->sites[store->own],
-                          .from = vv_get(&store->vv, store_site(store)),
-                          .to = to};
+    sealed->interval = (struct interval){
+        .site = store->sites[store->own], .from = from, .to = to};
     GV_ASSERT(sealed->interval.from < to);
     rc = site_raise(store, store->own, to);
     if (rc != GV_OK)

@@ -200,7 +200,9 @@ int meta_load(struct store *store)
         rc = sites_load(store);
     /* Number 0 is nobody, and above the largest version none can follow. */
     if (rc == GV_OK && (store->own == 0 || store->own >= store->site_count ||
-                        store->numbers.clock >= VERSION_MAX))
+                        store->numbers.clock >= VERSION_MAX ||
+                        store->numbers.pending > store->numbers.clock ||
+                        store->numbers.busy > (BUSY_SEALING | BUSY_APPLYING)))
         rc = GV_ECORRUPT;
     return rc;
 }

@@ -8,6 +8,9 @@
  *     entries claimed        4
  *     both                   24 bytes each (wire/README.md, vv)
  *
+ * Each row has the hash of its bytes: what was damaged could still be read as
+ * a delta, of other values than the peer's.
+ *
  * Places are never used again while bytes stand under them: what was given up
  * lies below what comes, and is swept away in pieces. */
 #include "store/apply.h"
@@ -96,8 +99,9 @@ static int insert(struct store *store, int64_t at, const void *bytes,
 {
     sqlite3_stmt *statement;
     int rc = sql_prepare(store->db, &statement,
-                         "INSERT INTO gv_inbox(at,bytes) VALUES(%lld,?1)",
-                         (long long)at);
+                         "INSERT INTO gv_inbox(at,bytes,sum) VALUES(%lld,?1,"
+                         "%lld)",
+                         (long long)at, (long long)hash64(bytes, size));
 
     GV_ASSERT(store->in_transaction);
     if (rc != GV_OK)
@@ -201,13 +205,25 @@ void store_stage_drop(struct store *store, uint64_t token)
 
 /* Reading */
 
+/* Whether the bytes in column @at are those that the sum behind it is of:
+ * else another value could be applied than the peer's. */
+static bool is_sound(sqlite3_stmt *statement, int at)
+{
+    const void *bytes = sqlite3_column_blob(statement, at);
+    size_t size = (size_t)sqlite3_column_bytes(statement, at);
+
+    GV_ASSERT(sqlite3_column_count(statement) == at + 2);
+    return bytes != NULL && (int64_t)hash64(bytes, size) ==
+                                sqlite3_column_int64(statement, at + 1);
+}
+
 static int load_window(struct store *store, uint64_t offset)
 {
     struct inbox *inbox = &store->inbox;
     sqlite3_stmt *statement;
     int64_t at = inbox->base + (int64_t)offset;
     int rc = sql_prepare(store->db, &statement,
-                         "SELECT at,bytes FROM gv_inbox WHERE at<=%lld"
+                         "SELECT at,bytes,sum FROM gv_inbox WHERE at<=%lld"
                          " ORDER BY at DESC LIMIT 1",
                          (long long)at);
 
@@ -217,7 +233,8 @@ static int load_window(struct store *store, uint64_t offset)
         size_t size = (size_t)sqlite3_column_bytes(statement, 1);
 
         inbox->window_at = (uint64_t)(first - inbox->base);
-        rc = first < inbox->base || at - first >= (int64_t)size
+        rc = first < inbox->base || at - first >= (int64_t)size ||
+                     !is_sound(statement, 1)
                  ? GV_ECORRUPT
                  : buffer_append(&inbox->window,
                                  sqlite3_column_blob(statement, 1), size);
@@ -359,7 +376,8 @@ static int take_head(struct store *store, const uint8_t *bytes, size_t size)
     inbox->base = (int64_t)load_u64(bytes + 8);
     inbox->stored = load_u64(bytes + 16);
     view = (struct vv_view){bytes + HEAD_SIZE, wanted};
-    if (!vv_view_valid(view) || inbox->token == 0 || inbox->base < 0)
+    if (!vv_view_valid(view) || inbox->token == 0 || inbox->base < 0 ||
+        inbox->stored > (uint64_t)(INT64_MAX - inbox->base))
         return GV_ECORRUPT;
     rc = vv_raise_view(&inbox->wanted, view);
     view = (struct vv_view){view.bytes + wanted * VV_ENTRY_SIZE, claim};
@@ -389,27 +407,112 @@ static int drop_uncovered(struct store *store)
     return sql_run(store->db, "DELETE FROM gv_inbox WHERE at=%d", HEAD_AT);
 }
 
-int inbox_load(struct store *store)
+/* Whether all bytes that the head names are there. */
+static int check_bytes(struct store *store)
+{
+    const struct inbox *inbox = &store->inbox;
+    int64_t whole = 0;
+    int rc = sql_number(store->db, &whole,
+                        "SELECT coalesce(min(at)=%lld AND"
+                        " max(at+length(bytes))=%lld AND"
+                        " sum(length(bytes))=%lld,0)"
+                        " FROM gv_inbox WHERE at>=%lld",
+                        (long long)inbox->base,
+                        (long long)inbox->base + (long long)inbox->stored,
+                        (long long)inbox->stored, (long long)inbox->base);
+
+    GV_ASSERT(inbox->accepted && inbox->base >= 0);
+    return rc == GV_OK && whole == 0 ? GV_ECORRUPT : rc;
+}
+
+/* The head, if there is one; GV_ECORRUPT: it or what it names is damaged, or
+ * it is missing. */
+static int read_head(struct store *store)
 {
     sqlite3_stmt *statement;
-    int64_t rows = 0;
-    int rc = sql_prepare(store->db, &statement,
-                         "SELECT bytes FROM gv_inbox WHERE at=%d", HEAD_AT);
+    int rc =
+        sql_prepare(store->db, &statement,
+                    "SELECT bytes,sum FROM gv_inbox WHERE at=%d", HEAD_AT);
 
     forget(&store->inbox);
     if (rc == GV_OK && (rc = sql_step(statement)) > 0)
-        rc = take_head(store, sqlite3_column_blob(statement, 0),
-                       (size_t)sqlite3_column_bytes(statement, 0));
+        rc = is_sound(statement, 0)
+                 ? take_head(store, sqlite3_column_blob(statement, 0),
+                             (size_t)sqlite3_column_bytes(statement, 0))
+                 : GV_ECORRUPT;
     sqlite3_finalize(statement);
-    if (rc == GV_OK && store->mode == STORE_WRITE)
+    GV_ASSERT(rc != GV_OK ||
+              store->inbox.accepted == (store->inbox.token != 0));
+    if (rc == GV_OK && store->inbox.accepted)
+        rc = check_bytes(store);
+    else if (rc == GV_OK && store_applying(store))
+        rc = GV_ECORRUPT;
+    return rc;
+}
+
+/* Nothing that it says holds; its bytes are swept away. */
+static void forget_damaged(struct inbox *inbox)
+{
+    GV_ASSERT(inbox->memory.size == 0);
+    inbox->accepted = false;
+    inbox->stored = 0;
+    forget(inbox);
+}
+
+int inbox_damaged(struct gv_error *error)
+{
+    error_set(error, GV_ECORRUPT,
+              "A delta that is being applied in slices is damaged.");
+    error_meaning(error, "Something outside Grapevine changed gv_inbox, or the"
+                         " disk did. A part of the delta is in the tables, so"
+                         " nothing of this file is sent, and nothing else is"
+                         " taken.");
+    error_remedy(error, "Put a backup of a peer's file ('grapevine backup') in"
+                        " this one's place; what was written here and not"
+                        " sent yet is in the tables of this one.");
+    return GV_ECORRUPT;
+}
+
+int inbox_inspect(struct store *store, struct gv_error *error)
+{
+    int rc = read_head(store);
+
+    GV_ASSERT(store->mode == STORE_READ);
+    forget_damaged(&store->inbox);
+    return rc == GV_ECORRUPT ? inbox_damaged(error) : rc;
+}
+
+/* Peers still have what was not begun. */
+static int drop_damaged(struct store *store)
+{
+    log_line(&store->log, GV_LOG_WARNING,
+             "a delta that had arrived is dropped: it is damaged in gv_inbox");
+    GV_ASSERT(!store_applying(store));
+    forget_damaged(&store->inbox);
+    return sql_run(store->db, "DELETE FROM gv_inbox WHERE at=%d", HEAD_AT);
+}
+
+int inbox_load(struct store *store, struct gv_error *error)
+{
+    int64_t rows = 0;
+    int rc = read_head(store);
+
+    GV_ASSERT(store->mode == STORE_WRITE);
+    if (rc == GV_ECORRUPT && store_applying(store)) {
+        forget_damaged(&store->inbox);
+        return inbox_damaged(error);
+    }
+    if (rc == GV_ECORRUPT)
+        rc = drop_damaged(store);
+    if (rc == GV_OK)
         rc = drop_uncovered(store);
     if (rc == GV_OK)
         rc = sql_number(store->db, &rows,
                         "SELECT EXISTS(SELECT 1 FROM gv_inbox WHERE at>=0)");
     store->inbox.litter = rows > 0;
-    GV_ASSERT(rc != GV_OK ||
-              store->inbox.accepted == (store->inbox.token != 0));
-    return rc;
+    return rc == GV_OK
+               ? rc
+               : sql_fail(store->db, rc, error, "cannot read gv_inbox");
 }
 
 /* Sweeping */

@@ -41,7 +41,12 @@ void inbox_close(struct inbox *inbox);
 
 /* What a crash left: goes on with it, or leaves it to inbox_sweep().  Inside
  * the transaction that opens the file. */
-int inbox_load(struct store *store);
+int inbox_load(struct store *store, struct gv_error *error);
+/* Whether what is being applied is whole, where nobody may write: else
+ * GV_ECORRUPT. */
+int inbox_inspect(struct store *store, struct gv_error *error);
+/* GV_ECORRUPT: of what is being applied a part is missing, or another. */
+int inbox_damaged(struct gv_error *error);
 
 uint64_t inbox_size(const struct inbox *inbox);
 int inbox_read(struct store *store, uint64_t offset, void *bytes, size_t size);

@@ -78,6 +78,8 @@ static int next_bytes(struct apply *apply, const uint8_t **bytes, size_t *size)
     }
     apply->offset += *size;
     GV_ASSERT(rc != GV_OK || apply->offset <= apply->size);
+    if (rc == GV_ECORRUPT && store_applying(apply->store))
+        return inbox_damaged(apply->error);
     return rc == GV_OK ? 1 : rc;
 }
 

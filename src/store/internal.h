@@ -372,6 +372,8 @@ struct store {
     struct audit audit;
     struct inbox inbox; /* a delta that is arriving */
     struct store_slices limits;
+    struct gv_error stuck;    /* why the last slice failed; code GV_OK: it did
+                                 not */
     struct sealing *sealing;  /* the seal in slices; NULL: none, or none of its
                                  journal is known yet */
     struct extract *extracts; /* all that live */
@@ -459,7 +461,7 @@ int schema_load(struct store *store, int64_t id, struct store_table **loaded);
     "CREATE TABLE gv_history(id INTEGER PRIMARY KEY, tbl INT, rid INT,"       \
     " bit INT, value, size INT, site INT, version INT, by_site INT,"          \
     " by_version INT);"                                                       \
-    "CREATE TABLE gv_inbox(at INTEGER PRIMARY KEY, bytes BLOB);"              \
+    "CREATE TABLE gv_inbox(at INTEGER PRIMARY KEY, bytes BLOB, sum INT);"     \
     "CREATE TABLE gv_cell(tbl INT, rid INT, bit INT, site INT, version INT,"  \
     " value, over BLOB, PRIMARY KEY(tbl, rid, bit, site)) WITHOUT ROWID;"
 /* Bring the tables to STORE_FORMAT; inside a write transaction. */
@@ -887,6 +889,8 @@ static inline bool store_applying(const struct store *store)
 }
 /* What is not given takes its usual value. */
 void work_limits(struct store_slices *limits);
+/* A note for a person, why the store is busy, or NULL; sqlite3_free() it. */
+int work_status(struct store *store, char **note);
 /* All that is left of a delta that is applied in slices, in the open
  * transaction; the journal is sealed. */
 int work_finish(struct store *store, struct gv_error *error);

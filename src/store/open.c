@@ -316,7 +316,7 @@ static int load_and_mend(struct store *store, struct gv_error *error)
     if (rc == GV_OK)
         rc = identity_move(store, error);
     if (rc == GV_OK)
-        rc = inbox_load(store);
+        rc = inbox_load(store, error);
     if (rc != GV_OK)
         return rc;
     rc = store->within == STORE_ALONE ? log_mend(store) : GV_OK;

@@ -38,9 +38,23 @@ void seal_forget(struct store *store)
     free(sealing);
 }
 
+/* A journal that was read anew has other runs: they come after all that was
+ * sealed of those before. */
+static void follow_runs(struct store *store, const struct journal *journal)
+{
+    struct sealing *sealing = store->sealing;
+
+    GV_ASSERT(journal->done <= journal->count);
+    if (sealing == NULL || sealing->slices == 0 || journal->done > 0)
+        return;
+    sealing->floor = store->numbers.clock;
+    sealing->slices = 0;
+}
+
 /* Each run's version: its own time where that is possible.  In slices, too:
- * each gives a run a version of its own above those that it had before, and
- * below those of the runs that follow. */
+ * each gives a run a version of its own above those that it had before, also
+ * when the clock was set back meanwhile, and below those of the runs that
+ * follow. */
 static void give_versions(const struct store *store, struct journal *journal)
 {
     const struct sealing *sealing = store->sealing;
@@ -55,11 +69,14 @@ static void give_versions(const struct store *store, struct journal *journal)
         /* Above all that this file had seen, and above the run before. */
         GV_ASSERT(last > floor);
         GV_ASSERT(i == 0 || last > journal->runs[i - 1].version);
+        if (sealing != NULL)
+            last += sealing->slices;
+        if (sealing != NULL && last <= journal->runs[i].version)
+            last = journal->runs[i].version + 1;
+        GV_ASSERT(last > journal->runs[i].version);
         journal->runs[i].version = last;
-        if (sealing == NULL)
-            continue;
-        journal->runs[i].version += sealing->slices;
-        last += SLICES_MAX;
+        if (sealing != NULL)
+            last += SLICES_MAX;
     }
 }
 
@@ -406,6 +423,7 @@ static int seal_some(struct store *store, struct journal *journal, bool read,
 
     buffer_clear(&store->stream);
     fragments_init(&fragments, &store->stream);
+    follow_runs(store, journal);
     give_versions(store, journal);
     rc = seal_rows(store, journal, read, &fragments, keys, &at, &last, error);
     if (rc == GV_OK)
@@ -433,7 +451,7 @@ static int seal_next(struct store *store, struct journal *journal, bool read,
     int rc = journal_load(store, journal);
 
     GV_ASSERT(store->in_transaction);
-    GV_ASSERT(!store->sealed.any);
+    GV_ASSERT(!store->sealed.any || store_applying(store));
     GV_ASSERT(!store->firing);
     if (rc == GV_OK)
         rc = seal_some(store, journal, read, keys, &left, error);

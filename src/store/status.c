@@ -383,6 +383,8 @@ int store_status(struct store *store, struct store_status *status,
         rc = sql_number(store->db, &status->journal,
                         "SELECT count(*) FROM gv_journal");
     if (rc == GV_OK)
+        rc = work_status(store, &status->busy);
+    if (rc == GV_OK)
         rc = parked_status(store, status);
     for (size_t i = 0; i < store->table_count && rc == GV_OK; i++)
         if (store->tables[i]->tracked)
@@ -404,6 +406,8 @@ void store_status_close(struct store_status *status)
         sqlite3_free(status->parked_notes[i]);
     free(status->parked_notes);
     free(status->tables);
+    sqlite3_free(status->busy);
+    status->busy = NULL;
     status->parked_notes = NULL;
     status->parked_note_count = 0;
     for (size_t i = 0; i < status->warning_count; i++)

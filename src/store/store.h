@@ -324,6 +324,7 @@ struct store_status {
     bool tracked; /* false: the file has no tables of ours; all below is 0 */
     struct site site;
     char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
+    char *busy; /* what is done in slices, and what ends it; NULL: nothing */
     int64_t journal; /* rows written and not sealed */
     int64_t parked;  /* values that no table shows */
     int64_t hollow;  /* cells noted as without a value here */

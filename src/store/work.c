@@ -23,6 +23,8 @@
 #define CHECK_FACTOR 4
 /* A run of fewer rows is not worth the statements. */
 #define RUN_ROWS_MIN 16
+/* Rows past the triggers that one begin seals: each begins the delta anew. */
+#define PAST_MAX 1000
 /* store_begin() waits STORE_BUSY_NODE_MS for another writer. */
 #define BUSY_TRIES_MAX (STORE_BUSY_COMMAND_MS / STORE_BUSY_NODE_MS)
 
@@ -178,19 +180,46 @@ static bool refused(const struct store *store, int code)
     return code != GV_OK && !store_applying(store) && store->lost == GV_OK;
 }
 
+/* What the check has read cannot be malformed. */
+static int explain(const struct store *store, int code, struct gv_error *error)
+{
+    return code == GV_EPROTO && store_applying(store) ? inbox_damaged(error)
+                                                      : code;
+}
+
+/* A row that got past the triggers stands in the journal now, or its table is
+ * suspended: what the journal holds is told with the claim. */
+static int seal_past(struct store *store, struct gv_error *why)
+{
+    int rc = store->lost;
+
+    GV_ASSERT(store_applying(store));
+    if (rc == GV_OK)
+        rc = seal_journal(store, why);
+    if (rc == GV_OK) {
+        *why = (struct gv_error){0};
+        store->journalled = false;
+    }
+    return rc;
+}
+
 int work_finish(struct store *store, struct gv_error *error)
 {
     struct gv_error why = {0};
     bool ended = false;
-    int rc = GV_OK;
+    int rc = GV_OK, past = 0;
 
-    while (rc == GV_OK && !ended)
+    while (rc == GV_OK && !ended) {
         rc = slice(store, SIZE_MAX / CHECK_FACTOR, &ended, &why);
+        if (rc == GV_EDIFFERS && past++ < PAST_MAX)
+            rc = seal_past(store, &why);
+    }
     if (refused(store, rc)) {
         log_line(&store->log, GV_LOG_WARNING,
                  "a delta that had arrived is refused: %s", why.what);
         return inbox_end(store);
     }
+    rc = explain(store, rc, &why);
     if (rc != GV_OK && error != NULL)
         *error = why;
     GV_ASSERT(rc != GV_OK || store->numbers.busy == 0);
@@ -208,6 +237,7 @@ static int apply_slice(struct store *store, struct store_worked *worked,
     if (rc != GV_OK)
         return rc;
     rc = slice(store, store->limits.rows, &ended, &worked->why);
+    rc = explain(store, rc, &worked->why);
     worked->code = rc;
     GV_ASSERT(!ended || store->numbers.busy == 0);
     if (rc == GV_EDIFFERS) {
@@ -259,8 +289,8 @@ static int seal_part(struct store *store, struct store_worked *worked,
     return seal_slice(store, store->limits.keys, error);
 }
 
-int store_work(struct store *store, struct store_worked *worked,
-               struct gv_error *error)
+static int work(struct store *store, struct store_worked *worked,
+                struct gv_error *error)
 {
     struct inbox *inbox = &store->inbox;
     bool seal = false;
@@ -287,6 +317,58 @@ int store_work(struct store *store, struct store_worked *worked,
     if (rc == GV_OK && !worked->more)
         rc = seals_in_slices(store, &worked->more);
     return rc;
+}
+
+int store_work(struct store *store, struct store_worked *worked,
+               struct gv_error *error)
+{
+    struct gv_error why = {0};
+    int rc = work(store, worked, &why);
+
+    GV_ASSERT(rc <= GV_OK);
+    if (rc != GV_OK && error != NULL)
+        *error = why;
+    /* Another writer, and a file that is another, say nothing of it. */
+    if (rc == GV_EBUSY || rc == GV_EMOVED)
+        return rc;
+    why.code = rc;
+    store->stuck = why;
+    return rc;
+}
+
+/* A sentence or two on why the store is busy, and what ends that. */
+static char *busy_note(const struct store *store, const struct gv_error *why)
+{
+    GV_ASSERT(store_busy(store));
+    if (why->code != GV_OK)
+        return sqlite3_mprintf("what is done in slices cannot go on now, and"
+                               " nothing is sent before it is done: %s %s %s",
+                               why->what, why->meaning, why->remedy);
+    return sqlite3_mprintf(
+        store_applying(store)
+            ? "a long delta is being applied in slices, and nothing is sent"
+              " before it is: a node, or the next command that writes, goes on"
+              " with it; if it does not end, 'grapevine verify' may say why"
+            : "a long journal is being sealed in slices, and nothing is sent"
+              " before it is: a node, or the next command that writes, goes on"
+              " with it");
+}
+
+int work_status(struct store *store, char **note)
+{
+    struct gv_error why = store->stuck;
+
+    *note = NULL;
+    GV_ASSERT(store->joined);
+    if (!store_busy(store))
+        return GV_OK;
+    if (store->mode == STORE_READ && store_applying(store))
+        why.code = inbox_inspect(store, &why);
+    if (why.code != GV_OK && why.code != GV_ECORRUPT &&
+        store->mode == STORE_READ)
+        return why.code;
+    *note = busy_note(store, &why);
+    return *note == NULL ? GV_ENOMEM : GV_OK;
 }
 
 /* On an application's own connection store_begin() does all of it. */

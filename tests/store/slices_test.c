@@ -179,6 +179,42 @@ TEST(runs_of_a_long_seal_keep_their_own_time)
     end_pair(&a, &b);
 }
 
+TEST(versions_rise_when_the_clock_is_set_back_between_slices)
+{
+    struct copy a, b;
+    char sealed[64];
+
+    for (int suspended = 0; suspended < 2; suspended++) {
+        make_pair(&a, &b);
+        copies_wall = host_system()->wall(NULL);
+        if (suspended) {
+            sql(&a, "CREATE TABLE u(id INTEGER PRIMARY KEY, a)");
+            track(&a, "u");
+            sql(&a, "INSERT INTO u VALUES(1, 1); DROP TABLE u");
+        }
+        sql(&a, ROWS(100));
+        must_work(&a);
+        snprintf(sealed, sizeof sealed, "%s",
+                 ask(&a, "SELECT version FROM gv_ver WHERE rid = 1 AND"
+                         " tbl = 1"));
+        copies_wall -= 4000;
+        sql(&a, "UPDATE t SET a = 'again', b = 8 WHERE id = 1");
+        while (must_work(&a).more)
+            ;
+        CHECK_INT(strtoll(ask(&a, "SELECT max(version) FROM gv_ver WHERE"
+                                  " rid = 1 AND tbl = 1"),
+                          NULL, 10),
+                  >, strtoll(sealed, NULL, 10));
+        copies_wall = 0;
+        if (!suspended)
+            must_pull(&b, &a);
+        if (!suspended)
+            check_equal(&a, &b);
+        copy_close(&a);
+        copy_close(&b);
+    }
+}
+
 TEST(a_seal_goes_on_after_a_crash_behind_each_slice)
 {
     for (int crash = 1; crash <= 15; crash++) {
@@ -403,6 +439,189 @@ TEST(a_row_past_the_triggers_is_sealed_between_slices)
     sync_both(&a, &b);
     CHECK_TEXT(ask(&a, "SELECT count(*) FROM t WHERE b = 1"), "99");
     end_pair(&a, &b);
+}
+
+TEST(a_row_past_the_triggers_is_sealed_by_a_begin_that_finishes)
+{
+    for (int slices = 0; slices < 19; slices += 4) {
+        for (int local = 0; local < 2; local++) {
+            struct copy a, b;
+            struct gv_error error = {0};
+            struct store_sealed sealed;
+
+            make_pair(&a, &b);
+            sql(&a, ROWS(100));
+            seal(&a);
+            must_pull(&b, &a);
+            sql(&a, "UPDATE t SET b = 1");
+            CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+            for (int i = 0; i < slices; i++)
+                must_work(&b);
+            write_past(&b, "DELETE FROM t WHERE id = 97 OR id = 98");
+            if (local)
+                sql(&b, "INSERT INTO t(id, a) VALUES(300, 'local')");
+            sealed = seal(&b);
+            CHECK(sealed.any && sealed.interval.to == own(&b));
+            CHECK(sealed.interval.bytes == NULL);
+            CHECK(!store_working(b.store) && !store_busy(b.store));
+            sync_both(&a, &b);
+            CHECK_TEXT(ask(&a, "SELECT count(*) FROM t WHERE b = 1"), "98");
+            end_pair(&a, &b);
+        }
+    }
+}
+
+/* All that status says, or NULL. */
+static char *busy_note(struct copy *copy)
+{
+    struct store_status status;
+    struct gv_error error = {0};
+    char *note;
+
+    CHECK_INT(store_status(copy->store, &status, &error), ==, GV_OK);
+    note = status.busy == NULL ? NULL : strdup(status.busy);
+    store_status_close(&status);
+    return note;
+}
+
+static void check_note(struct copy *copy, const char *part)
+{
+    char *note = busy_note(copy);
+
+    if (note == NULL || strstr(note, part) == NULL)
+        fprintf(stderr, "note: %s\n", note == NULL ? "(none)" : note);
+    CHECK(note != NULL && strstr(note, part) != NULL);
+    free(note);
+}
+
+static int try_open(struct copy *copy, struct gv_error *error)
+{
+    struct store_options options = {
+        .mode = STORE_WRITE, .host = copies_host(), .slices = copies_slices};
+
+    store_close(copy->store);
+    copy->store = NULL;
+    return store_open(copy->path, &options, &copy->store, error);
+}
+
+static const char *const damages[] = {
+    "DELETE FROM gv_inbox WHERE at >= 0",
+    "UPDATE gv_inbox SET bytes = substr(bytes, 2) WHERE at >= 0",
+    "UPDATE gv_inbox SET at = at + 1 WHERE at >= 0",
+    "UPDATE gv_inbox SET bytes = x'' WHERE at = -1",
+    "UPDATE gv_inbox SET bytes = substr(bytes, 1, 8)||x'7fffffffffffff00'||"
+    "substr(bytes, 17) WHERE at = -1",
+    "UPDATE gv_inbox SET bytes = substr(bytes, 1, 16)||x'ffffffffffffff00'||"
+    "substr(bytes, 25) WHERE at = -1",
+    "UPDATE gv_inbox SET bytes = substr(bytes, 1, 24)||x'7fffffff'||"
+    "substr(bytes, 29) WHERE at = -1",
+    "UPDATE gv_inbox SET bytes = zeroblob(8)||substr(bytes, 9) WHERE at = -1",
+};
+
+TEST(a_damaged_delta_that_was_not_begun_is_dropped)
+{
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        struct copy a, b;
+        struct gv_error error = {0};
+
+        make_pair(&a, &b);
+        sql(&a, ROWS(100));
+        CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+        store_close(b.store);
+        b.store = NULL;
+        sql(&b, damages[i]);
+        CHECK_INT(try_open(&b, &error), ==, GV_OK);
+        CHECK(!store_working(b.store) && !store_busy(b.store));
+        CHECK(busy_note(&b) == NULL);
+        must_pull(&b, &a);
+        CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
+        end_pair(&a, &b);
+    }
+}
+
+TEST(a_damaged_delta_that_was_begun_is_named)
+{
+    for (size_t i = 0; i <= sizeof damages / sizeof *damages; i++) {
+        struct copy a, b;
+        struct gv_error error = {0};
+
+        make_pair(&a, &b);
+        sql(&a, ROWS(100));
+        CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+        for (int n = 0; n < 8; n++)
+            must_work(&b);
+        check_note(&b, "delta is being applied in slices");
+        store_close(b.store);
+        b.store = NULL;
+        sql(&b, i < sizeof damages / sizeof *damages ? damages[i]
+                                                     : "DELETE FROM gv_inbox");
+        CHECK_INT(try_open(&b, &error), ==, GV_ECORRUPT);
+        CHECK(strstr(error.what, "damaged") != NULL);
+        CHECK(strstr(error.remedy, "grapevine backup") != NULL);
+        copy_reopen(&b, STORE_READ);
+        check_note(&b, "grapevine backup");
+        copy_close(&a);
+        copy_close(&b);
+    }
+}
+
+/* Another letter in the bytes of gv_inbox, which still are a delta. */
+static void spoil_value(struct copy *copy)
+{
+    sqlite3_blob *bytes;
+    char *all, *at;
+    int size;
+
+    CHECK(sqlite3_blob_open(
+              copy->app, "main", "gv_inbox", "bytes",
+              strtoll(ask(copy, "SELECT max(at) FROM gv_inbox"), NULL, 10), 1,
+              &bytes) == SQLITE_OK);
+    size = sqlite3_blob_bytes(bytes);
+    all = malloc((size_t)size + 1);
+    CHECK(sqlite3_blob_read(bytes, all, size, 0) == SQLITE_OK);
+    at = memmem(all, (size_t)size, "row 97!", 7);
+    CHECK(at != NULL);
+    CHECK(sqlite3_blob_write(bytes, "R", 1, (int)(at - all)) == SQLITE_OK);
+    CHECK(sqlite3_blob_close(bytes) == SQLITE_OK);
+    free(all);
+}
+
+TEST(damage_met_by_a_slice_is_in_the_status)
+{
+    static const char *const texts[] = {
+        "UPDATE gv_inbox SET bytes = CAST(substr(bytes, 1, 2600)||"
+        "zeroblob(20)||substr(bytes, 2621) AS BLOB) WHERE at >= 0",
+        "UPDATE gv_row_1 SET state = x'00' WHERE rid = 97"};
+
+    for (int i = 0; i < 3; i++) {
+        struct copy a, b;
+        struct gv_error error = {0};
+        struct store_worked worked = {.more = true};
+        int rc = GV_OK;
+
+        make_pair(&a, &b);
+        sql(&a, ROWS(100));
+        seal(&a);
+        must_pull(&b, &a);
+        sql(&a, "UPDATE t SET a = a||'!'");
+        CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
+        while (!store_busy(b.store))
+            must_work(&b);
+        if (i < 2)
+            sql(&b, texts[i]);
+        else
+            spoil_value(&b);
+        if (i != 1)
+            copy_reopen(&b, STORE_WRITE); /* it had read them */
+        for (int n = 0; n < 100 && rc == GV_OK && worked.more; n++)
+            rc = store_work(b.store, &worked, &error);
+        CHECK_INT(rc, ==, GV_ECORRUPT);
+        check_note(&b, "damaged");
+        CHECK_INT(store_begin(b.store, &error), ==, GV_ECORRUPT);
+        CHECK(strstr(error.what, "damaged") != NULL);
+        copy_close(&a);
+        copy_close(&b);
+    }
 }
 
 /* A copy of the file as it stands, opened as another. */
