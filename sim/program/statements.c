@@ -420,8 +420,8 @@ static int write_oddly(struct statements *statements)
 static int write_tally(struct statements *statements)
 {
     static const char *const sql[] = {
-        "INSERT INTO tally(id,n,note) VALUES(?1,?2,?3) ON CONFLICT(id)"
-        " DO UPDATE SET n = n + excluded.n",
+        ("INSERT INTO tally(id,n,note) VALUES(?1,?2,?3) ON CONFLICT(id)"
+         " DO UPDATE SET n = n + excluded.n"),
         "INSERT OR REPLACE INTO tally(id,n,note) VALUES(?1,?2,?3)",
         "UPDATE tally SET n = n + ?2 WHERE id = ?1 OR ?3 IS 0",
         "UPDATE tally SET n = n - ?2, note = ?3 WHERE id = ?1",
