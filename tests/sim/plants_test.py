@@ -22,7 +22,7 @@ class Plants(unittest.TestCase):
     def test_some_are_found_and_not_without_their_class(self):
         code, out, err = plants("--quick")
         self.assertEqual((code, err), (0, ""), out)
-        self.assertIn("6 of 6 plants as they should be", out)
+        self.assertIn("14 of 14 plants as they should be", out)
 
     def test_one_that_is_not_found_in_its_budget_fails(self):
         code, out, err = plants("start-unsynced", "--starts", "1",

@@ -434,6 +434,42 @@ TEST(a_power_cut_during_a_renewal_still_renews)
     copies_remove();
 }
 
+TEST(a_state_file_that_cannot_be_read_now_is_not_taken_for_none)
+{
+    struct store_options options = {.mode = STORE_WRITE,
+                                    .host = copies_host()};
+    char older[300];
+    struct site site = make_older(older);
+    char state[300], kept[300];
+    int failed = 0;
+
+    store_close(to.store);
+    sqlite3_close(to.app);
+    to.app = NULL;
+    snprintf(state, sizeof state, "%s-gv/state", to.path);
+    snprintf(kept, sizeof kept, "%s.state", to.path);
+    copy_file(state, kept);
+    for (bool was = true; was;) {
+        struct gv_error error = {0};
+        int rc;
+
+        to.store = NULL;
+        copy_file(older, to.path);
+        copy_file(kept, state);
+        arm(FAULT_READ, ++failed, false);
+        rc = store_open(to.path, &options, &to.store, &error);
+        was = disarm();
+        CHECK_INT(rc == GV_OK, ==, to.store != NULL);
+        if (rc == GV_OK)
+            CHECK(!site_equal(&site, store_site(to.store)));
+        store_close(to.store);
+    }
+    CHECK_INT(failed, >, 3);
+    to.store = NULL;
+    copy_close(&to);
+    copies_remove();
+}
+
 /* A rollback whose reading failed leaves a vector that knows nothing. */
 TEST(no_fault_makes_a_file_believe_that_it_went_back)
 {
