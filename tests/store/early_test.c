@@ -187,6 +187,78 @@ TEST(rows_of_many_tables_are_read_early)
     end();
 }
 
+/* A table of keys of all classes, with a counter, a multi-value column and a
+ * column that the other file alone has without a type. */
+static void make_odd(void)
+{
+    static const struct store_kind list[] = {{"n", COLUMN_COUNTER},
+                                             {"m", COLUMN_MV}};
+    static const struct store_kinds kinds = {list, 2};
+    struct gv_error error = {0};
+    struct copy *both[] = {&a, &b};
+
+    copies_slices = (struct store_slices){.seal_many = 2, .apply_many = 2};
+    copy_make(&a, "odd",
+              "CREATE TABLE t(k PRIMARY KEY, n INT DEFAULT 0, m,"
+              " p INT)");
+    copy_make(&b, "odd-b",
+              "CREATE TABLE t(k PRIMARY KEY, n INT DEFAULT 0,"
+              " m, p)");
+    copies_slices = (struct store_slices){0};
+    for (size_t i = 0; i < 2; i++) {
+        struct buffer notes;
+
+        buffer_init(&notes, 65536);
+        CHECK_INT(store_track_as(both[i]->store, "t", &kinds, &notes, &error),
+                  ==, GV_OK);
+        buffer_close(&notes);
+    }
+    sql(&b, "INSERT INTO t(k, p) VALUES('parked', '1'), ('freed', '2')");
+    must_pull(&a, &b);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM t WHERE typeof(p) = 'integer'"),
+               "2");
+    CHECK_INT(sqlite3_trace_v2(a.store->db, SQLITE_TRACE_STMT, watch, NULL),
+              ==, SQLITE_OK);
+}
+
+TEST(rows_of_all_kinds_written_between_the_two_are_read_again)
+{
+    static const char *const rows =
+        "SELECT group_concat(quote(k)||quote(n)||quote(m)||quote(p)) FROM"
+        " (SELECT * FROM t WHERE k IS NOT NULL ORDER BY k)";
+
+    make_odd();
+    CHECK(seal_around("INSERT INTO t(k, n, m) VALUES(7, 1, 'a'),"
+                      " ('7', 2, 'b'), (x'37', 3, 'c'), (NULL, 4, 'd'),"
+                      " (7.5, 5, 'e');"
+                      "UPDATE t SET n = 9 WHERE k = 'parked' OR k = 'freed'",
+                      "UPDATE t SET n = n + 10, m = m||'!' WHERE k = 7;"
+                      "DELETE FROM t WHERE k = '7';"
+                      "UPDATE t SET k = 8 WHERE k IS NULL;"
+                      "UPDATE t SET k = NULL WHERE k = 7.5;"
+                      "UPDATE t SET p = 3 WHERE k = 'freed'")
+              .any);
+    check_sealed();
+    CHECK_TEXT(ask(&b, "SELECT n||m FROM t WHERE k = 7"), "11a!");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t WHERE k = '7' OR k = 7.5"),
+               "0");
+    CHECK_TEXT(ask(&b, "SELECT quote(p) FROM t WHERE k = 'parked'"), "'1'");
+    CHECK_TEXT(ask(&b, "SELECT quote(p) FROM t WHERE k = 'freed'"), "3");
+    CHECK(seal_around("UPDATE t SET n = n + 1, m = 'x' WHERE k <> 'parked'",
+                      "INSERT INTO t(k, n) VALUES('7', 1);"
+                      "DELETE FROM t WHERE k = 7;"
+                      "INSERT INTO t(k, n, m) VALUES(7, 100, 'again');"
+                      "UPDATE t SET m = 'y' WHERE k = x'37'")
+              .any);
+    check_sealed();
+    CHECK_TEXT(ask(&b, "SELECT n||m FROM t WHERE k = 7"), "100again");
+    must_pull(&a, &b);
+    sql(&b, "UPDATE t SET p = 1 WHERE k = 'parked'");
+    must_pull(&a, &b);
+    CHECK_TEXT(ask(&a, rows), ask(&b, rows));
+    end();
+}
+
 TEST(who_holds_the_lock_is_waited_for_and_nothing_is_lost)
 {
     struct store_sealed sealed;
