@@ -151,6 +151,8 @@ int site_number(struct store *store, const struct site *site, uint32_t *number)
 
 int site_raise(struct store *store, uint32_t number, gv_version version)
 {
+    sqlite3_stmt *raise =
+        number == store->own ? store->own_raise : store->site_raise;
     int rc;
 
     GV_ASSERT(number > 0 && number < store->site_count);
@@ -161,9 +163,9 @@ int site_raise(struct store *store, uint32_t number, gv_version version)
         return rc;
     if (plant("own-not-kept") && number == store->own)
         return GV_OK;
-    sqlite3_bind_int64(store->site_raise, 1, number);
-    sqlite3_bind_int64(store->site_raise, 2, (sqlite3_int64)version);
-    return sql_finish(store->site_raise);
+    sqlite3_bind_int64(raise, 1, number);
+    sqlite3_bind_int64(raise, 2, (sqlite3_int64)version);
+    return sql_finish(raise);
 }
 
 int meta_load(struct store *store)

@@ -329,8 +329,9 @@ struct store {
     sqlite3_stmt *begin, *commit, *rollback, *early_begin, *early_lock,
         *schema_version_read, *mark_read, *meta_write, *journal_read,
         *journal_clear, *journal_delete, *ver_insert, *ver_insert_many,
-        *ver_delete, *site_raise, *site_find, *interval_insert, *interval_find,
-        *untold, *told_write, *data_version_read, *journal_last;
+        *ver_delete, *site_raise, *own_raise, *site_find, *interval_insert,
+        *interval_find, *untold, *told_write, *data_version_read,
+        *journal_last;
     sqlite3_stmt *history_insert, *history_prune;             /* history.c */
     sqlite3_stmt *parked_find, *parked_write, *parked_delete; /* parked.c */
     sqlite3_stmt *cells_read, *cell_write, *cell_delete;      /* cells.c */

@@ -140,6 +140,9 @@ static int prepare_joined(struct store *store)
                              " AND tbl=?3 AND rid=?4"},
         {&store->site_find, "SELECT num FROM gv_site WHERE site=?1"},
         {&store->site_raise, "UPDATE gv_site SET version=?2 WHERE num=?1"},
+        /* No interval depends on its own site: gv_untold is left alone. */
+        {&store->own_raise, "UPDATE gv_site SET version=?2,told=?2 WHERE"
+                            " num=?1"},
         {&store->untold, "SELECT site,version FROM gv_site INDEXED BY"
                          " gv_untold WHERE version<>told AND num<>?1"
                          " ORDER BY site"},
@@ -174,6 +177,7 @@ static void finalize_all(struct store *store)
         store->parked_find,    store->parked_write,
         store->parked_delete,  store->cells_read,
         store->cell_write,     store->cell_delete,
+        store->own_raise,
     };
 
     for (size_t i = 0; i < LIST_COUNT(list); i++)

@@ -342,7 +342,7 @@ static int publish(struct store *store, gv_version to, bool whole)
               sealed->interval.size <= MESSAGE_NEWS_SIZE_MAX);
     if (rc == GV_OK)
         rc = site_raise(store, store->own, to);
-    if (rc == GV_OK)
+    if (rc == GV_OK && view.count > 0)
         rc = sql_finish(store->told_write);
     if (rc == GV_OK) {
         sqlite3_bind_int64(store->interval_insert, 1, (sqlite3_int64)to);

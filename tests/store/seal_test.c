@@ -242,6 +242,34 @@ TEST(a_column_that_is_gone_stays_in_the_log_and_the_others_are_sealed)
     copy_close(&a);
 }
 
+TEST(a_dependency_is_told_once_and_the_own_site_never_waits)
+{
+    static const char untold[] =
+        "SELECT count(*) FROM gv_site WHERE version<>told";
+    struct copy a, b;
+    struct store_sealed sealed;
+
+    copy_make(&a, "told-a", CONTACTS);
+    copy_make(&b, "told-b", CONTACTS);
+    track(&a, "t");
+    track(&b, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    sealed = seal(&a);
+    CHECK_INT(apply_interval(&b, &sealed.interval, NULL), ==, GV_OK);
+    CHECK_TEXT(ask(&b, untold), "1");
+    sql(&b, "INSERT INTO t VALUES('y', 1, 2)");
+    sealed = seal(&b);
+    CHECK_INT(sealed.interval.dependencies.count, ==, 1);
+    CHECK_TEXT(ask(&b, untold), "0");
+    sql(&b, "UPDATE t SET a = 3 WHERE id = 'y'");
+    sealed = seal(&b);
+    CHECK(sealed.any);
+    CHECK_INT(sealed.interval.dependencies.count, ==, 0);
+    CHECK_TEXT(ask(&b, untold), "0");
+    copy_close(&a);
+    copy_close(&b);
+}
+
 TEST(a_long_interval_is_not_pushed)
 {
     struct copy a;
