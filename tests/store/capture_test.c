@@ -150,8 +150,8 @@ TEST(a_key_that_a_cascade_moves_is_captured)
     static const char *const children[] = {
         "p BLOB PRIMARY KEY REFERENCES p(id) ON UPDATE CASCADE, n",
         "p INTEGER PRIMARY KEY REFERENCES p(id) ON UPDATE CASCADE, n",
-        "p, n, PRIMARY KEY(n, p), FOREIGN KEY(p) REFERENCES p(id) ON UPDATE"
-        " CASCADE) WITHOUT ROWID; CREATE TABLE other(x",
+        ("p, n, PRIMARY KEY(n, p), FOREIGN KEY(p) REFERENCES p(id) ON UPDATE"
+         " CASCADE) WITHOUT ROWID; CREATE TABLE other(x"),
     };
 
     for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
