@@ -39,7 +39,8 @@ uint64_t batch_causal_length(const struct store *store, size_t index);
 struct batch *batch_set_aside(struct store *store);
 void batch_resume(struct store *store, struct batch *batch);
 void batch_free(struct batch *batch);
-/* Bytes of values that it holds. */
+/* Rows, and bytes of values, that it holds. */
+size_t batch_count(const struct batch *batch);
 size_t batch_values_size(const struct batch *batch);
 /* Whether it begins with the row of this key. */
 bool batch_begins(const struct batch *batch, const struct store_table *table,

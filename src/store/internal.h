@@ -917,9 +917,10 @@ int seal_journal(struct store *store, struct gv_error *error);
 /* The same for the next @keys keys.  The vector moves when nothing is left,
  * unless a delta is being applied. */
 int seal_slice(struct store *store, size_t keys, struct gv_error *error);
-/* Before its transaction: read the journal, so that the lock is not held
- * meanwhile.  What comes into it until then is read by the slice. */
-int seal_early(struct store *store);
+/* Before its transaction: read the journal and the rows of its next @keys keys,
+ * so that the lock is not held meanwhile.  What comes into it until then is
+ * read by the slice. */
+int seal_early(struct store *store, size_t keys);
 /* What was read of the journal is not so any more. */
 void seal_forget(struct store *store);
 

@@ -6,6 +6,7 @@
  * last slice claims. */
 #include "store/apply.h"
 #include "store/batch.h"
+#include "store/early.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
@@ -303,8 +304,10 @@ static int work(struct store *store, struct store_worked *worked,
     rc = seals_in_slices(store, &seal);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the journal");
-    if (seal && (rc = seal_early(store)) != GV_OK)
+    if (seal && (rc = seal_early(store, store->limits.keys)) != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the journal");
+    if (!seal && inbox->accepted)
+        early_read(store);
     if (seal)
         rc = turn(store, seal_part, worked, error);
     else if (inbox->accepted)
