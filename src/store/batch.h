@@ -35,6 +35,15 @@ int batch_read(struct store *store);
 int batch_read_states(struct store *store);
 /* Of the row added as number @index; 0: the log has none. */
 uint64_t batch_causal_length(const struct store *store, size_t index);
+/* The key of the row added as number @index, borrowed from the batch. */
+int batch_key(const struct store *store, size_t index, struct row_key *key);
+/* Its rid, causal length and state are what @list has from column @first
+ * on. */
+int batch_take_state(struct store *store, size_t index, sqlite3_stmt *list,
+                     int first);
+/* scan.c: read the states of a batch whose keys stand in the order of the
+ * index, and close together; *@done: they did. */
+int scan_states(struct store *store, struct store_table *table, bool *done);
 /* Let the batch wait, with no batch at hand, and take it up again. */
 struct batch *batch_set_aside(struct store *store);
 void batch_resume(struct store *store, struct batch *batch);
