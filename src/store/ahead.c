@@ -74,26 +74,6 @@ static bool note_key(struct ahead *ahead, const struct stream_item *item)
     return true;
 }
 
-/* Whether @b surely stands behind @a in an index. */
-static bool stands_behind(const struct value *a, const struct value *b)
-{
-    size_t size = a->size < b->size ? a->size : b->size;
-    int order;
-
-    GV_ASSERT(a->class != VALUE_NULL && b->class != VALUE_NULL);
-    if (a->class == VALUE_REAL || b->class == VALUE_REAL)
-        return false; /* numbers of two classes are not told apart here */
-    if (a->class != b->class)
-        return a->class < b->class;
-    if (a->class == VALUE_INTEGER)
-        return a->integer < b->integer;
-    order = size == 0 ? 0 : memcmp(a->bytes, b->bytes, size);
-    return order != 0 ? order < 0 : a->size < b->size;
-}
-
-_Static_assert(VALUE_INTEGER < VALUE_TEXT && VALUE_TEXT < VALUE_BLOB,
-               "classes stand in SQLite's order");
-
 /* Whether the row can be looked up; what is wrong with it is said when it is
  * merged. */
 static bool key_is_sound(struct ahead *ahead, const struct store_table *table,
@@ -108,7 +88,7 @@ static bool key_is_sound(struct ahead *ahead, const struct store_table *table,
         return false;
     ahead->ascending =
         ahead->ascending && key.count == 1 &&
-        (ahead->count == 0 || stands_behind(&ahead->last, &key.values[0]));
+        (ahead->count == 0 || value_behind(&ahead->last, &key.values[0]));
     ahead->last = key.values[0];
     return true;
 }
@@ -177,7 +157,7 @@ static int all_new(struct store *store, const struct ahead *ahead,
     if (rc <= 0)
         return rc;
     sql_column_value(table->row_last, 0, &last);
-    *new = last.class == VALUE_NULL || stands_behind(&last, &key.values[0]);
+    *new = last.class == VALUE_NULL || value_behind(&last, &key.values[0]);
     sqlite3_reset(table->row_last);
     return GV_OK;
 }

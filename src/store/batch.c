@@ -79,6 +79,12 @@ void batch_resume(struct store *store, struct batch *batch)
     store->batch = batch;
 }
 
+size_t batch_count(const struct batch *batch)
+{
+    GV_ASSERT(batch->count <= batch->room);
+    return batch->count;
+}
+
 size_t batch_values_size(const struct batch *batch)
 {
     GV_ASSERT(batch->values.error == GV_OK);

@@ -35,11 +35,21 @@ int batch_read(struct store *store);
 int batch_read_states(struct store *store);
 /* Of the row added as number @index; 0: the log has none. */
 uint64_t batch_causal_length(const struct store *store, size_t index);
+/* The key of the row added as number @index, borrowed from the batch. */
+int batch_key(const struct store *store, size_t index, struct row_key *key);
+/* Its rid, causal length and state are what @list has from column @first
+ * on. */
+int batch_take_state(struct store *store, size_t index, sqlite3_stmt *list,
+                     int first);
+/* scan.c: read the states of a batch whose keys stand in the order of the
+ * index, and close together; *@done: they did. */
+int scan_states(struct store *store, struct store_table *table, bool *done);
 /* Let the batch wait, with no batch at hand, and take it up again. */
 struct batch *batch_set_aside(struct store *store);
 void batch_resume(struct store *store, struct batch *batch);
 void batch_free(struct batch *batch);
-/* Bytes of values that it holds. */
+/* Rows, and bytes of values, that it holds. */
+size_t batch_count(const struct batch *batch);
 size_t batch_values_size(const struct batch *batch);
 /* Whether it begins with the row of this key. */
 bool batch_begins(const struct batch *batch, const struct store_table *table,

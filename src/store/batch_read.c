@@ -118,31 +118,63 @@ static int prepare_users(struct store *store, struct store_table *table)
 
 /* Read */
 
-static int read_states(struct batch *batch, sqlite3_stmt *list)
+int batch_key(const struct store *store, size_t index, struct row_key *key)
 {
+    const struct batch *batch = store->batch;
+    const struct batch_row *row = &batch->rows[index];
+
+    GV_ASSERT(index < batch->count);
+    return row_key_decode(key, batch->keys.data + row->key_at, row->key_size,
+                          batch->table->key_count);
+}
+
+int batch_take_state(struct store *store, size_t index, sqlite3_stmt *list,
+                     int first)
+{
+    struct batch *batch = store->batch;
+    struct batch_row *row = &batch->rows[index];
+
+    GV_ASSERT(index < batch->count);
+    row->stored = true;
+    row->rid = sqlite3_column_int64(list, first);
+    row->causal_length = (uint64_t)sqlite3_column_int64(list, first + 1);
+    row->state_size = (size_t)sqlite3_column_bytes(list, first + 2);
+    row->state_at = batch->states.size;
+    return buffer_append(&batch->states, sqlite3_column_blob(list, first + 2),
+                         row->state_size);
+}
+
+static int search_states(struct store *store, sqlite3_stmt *list)
+{
+    const struct batch *batch = store->batch;
     size_t count = 0;
     int rc;
 
     GV_ASSERT(!sqlite3_stmt_busy(list) && !batch->by_rowid);
     while ((rc = sql_step(list)) > 0) {
-        struct batch_row *row = &batch->rows[count++];
-
-        GV_ASSERT(count <= batch->count);
-        if (sqlite3_column_type(list, 0) == SQLITE_NULL)
-            continue;
-        row->stored = true;
-        row->rid = sqlite3_column_int64(list, 0);
-        row->causal_length = (uint64_t)sqlite3_column_int64(list, 1);
-        row->state_size = (size_t)sqlite3_column_bytes(list, 2);
-        row->state_at = batch->states.size;
-        rc = buffer_append(&batch->states, sqlite3_column_blob(list, 2),
-                           row->state_size);
-        if (rc != GV_OK)
+        GV_ASSERT(count < batch->count);
+        if (sqlite3_column_type(list, 0) != SQLITE_NULL)
+            rc = batch_take_state(store, count, list, 0);
+        count++;
+        if (rc < 0)
             break;
     }
     sqlite3_reset(list);
     GV_ASSERT(rc != GV_OK || count == batch->count);
     return rc;
+}
+
+static int read_states(struct store *store, struct store_table *table)
+{
+    bool done;
+    int rc = scan_states(store, table, &done);
+
+    GV_ASSERT(store->batch->table == table);
+    if (rc != GV_OK || done)
+        return rc;
+    if (table->batch_states == NULL)
+        rc = prepare_states(store, table);
+    return rc == GV_OK ? search_states(store, table->batch_states) : rc;
 }
 
 static int compare_rowids(const void *a, const void *b, void *context)
@@ -283,8 +315,6 @@ static int prepare(struct store *store, struct store_table *table)
 {
     int rc = table->rowid_known ? GV_OK : look_for_rowid(store, table);
 
-    if (rc == GV_OK && table->batch_states == NULL)
-        rc = prepare_states(store, table);
     if (rc == GV_OK && table->batch_users == NULL)
         rc = prepare_users(store, table);
     return rc;
@@ -299,7 +329,7 @@ int batch_read(struct store *store)
     GV_ASSERT(transaction_open(store)); /* all of one snapshot */
     batch->order_count = batch->count;
     if (rc == GV_OK)
-        rc = read_states(batch, table->batch_states);
+        rc = read_states(store, table);
     if (rc == GV_OK && table->has_rowid)
         rc = read_rowids(batch, table->batch_rowids);
     if (rc == GV_OK)
@@ -310,13 +340,10 @@ int batch_read(struct store *store)
 int batch_read_states(struct store *store)
 {
     struct batch *batch = store->batch;
-    struct store_table *table = batch->table;
-    int rc =
-        table->batch_states == NULL ? prepare_states(store, table) : GV_OK;
 
     GV_ASSERT(store->in_transaction);
     batch->order_count = batch->count;
-    return rc == GV_OK ? read_states(batch, table->batch_states) : rc;
+    return read_states(store, batch->table);
 }
 
 uint64_t batch_causal_length(const struct store *store, size_t index)

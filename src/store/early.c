@@ -26,8 +26,9 @@
 
 struct early {
     struct journal journal;
-    bool reading;    /* in a read transaction of early_read() */
-    int64_t last_id; /* of the journal, as the batches were read */
+    bool reading;        /* in a read transaction that begin_reading() began */
+    int64_t last_id;     /* of the journal, as the batches were read */
+    uint64_t generation; /* of the tables, likewise */
     struct batch *batches[BATCHES_MAX];
     size_t count, next;
 };
@@ -123,23 +124,28 @@ static int compare(struct store *store, bool *same)
     return rc;
 }
 
-static int read_rows(struct store *store, struct early *early)
+/* The rows of the next @keys keys of @journal. */
+static int read_rows(struct store *store, struct journal *journal, size_t keys)
 {
-    struct journal *journal = &early->journal;
+    struct early *early = store->early;
     size_t bytes = 0;
     int rc = GV_OK;
 
     GV_ASSERT(early->count == 0 && early->next == 0);
-    for (size_t at = 0; rc == GV_OK && at < journal->count &&
-                        early->count < BATCHES_MAX && bytes < BYTES_MAX;) {
-        rc = early_batch(store, journal, at, KEYS_MAX, &at);
+    GV_ASSERT(!journal->skipped);
+    for (size_t at = journal->done; rc == GV_OK && at < journal->count &&
+                                    keys > 0 && early->count < BATCHES_MAX &&
+                                    bytes < BYTES_MAX;) {
+        rc = early_batch(store, journal, at, keys, &at);
         if (rc == GV_OK && store->batch != NULL) {
             bytes += batch_values_size(store->batch);
+            keys -= batch_count(store->batch);
             early->batches[early->count++] = batch_set_aside(store);
         }
     }
     batch_end(store);
     early->last_id = journal->last_id;
+    early->generation = journal->generation;
     return rc;
 }
 
@@ -154,7 +160,7 @@ static int read_all(struct store *store, bool *same)
     if (rc == GV_OK && *same &&
         early->journal.count >= store->limits.seal_many &&
         early->journal.count <= KEYS_MAX && !early->journal.skipped)
-        rc = read_rows(store, early);
+        rc = read_rows(store, &early->journal, KEYS_MAX);
     return rc;
 }
 
@@ -167,22 +173,54 @@ static void give_up(struct store *store)
     early_end(store);
 }
 
+/* Begin a read transaction; false: whatever is needed is read under the
+ * lock. */
+static bool begin_reading(struct store *store)
+{
+    GV_ASSERT(!store->in_transaction);
+    if (store->borrowed || store->stale || store->moved ||
+        transaction_open(store) || store->schema_version < 0 ||
+        make(store) != GV_OK)
+        return false;
+    GV_ASSERT(!store->early->reading && store->early->count == 0);
+    GV_ASSERT(store->early->journal.count == 0);
+    if (sql_finish(store->early_begin) != GV_OK)
+        return false;
+    store->early->reading = true;
+    return true;
+}
+
 void early_read(struct store *store)
 {
     bool same = false;
 
-    GV_ASSERT(!store->in_transaction);
-    if (store->borrowed || store->sealing != NULL || store->stale ||
-        store->moved || transaction_open(store) || store->schema_version < 0 ||
-        make(store) != GV_OK)
-        return;
-    GV_ASSERT(!store->early->reading);
-    GV_ASSERT(store->early->journal.count == 0);
-    if (sql_finish(store->early_begin) != GV_OK)
-        return;
-    store->early->reading = true;
-    if (read_all(store, &same) != GV_OK || !same)
+    if (store->sealing == NULL && begin_reading(store) &&
+        (read_all(store, &same) != GV_OK || !same))
         give_up(store);
+}
+
+int early_slice(struct store *store, struct journal *journal, size_t keys)
+{
+    bool same = false;
+    int rc;
+
+    if (!begin_reading(store))
+        return journal_load(store, journal);
+    rc = journal_load(store, journal);
+    GV_ASSERT(store->early->reading && keys > 0);
+    if (rc != GV_OK || compare(store, &same) != GV_OK || !same ||
+        journal->skipped || read_rows(store, journal, keys) != GV_OK)
+        give_up(store);
+    return rc;
+}
+
+bool early_holds(const struct store *store, const struct journal *journal)
+{
+    const struct early *early = store->early;
+
+    GV_ASSERT(store->in_transaction);
+    return early != NULL && early->count > 0 && !journal->skipped &&
+           early->generation == store->schema_generation;
 }
 
 /* Begin a transaction that writes.  Out of memory, even a rollback may have
@@ -247,8 +285,8 @@ int early_turn(struct store *store, const struct journal_entry *entry,
         batch_end(store);
         batch_resume(store, early->batches[early->next++]);
     }
-    GV_ASSERT(early->next <= early->count);
-    GV_ASSERT(entry->id <= early->journal.last_id);
+    GV_ASSERT(early->next <= early->count && !early->reading);
+    GV_ASSERT(early->generation == store->schema_generation);
     if (rc == GV_OK && entry->id > early->last_id)
         batch_outdated(store, entry->table, key);
     return rc;

@@ -8,8 +8,13 @@
  * transaction that stays open.  Whatever stands in the way, nothing was read
  * then, and the seal reads for itself. */
 void early_read(struct store *store);
-/* Take the write lock.  *@same: the file is as early_read() found it, with the
- * commit mark and the schema that are in memory. */
+/* Bring @journal, of a seal in slices, up to what the file has, and read the
+ * rows of its next @keys keys likewise. */
+int early_slice(struct store *store, struct journal *journal, size_t keys);
+/* Whether rows of @journal that early_slice() read are good. */
+bool early_holds(const struct store *store, const struct journal *journal);
+/* Take the write lock.  *@same: the file is as it was when it was read, with
+ * the commit mark and the schema that are in memory. */
 int early_lock(struct store *store, bool *same);
 /* The journal, whole, in a write transaction; *@read: its rows were read
  * early, but for what was written since. */

@@ -1,4 +1,4 @@
-/* gv_inbox: the bytes of a delta by their place, as rows of about a megabyte,
+/* gv_inbox: the bytes of a delta by their place, as rows of half a megabyte,
  * and under HEAD_AT the head of one that is complete:
  *
  *     token                  8 bytes, big-endian, as all numbers
@@ -26,9 +26,9 @@
  * because an application holds the lock waits in memory, up to the second. */
 #define BATCH_SIZE (1024 * 1024)
 #define MEMORY_SIZE_MAX (16 * BATCH_SIZE)
-#define ROW_SIZE_MAX (2 * BATCH_SIZE)
-/* Rows of gv_inbox that one sweep deletes. */
-#define SWEEP_ROWS "4"
+#define ROW_SIZE_MAX (BATCH_SIZE / 2)
+/* Rows of gv_inbox that one sweep deletes: some 2 ms of the lock. */
+#define SWEEP_ROWS "1"
 
 _Static_assert(INBOX_SHORT_SIZE <= BATCH_SIZE, "what is short is in memory");
 

@@ -430,7 +430,8 @@ static int load_values(struct apply *apply,
                 continue;
             if (left-- == 0)
                 return incoming_malformed(apply, "a column without its value");
-            if (stream_peek_value(&item->as.row.values) == STREAM_CELL)
+            if (item->as.row.cells &&
+                stream_peek_value(&item->as.row.values) == STREAM_CELL)
                 return incoming_malformed(apply,
                                           "a cell of another kind of column");
             load_value(store, bit, &item->as.row.values);

@@ -96,6 +96,8 @@ struct store_table {
 
     /* Prepared when first needed. */
     sqlite3_stmt *row_find, *row_last, *row_insert, *row_update;
+    sqlite3_stmt *scan;
+    unsigned walks_left_out; /* that scan.c does not try */
     sqlite3_stmt *user_read, *user_keys, *user_insert, *user_insert_many,
         *user_delete;
     struct table_update updates[TABLE_UPDATES_MAX];
@@ -606,6 +608,8 @@ int state_hash(struct store *store, const struct store_table *table,
 /* Decode @bytes (borrowed) as a key of @count columns. */
 int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
                    size_t count);
+/* Whether the key value @b surely stands behind @a in an index. */
+bool value_behind(const struct value *a, const struct value *b);
 /* The key that a statement's columns from @first on hold, into @buffer.
  * *@null when a column of it is NULL. */
 int row_key_read(sqlite3_stmt *statement, int first, size_t count,
@@ -917,9 +921,10 @@ int seal_journal(struct store *store, struct gv_error *error);
 /* The same for the next @keys keys.  The vector moves when nothing is left,
  * unless a delta is being applied. */
 int seal_slice(struct store *store, size_t keys, struct gv_error *error);
-/* Before its transaction: read the journal, so that the lock is not held
- * meanwhile.  What comes into it until then is read by the slice. */
-int seal_early(struct store *store);
+/* Before its transaction: read the journal and the rows of its next @keys
+ * keys, so that the lock is not held meanwhile.  What comes into it until then
+ * is read by the slice. */
+int seal_early(struct store *store, size_t keys);
 /* What was read of the journal is not so any more. */
 void seal_forget(struct store *store);
 

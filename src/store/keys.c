@@ -5,6 +5,7 @@
 #include "base/assert.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int row_key_decode(struct row_key *key, const uint8_t *bytes, size_t size,
                    size_t count)
@@ -56,4 +57,23 @@ void row_key_bind(sqlite3_stmt *statement, const struct row_key *key)
     GV_ASSERT((size_t)sqlite3_bind_parameter_count(statement) >= key->count);
     for (size_t i = 0; i < key->count; i++)
         sql_bind_value(statement, (int)i + 1, &key->values[i]);
+}
+
+_Static_assert(VALUE_INTEGER < VALUE_TEXT && VALUE_TEXT < VALUE_BLOB,
+               "classes stand in SQLite's order");
+
+bool value_behind(const struct value *a, const struct value *b)
+{
+    size_t size = a->size < b->size ? a->size : b->size;
+    int order;
+
+    GV_ASSERT(a->class != VALUE_NULL && b->class != VALUE_NULL);
+    if (a->class == VALUE_REAL || b->class == VALUE_REAL)
+        return false; /* numbers of two classes are not told apart here */
+    if (a->class != b->class)
+        return a->class < b->class;
+    if (a->class == VALUE_INTEGER)
+        return a->integer < b->integer;
+    order = size == 0 ? 0 : memcmp(a->bytes, b->bytes, size);
+    return order != 0 ? order < 0 : a->size < b->size;
 }

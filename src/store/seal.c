@@ -498,21 +498,26 @@ static int sealing_take(struct store *store)
     return GV_OK;
 }
 
-int seal_early(struct store *store)
+int seal_early(struct store *store, size_t keys)
 {
     int rc = sealing_take(store);
 
     GV_ASSERT(!store->in_transaction);
-    return rc == GV_OK ? journal_load(store, &store->sealing->journal) : rc;
+    return rc == GV_OK ? early_slice(store, &store->sealing->journal, keys)
+                       : rc;
 }
 
 int seal_slice(struct store *store, size_t keys, struct gv_error *error)
 {
+    struct journal *journal;
     int rc = sealing_take(store);
 
     GV_ASSERT(keys > 0 && store->in_transaction);
-    GV_ASSERT(rc != GV_OK || store->sealing->slices < SLICES_MAX);
-    return rc == GV_OK
-               ? seal_next(store, &store->sealing->journal, false, keys, error)
-               : error_set(error, rc, "Out of memory.");
+    if (rc != GV_OK)
+        return error_set(error, rc, "Out of memory.");
+    GV_ASSERT(store->sealing->slices < SLICES_MAX);
+    journal = &store->sealing->journal;
+    rc = seal_next(store, journal, early_holds(store, journal), keys, error);
+    early_end(store);
+    return rc;
 }

@@ -6,6 +6,7 @@
  * last slice claims. */
 #include "store/apply.h"
 #include "store/batch.h"
+#include "store/early.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
@@ -15,10 +16,10 @@
 
 /* A journal of so many rows holds the lock for some 50 ms. */
 #define JOURNAL_ROWS 10000
-/* 2 to 5 ms each.  A look at a row that lies anywhere costs more than a merge
- * of rows in order. */
+/* 2 to 5 ms each.  Keys in order stand anywhere in the journal, and to delete
+ * them there costs more than a merge of rows in order. */
 #define SLICE_ROWS 1000
-#define SLICE_KEYS 500
+#define SLICE_KEYS 250
 /* A check reads 4 rows while a merge writes one. */
 #define CHECK_FACTOR 4
 /* A run of fewer rows is not worth the statements. */
@@ -303,8 +304,10 @@ static int work(struct store *store, struct store_worked *worked,
     rc = seals_in_slices(store, &seal);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the journal");
-    if (seal && (rc = seal_early(store)) != GV_OK)
+    if (seal && (rc = seal_early(store, store->limits.keys)) != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the journal");
+    if (!seal && inbox->accepted)
+        early_read(store);
     if (seal)
         rc = turn(store, seal_part, worked, error);
     else if (inbox->accepted)

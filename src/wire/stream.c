@@ -499,7 +499,8 @@ static bool stream_check_value(struct cursor *cursor)
     struct vv_view over;
     uint64_t digest;
 
-    if (stream_peek_value(cursor) == STREAM_CELL) {
+    if (cursor_peek(cursor) == CURSOR_ARRAY &&
+        stream_peek_value(cursor) == STREAM_CELL) {
         stream_read_cell(cursor, &value, &over);
         return true;
     }

@@ -113,6 +113,35 @@ TEST(rows_written_between_the_reading_and_the_lock_are_read_again)
     }
 }
 
+/* A slice has 50 keys of 200; of what is written, two are in the first. */
+TEST(slices_of_a_seal_read_before_the_lock_too)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct store_worked worked = {.more = true};
+        struct gv_error error = {0};
+        char name[40];
+
+        snprintf(name, sizeof name, "sliced-%s", shapes[i].name);
+        copies_slices = (struct store_slices){.journal_rows = 20, .keys = 50};
+        make(name, shapes[i].schema);
+        copies_slices = (struct store_slices){0};
+        sql(&a, shapes[i].rows);
+        between = "UPDATE t SET m = 'later' WHERE n IN (13, 1);"
+                  "INSERT INTO t VALUES(-5, 0, 'new')";
+        locked = false;
+        read_again = 0;
+        for (int slices = 0; worked.more; slices++) {
+            CHECK_INT(slices, <, 5);
+            CHECK_INT(store_work(a.store, &worked, &error), ==, GV_OK);
+            CHECK(locked && between == NULL);
+        }
+        CHECK(worked.sealed.any);
+        CHECK_INT(read_again, ==, 2);
+        check_sealed();
+        end();
+    }
+}
+
 TEST(nothing_is_read_again_when_nobody_wrote)
 {
     make("nobody", shapes[0].schema);

@@ -2,6 +2,7 @@
 #include "copies.h"
 
 #include "wire/frame.h"
+#include "wire/stream.h"
 
 #define TABLE "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b INTEGER DEFAULT 7)"
 #define ROWS(count)                                                           \
@@ -408,6 +409,220 @@ TEST(a_refused_delta_is_refused_before_anything_of_it_is_shown)
     end_pair(&a, &b);
 }
 
+/* A row that follows sound ones. */
+struct last_row {
+    const char *name;
+    uint32_t table, site;
+    size_t keys;
+    enum value_class key; /* VALUE_INTEGER or VALUE_TEXT */
+    int64_t number;
+    uint64_t causal_length;
+    gv_version version;
+    uint64_t masks[2]; /* the second: of another dot; 0: none */
+    bool cell;
+    int code;
+};
+
+#define VERSION ((gv_version)1 << 40)
+#define SOUND 50
+
+static void write_last(struct buffer *out, const struct last_row *row)
+{
+    struct value value = {.class = row->key,
+                          .integer = row->number,
+                          .bytes = (const uint8_t *)"k",
+                          .size = row->key == VALUE_TEXT};
+    size_t first = mask_count(row->masks, 1) - (row->masks[0] & 1);
+    size_t values = first + mask_count(row->masks + 1, 1);
+    struct stream_row_writer writer;
+    struct buffer key;
+
+    buffer_init(&key, 1000);
+    for (size_t i = 0; i < row->keys; i++)
+        key_append(&key, &value);
+    stream_begin_row(&writer, out, row->table, key.data, key.size,
+                     row->causal_length, row->masks[1] == 0 ? 1 : 2, values);
+    stream_write_group(&writer, row->site, row->version, row->masks, 1);
+    if (row->masks[1] != 0)
+        stream_write_group(&writer, row->site, row->version - 1,
+                           row->masks + 1, 1);
+    for (size_t i = 0; i < values; i++) {
+        if (row->cell)
+            stream_write_cell(&writer, &value, (struct vv_view){NULL, 0});
+        else
+            stream_write_value(&writer, &value);
+    }
+    CHECK_INT(stream_end_row(&writer), ==, GV_OK);
+    buffer_close(&key);
+}
+
+/* A delta of sound rows and @last, in slices; @last NULL: of sound ones. */
+static int apply_with(struct copy *to, uint64_t token,
+                      const struct last_row *last)
+{
+    static const char *const columns[] = {"a", "b"};
+    struct vv_entry entry = {{.bytes = {9}}, VERSION};
+    struct gv_error error = {0};
+    struct store_sealed sealed;
+    uint8_t claim[VV_ENTRY_SIZE];
+    struct buffer out;
+    int rc;
+
+    buffer_init(&out, 1000000);
+    stream_write_site(&out, &entry.site);
+    write_table(&out, "t", columns, 2);
+    for (int64_t i = 0; i < SOUND; i++)
+        write_last(&out, &(struct last_row){.keys = 1,
+                                            .key = VALUE_INTEGER,
+                                            .number = i,
+                                            .causal_length = 1,
+                                            .version = VERSION,
+                                            .masks = {7}});
+    if (last != NULL)
+        write_last(&out, last);
+    vv_entry_store(&entry, claim);
+    CHECK_INT(store_stage(to->store, token, 0, out.data, out.size), ==, GV_OK);
+    CHECK_INT(store_begin(to->store, &error), ==, GV_OK);
+    CHECK_INT(store_apply_delta(to->store, token, (struct vv_view){claim, 1},
+                                &error),
+              ==, GV_OK);
+    CHECK_INT(store_commit(to->store, &sealed, &error), ==, GV_OK);
+    rc = store_work_all(to->store, token, NULL, &error);
+    buffer_close(&out);
+    return rc;
+}
+
+TEST(each_kind_of_bad_row_is_refused_before_anything_is_shown)
+{
+    static const struct last_row rows[] = {
+        {"sound", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, false, GV_OK},
+        {"sound, known life",
+         0,
+         0,
+         1,
+         VALUE_INTEGER,
+         -1,
+         1,
+         VERSION,
+         {6},
+         false,
+         GV_OK},
+        {"table",
+         1,
+         0,
+         1,
+         VALUE_INTEGER,
+         99,
+         1,
+         VERSION,
+         {7},
+         false,
+         GV_EPROTO},
+        {"site",
+         0,
+         1,
+         1,
+         VALUE_INTEGER,
+         99,
+         1,
+         VERSION,
+         {7},
+         false,
+         GV_EPROTO},
+        {"claim",
+         0,
+         0,
+         1,
+         VALUE_INTEGER,
+         99,
+         1,
+         VERSION + 1,
+         {7},
+         false,
+         GV_EPROTO},
+        {"column",
+         0,
+         0,
+         1,
+         VALUE_INTEGER,
+         99,
+         1,
+         VERSION,
+         {15},
+         false,
+         GV_EPROTO},
+        {"twice",
+         0,
+         0,
+         1,
+         VALUE_INTEGER,
+         99,
+         1,
+         VERSION,
+         {7, 4},
+         false,
+         GV_EPROTO},
+        {"two keys",
+         0,
+         0,
+         2,
+         VALUE_INTEGER,
+         99,
+         1,
+         VERSION,
+         {7},
+         false,
+         GV_ESCHEMA},
+        {"text", 0, 0, 1, VALUE_TEXT, 0, 1, VERSION, {7}, false, GV_ESCHEMA},
+        {"cell", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, true, GV_EPROTO},
+        {"life",
+         0,
+         0,
+         1,
+         VALUE_INTEGER,
+         99,
+         1,
+         VERSION,
+         {6},
+         false,
+         GV_EPROTO},
+        {"later life",
+         0,
+         0,
+         1,
+         VALUE_INTEGER,
+         -1,
+         3,
+         VERSION,
+         {6},
+         false,
+         GV_EPROTO},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct copy a, b;
+        bool good = rows[i].code == GV_OK;
+        int code;
+
+        make_pair(&a, &b);
+        sql(&b, "INSERT INTO t(id, a) VALUES(-1, 'here')");
+        CHECK(seal(&b).any);
+        code = apply_with(&b, 70, &rows[i]);
+        if (code != rows[i].code)
+            fprintf(stderr, "%s\n", rows[i].name);
+        CHECK_INT(code, ==, rows[i].code);
+        CHECK(!store_busy(b.store));
+        CHECK_INT(vv_get(store_vv(b.store), &(struct site){.bytes = {9}}), ==,
+                  good ? VERSION : 0);
+        if (!good)
+            CHECK_TEXT(ask(&b, "SELECT count(*) FROM t"), "1");
+        CHECK_INT(apply_with(&b, 71, NULL), ==, GV_OK);
+        CHECK(atoi(ask(&b, "SELECT count(*) FROM t")) > SOUND);
+        must_pull(&a, &b);
+        end_pair(&a, &b);
+    }
+}
+
 /* Past the triggers: no journal row, and no reason to audit. */
 static void write_past(struct copy *copy, const char *text)
 {
@@ -699,7 +914,7 @@ TEST(a_copy_taken_between_slices_of_a_delta_converges)
     }
 }
 
-/* One row of 3 MB: three rows of gv_inbox. */
+/* 3 MB: six rows of gv_inbox. */
 static void give_half(struct copy *to, uint64_t token)
 {
     size_t size = 3 * 1024 * 1024;
@@ -719,7 +934,7 @@ TEST(a_delta_that_another_takes_over_is_swept_away)
     make_pair(&a, &b);
     sql(&a, ROWS(100));
     give_half(&b, 5);
-    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "3");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "6");
     CHECK_INT(give(&b, &a, 6, &error), ==, GV_OK);
     CHECK_INT(store_work_all(b.store, 6, NULL, &error), ==, GV_OK);
     CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
