@@ -177,19 +177,23 @@ static bool holds(const struct row *row, size_t bit)
 #define SAMPLE_ROWS 100
 #define SAMPLE_TRIES 200
 
+/* Rows whose cell of @bit stands in the table.  What is shown in the place of
+ * a value that is elsewhere or lost says nothing of the column. */
 static int prepare_sample(struct store *store, const struct store_table *table,
-                          const char *local, sqlite3_stmt **rows)
+                          size_t bit, const char *local, sqlite3_stmt **rows)
 {
     char *join = key_text(table, true), *keys = key_text(table, false);
     int rc = GV_ENOMEM;
 
     *rows = NULL;
     if (join != NULL && keys != NULL)
-        rc =
-            sql_prepare(store->db, rows,
-                        "SELECT r.state,t.\"%w\"%s FROM gv_row_%lld AS r"
-                        " JOIN main.\"%w\" AS t ON %s WHERE r.cl%%2=1",
-                        local, keys, (long long)table->id, table->local, join);
+        rc = sql_prepare(store->db, rows,
+                         "SELECT r.state,t.\"%w\"%s FROM gv_row_%lld AS r"
+                         " JOIN main.\"%w\" AS t ON %s WHERE r.cl%%2=1"
+                         " AND NOT EXISTS(SELECT 1 FROM gv_parked AS p WHERE"
+                         " p.tbl=%lld AND p.rid=r.rid AND p.bit=%d)",
+                         local, keys, (long long)table->id, table->local, join,
+                         (long long)table->id, (int)bit);
     sqlite3_free(join);
     sqlite3_free(keys);
     return rc;
@@ -231,7 +235,7 @@ static int sample(struct store *store, struct store_table *table, size_t bit,
         return rc;
     row_space_use(&store->space, table);
     store->space.row.causal_length = 1; /* the rows are alive */
-    rc = prepare_sample(store, table, local, &rows);
+    rc = prepare_sample(store, table, bit, local, &rows);
     while (rc == GV_OK && *seen < SAMPLE_ROWS && tries < SAMPLE_TRIES &&
            (rc = sql_step(rows)) > 0) {
         struct value value;
@@ -269,8 +273,8 @@ static int count_filled(struct store *store, struct store_table *table,
                         size_t *filled)
 {
     sqlite3_stmt *rows = NULL;
-    int rc =
-        prepare_sample(store, table, table->columns[bit - 1].local, &rows);
+    int rc = prepare_sample(store, table, bit, table->columns[bit - 1].local,
+                            &rows);
 
     *seen = *filled = 0;
     GV_ASSERT(table->columns[bit - 1].kind == COLUMN_LWW);

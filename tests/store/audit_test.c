@@ -872,6 +872,28 @@ TEST(a_renamed_column_without_values_is_known_by_its_place)
     copies_remove();
 }
 
+/* It shows its default where the values are lost, which is no sign that it is
+ * another column. */
+TEST(a_column_whose_values_are_lost_is_renamed_like_any_other)
+{
+    struct copy a;
+
+    copy_make(&a, "a", "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)");
+    track(&a, "t");
+    fill(&a);
+    seal(&a);
+    sql(&a, "ALTER TABLE t DROP COLUMN b");
+    seal(&a);
+    sql(&a, "ALTER TABLE t ADD COLUMN b DEFAULT 'none'");
+    seal(&a);
+    sql(&a, "ALTER TABLE t RENAME COLUMN b TO c");
+    seal(&a);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(wire||local) FROM gv_col"),
+               "idid,aa,bc");
+    copy_close(&a);
+    copies_remove();
+}
+
 TEST(a_column_that_was_dropped_comes_back_under_its_name)
 {
     struct copy a, b;
