@@ -379,6 +379,7 @@ struct store {
                                  not */
     struct sealing *sealing;  /* the seal in slices; NULL: none, or none of its
                                  journal is known yet */
+    size_t slice_keys;        /* keys of its next slice */
     struct extract *extracts; /* all that live */
     unsigned extract_tries;   /* in a row that met a journal not empty */
 };
@@ -918,13 +919,15 @@ int journal_clear(struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);
-/* The same for the next @keys keys.  The vector moves when nothing is left,
- * unless a delta is being applied. */
-int seal_slice(struct store *store, size_t keys, struct gv_error *error);
-/* Before its transaction: read the journal and the rows of its next @keys
- * keys, so that the lock is not held meanwhile.  What comes into it until then
- * is read by the slice. */
-int seal_early(struct store *store, size_t keys);
+/* The same for the next keys: as many as the limits say, or more where
+ * applications write faster than that.  The vector moves when nothing is left,
+ * unless a delta is being applied; *@outrun: nothing is left, by slices larger
+ * than the limits say. */
+int seal_slice(struct store *store, bool *outrun, struct gv_error *error);
+/* Before its transaction: read the journal and the rows of its next keys, so
+ * that the lock is not held meanwhile.  What comes into it until then is read
+ * by the slice. */
+int seal_early(struct store *store);
 /* What was read of the journal is not so any more. */
 void seal_forget(struct store *store);
 

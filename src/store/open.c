@@ -421,6 +421,7 @@ int store_open(const char *path, const struct store_options *options,
     store->data_version = -1;
     store->limits = options->slices;
     work_limits(&store->limits);
+    store->slice_keys = store->limits.keys;
     inbox_init(&store->inbox);
     vv_init(&store->vv);
     buffer_init(&store->state, SIZE_MAX);

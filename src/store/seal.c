@@ -20,6 +20,7 @@ struct sealing {
     struct journal journal;
     gv_version floor; /* the clock when it began */
     uint64_t slices;
+    size_t known; /* entries of the journal when the last slice ended */
 };
 
 /* Versions of one millisecond: as many slices as a seal may have before its
@@ -498,26 +499,50 @@ static int sealing_take(struct store *store)
     return GV_OK;
 }
 
-int seal_early(struct store *store, size_t keys)
+int seal_early(struct store *store)
 {
     int rc = sealing_take(store);
 
     GV_ASSERT(!store->in_transaction);
-    return rc == GV_OK ? early_slice(store, &store->sealing->journal, keys)
+    return rc == GV_OK ? early_slice(store, &store->sealing->journal,
+                                     store->slice_keys)
                        : rc;
 }
 
-int seal_slice(struct store *store, size_t keys, struct gv_error *error)
+/* Slices of one size would never end where applications write faster: each
+ * doubles while half of what it sealed was written anew. */
+static void follow_writers(struct store *store)
+{
+    struct sealing *sealing = store->sealing;
+    size_t count = sealing->journal.count;
+    size_t written = count > sealing->known ? count - sealing->known : 0;
+
+    GV_ASSERT(store->slice_keys >= store->limits.keys);
+    if (sealing->slices > 1) {
+        if (written > store->slice_keys / 2)
+            store->slice_keys *= 2;
+        else if (written < store->slice_keys / 8 &&
+                 store->slice_keys >= 2 * store->limits.keys)
+            store->slice_keys /= 2;
+    }
+    sealing->known = count;
+}
+
+int seal_slice(struct store *store, bool *outrun, struct gv_error *error)
 {
     struct journal *journal;
     int rc = sealing_take(store);
 
-    GV_ASSERT(keys > 0 && store->in_transaction);
+    GV_ASSERT(store->in_transaction);
     if (rc != GV_OK)
         return error_set(error, rc, "Out of memory.");
     GV_ASSERT(store->sealing->slices < SLICES_MAX);
     journal = &store->sealing->journal;
-    rc = seal_next(store, journal, early_holds(store, journal), keys, error);
+    rc = seal_next(store, journal, early_holds(store, journal),
+                   store->slice_keys, error);
     early_end(store);
+    if (rc == GV_OK && store->sealing != NULL)
+        follow_writers(store);
+    *outrun = store->sealing == NULL && store->slice_keys > store->limits.keys;
     return rc;
 }

@@ -45,7 +45,7 @@ void work_limits(struct store_slices *limits)
         limits->seal_many = BATCH_ROWS_MIN;
     if (limits->apply_many == 0)
         limits->apply_many = RUN_ROWS_MIN;
-    GV_ASSERT(limits->rows > 0);
+    GV_ASSERT(limits->rows > 0 && limits->keys > 0);
 }
 
 bool store_working(const struct store *store)
@@ -227,17 +227,15 @@ int work_finish(struct store *store, struct gv_error *error)
     return rc;
 }
 
-/* What a slice came to is noted in @worked. */
-static int apply_slice(struct store *store, struct store_worked *worked,
-                       struct gv_error *error)
+/* With nothing left in the journal.  What a slice came to is noted in
+ * @worked. */
+static int apply_sealed(struct store *store, struct store_worked *worked,
+                        struct gv_error *error)
 {
     uint64_t token = store->inbox.token;
     bool ended = false;
-    int rc = seal_journal(store, error);
+    int rc = slice(store, store->limits.rows, &ended, &worked->why);
 
-    if (rc != GV_OK)
-        return rc;
-    rc = slice(store, store->limits.rows, &ended, &worked->why);
     rc = explain(store, rc, &worked->why);
     worked->code = rc;
     GV_ASSERT(!ended || store->numbers.busy == 0);
@@ -252,6 +250,14 @@ static int apply_slice(struct store *store, struct store_worked *worked,
     if (rc != GV_OK && error != NULL)
         *error = worked->why;
     return rc;
+}
+
+static int apply_part(struct store *store, struct store_worked *worked,
+                      struct gv_error *error)
+{
+    int rc = seal_journal(store, error);
+
+    return rc == GV_OK ? apply_sealed(store, worked, error) : rc;
 }
 
 /* Turns */
@@ -286,8 +292,14 @@ static int turn(struct store *store,
 static int seal_part(struct store *store, struct store_worked *worked,
                      struct gv_error *error)
 {
+    bool outrun;
+    int rc = seal_slice(store, &outrun, error);
+
     GV_ASSERT(worked->token == 0);
-    return seal_slice(store, store->limits.keys, error);
+    /* The journal would be long again before the next turn. */
+    if (rc == GV_OK && outrun && store->inbox.accepted)
+        rc = apply_sealed(store, worked, error);
+    return rc;
 }
 
 static int work(struct store *store, struct store_worked *worked,
@@ -304,14 +316,14 @@ static int work(struct store *store, struct store_worked *worked,
     rc = seals_in_slices(store, &seal);
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the journal");
-    if (seal && (rc = seal_early(store, store->limits.keys)) != GV_OK)
+    if (seal && (rc = seal_early(store)) != GV_OK)
         return sql_fail(store->db, rc, error, "cannot read the journal");
     if (!seal && inbox->accepted)
         early_read(store);
     if (seal)
         rc = turn(store, seal_part, worked, error);
     else if (inbox->accepted)
-        rc = turn(store, apply_slice, worked, error);
+        rc = turn(store, apply_part, worked, error);
     else if (inbox->litter)
         rc = inbox_sweep(store, error);
     else

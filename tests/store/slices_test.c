@@ -312,6 +312,34 @@ TEST(what_is_written_between_the_slices_of_a_delta_goes_by_delta)
     end_pair(&a, &b);
 }
 
+TEST(applications_that_never_pause_do_not_hold_up_a_delta)
+{
+    struct copy a, b;
+    struct store_worked worked;
+    int turns = 0;
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(60));
+    CHECK_INT(give(&b, &a, 77, NULL), ==, GV_OK);
+    do {
+        char text[128];
+
+        /* Ten times what a slice of one size seals. */
+        snprintf(text, sizeof text,
+                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n"
+                 " WHERE i<70) INSERT INTO t(id) SELECT -i-%d FROM n",
+                 turns * 70);
+        sql(&b, text);
+        worked = must_work(&b);
+    } while (worked.token == 0 && ++turns < 100);
+    CHECK_INT(worked.token, ==, 77);
+    CHECK_INT(turns, <, 50);
+    while (must_work(&b).more)
+        continue;
+    must_pull(&a, &b);
+    end_pair(&a, &b);
+}
+
 TEST(a_delta_goes_on_after_a_crash_behind_each_slice)
 {
     for (int crash = 0; crash <= 19; crash++) {
