@@ -253,8 +253,12 @@ const char help_lab[] =
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers (lab\n"
     "status, lab down).\n";
 
-const char help_help[] = "usage: grapevine help [COMMAND]\n"
-                         "\n"
-                         "List the commands, or explain one.\n"
-                         "\n"
-                         "  grapevine help run\n";
+const char help_help[] =
+    "usage: grapevine help [--man] [COMMAND]\n"
+    "\n"
+    "List the commands, or explain one.\n"
+    "\n"
+    "  grapevine help run\n"
+    "\n"
+    "  --man   as a manual page, which installing puts where man finds it:\n"
+    "          grapevine help --man run | man -l -\n";

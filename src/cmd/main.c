@@ -1,5 +1,7 @@
 #include "command.h"
+#include "manual.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,20 +42,33 @@ static int print_overview(void)
     return EXIT_DONE;
 }
 
+/* Help, or a manual page, on the command @name; NULL: on all. */
+static int print_help(const char *name, bool manual)
+{
+    const struct command *command = NULL;
+
+    if (name != NULL && (command = find(name)) == NULL)
+        return report_usage(NULL, "There is no command %s.", name);
+    if (manual && command == NULL)
+        manual_print();
+    else if (manual)
+        manual_print_command(command);
+    else if (command == NULL)
+        print_overview();
+    else
+        fputs(command->help, stdout);
+    return EXIT_DONE;
+}
+
 int command_help(int argc, char **argv)
 {
-    const struct command *command;
+    bool manual = argc > 1 && strcmp(argv[1], "--man") == 0;
+    int words = argc - manual;
 
-    if (argc < 2)
-        return print_overview();
-    if (argc > 2)
+    if (words > 2)
         return report_usage("help", "There is one argument too many: %s.",
-                            argv[2]);
-    command = find(argv[1]);
-    if (command == NULL)
-        return report_usage(NULL, "There is no command %s.", argv[1]);
-    fputs(command->help, stdout);
-    return EXIT_DONE;
+                            argv[argc - words + 2]);
+    return print_help(words == 2 ? argv[argc - 1] : NULL, manual);
 }
 
 /* Whether --help stands among the options (not behind "--"). */
