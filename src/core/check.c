@@ -56,6 +56,10 @@ static void describe_link(const struct core *core, const struct link *link,
     info->schema_differs =
         link->greeted && link->schema_digest != core->schema_digest;
     info->diverged = link->diverged;
+    GV_ASSERT(link->news_duplicate <= link->news_received);
+    info->news_received = link->news_received;
+    info->news_duplicate = link->news_duplicate;
+    info->news_bytes = link->news_bytes;
     if (link->greeted && llabs(link->clock_ahead) > CLOCK_DRIFT_MAX_MS)
         info->clock_ahead_ms = link->clock_ahead;
     if (link->greeted && link->lag_since != NEVER)

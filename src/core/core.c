@@ -132,6 +132,8 @@ static int receive(struct core *core, const struct event *event)
     GV_ASSERT(link->greeted || link->state != LINK_UP);
     GV_ASSERT(link->heard_at <= core->now);
     link->heard_at = core->now;
+    if (message->kind == MESSAGE_NEWS)
+        link->news_bytes += event->as.message.frame_size;
     if (!link->greeted && message->kind != MESSAGE_HELLO &&
         message->kind != MESSAGE_BYE) {
         link_bye(core, link, BYE_SAY_HELLO, "say HELLO first");

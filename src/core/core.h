@@ -231,6 +231,9 @@ struct link_info {
     bool schema_differs;
     bool diverged; /* equal vectors, unequal fingerprints */
     bool itself;   /* this node, dialled by itself; it is not tried again */
+    uint64_t news_received;    /* intervals that came in NEWS on this link */
+    uint64_t news_duplicate;   /* of them, held already */
+    uint64_t news_bytes;       /* of the frames that brought them */
     gv_time_ms clock_ahead_ms; /* this node's is ahead of the peer's, if by
                                   more than a node takes; behind: negative */
 };

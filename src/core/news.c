@@ -134,6 +134,7 @@ static bool accept(struct core *core, struct link *link,
 
     if (interval->to <= held) {
         core->counters.news_duplicate++;
+        link->news_duplicate++;
         return false;
     }
     if (site_equal(&interval->site, &core->site) ||
@@ -164,6 +165,7 @@ int news_receive(struct core *core, struct link *link,
     for (size_t i = 0; i < news->interval_count; i++) {
         const struct interval *interval = &news->intervals[i];
         core->counters.news_received++;
+        link->news_received++;
         if (!accept(core, link, interval))
             tell_dealt(core, link, interval->size);
         tell_believe(core, link, &interval->site, interval->to);

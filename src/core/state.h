@@ -87,11 +87,14 @@ struct link {
     gv_time_ms unheard_since;
     gv_time_ms lag_since;
 
-    gv_time_ms vv_at;    /* the next VV */
-    gv_time_ms ack_at;   /* the next ACK of news; NEVER: none is owed */
-    size_t news_unacked; /* sent, bytes */
-    size_t news_pending; /* received, bytes not dealt with yet */
-    size_t news_owed;    /* dealt with, bytes not acknowledged yet */
+    gv_time_ms vv_at;        /* the next VV */
+    gv_time_ms ack_at;       /* the next ACK of news; NEVER: none is owed */
+    size_t news_unacked;     /* sent, bytes */
+    size_t news_pending;     /* received, bytes not dealt with yet */
+    size_t news_owed;        /* dealt with, bytes not acknowledged yet */
+    uint64_t news_received;  /* intervals, since it was made */
+    uint64_t news_duplicate; /* of them, held already */
+    uint64_t news_bytes;     /* of their frames */
 
     unsigned want_failures;
     int refused;     /* GV_OK, GV_ESCHEMA, GV_ECLOCK */

@@ -226,6 +226,12 @@ static json_t *link_object(const struct gv_node *node,
     json_object_set_new(object, "sent_bytes", json_integer((json_int_t)sent));
     json_object_set_new(object, "received_bytes",
                         json_integer((json_int_t)received));
+    json_object_set_new(object, "news_received",
+                        json_integer((json_int_t)info->news_received));
+    json_object_set_new(object, "news_duplicate",
+                        json_integer((json_int_t)info->news_duplicate));
+    json_object_set_new(object, "news_bytes",
+                        json_integer((json_int_t)info->news_bytes));
     json_object_set_new(object, "refused", json_boolean(info->refused));
     json_object_set_new(object, "diverged", json_boolean(info->diverged));
     json_object_set_new(object, "clock_ahead_ms",

@@ -892,6 +892,10 @@ TEST(news_is_applied_acknowledged_and_passed_on_once)
     CHECK(effect(&lone, EFFECT_APPLY) == NULL);
     CHECK_INT(counters(&lone)->news_duplicate, ==, 1);
     CHECK_INT(counters(&lone)->news_applied, ==, 1);
+    CHECK_INT(info_of(&lone, 0).news_received, ==, 1);
+    CHECK_INT(info_of(&lone, 0).news_duplicate, ==, 0);
+    CHECK_INT(info_of(&lone, 0).news_bytes, ==, 100);
+    CHECK_INT(info_of(&lone, 1).news_duplicate, ==, 1);
     tick(&lone, 50);
     CHECK_INT(sent(&lone, 3, MESSAGE_ACK)->as.ack.news_size, ==, 100);
     lone_close(&lone);
