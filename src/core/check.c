@@ -62,6 +62,8 @@ static void describe_link(const struct core *core, const struct link *link,
     info->news_bytes = link->news_bytes;
     if (link->greeted && llabs(link->clock_ahead) > CLOCK_DRIFT_MAX_MS)
         info->clock_ahead_ms = link->clock_ahead;
+    if (link->greeted)
+        info->believed = &link->believed;
     if (link->greeted && link->lag_since != NEVER)
         info->lag_ms = now > link->lag_since ? now - link->lag_since : 1;
 }
@@ -173,7 +175,8 @@ static bool check_link(const struct core *core, const struct link *link,
     INVARIANT(6, "a dialled link and its peer name one another",
               link->peer == NULL || link->peer->link == link);
     INVARIANT(7, "a link that is up was greeted whole",
-              link->state != LINK_UP || (link->greeted && link->vv_left == 0));
+              link->state != LINK_UP ||
+                  (link->greeted && link->vv_left == 0 && !link->vv_open));
     INVARIANT(7, "no link leads to this very site",
               !link->greeted || !site_equal(&link->site, &core->site));
     INVARIANT(8, "NEWS stays within its credit",
@@ -189,6 +192,7 @@ static bool check_link(const struct core *core, const struct link *link,
                    link->behind_since <= link->missing_since));
     INVARIANT(11, "a link that was spoken to has a next heartbeat",
               link->state == LINK_CONNECTING ||
+                  (!link->greeted && link->own_sketch > 0) ||
                   link->vv_at <= core->now + CORE_HEARTBEAT_MS);
     INVARIANT(11, "an acknowledgement that is owed has its time",
               link->news_owed == 0 || link->ack_at != NEVER);
@@ -208,6 +212,29 @@ static bool check_sites(const struct core *core, const char **which)
     return true;
 }
 
+static bool check_known(const struct core *core, const char **which)
+{
+    size_t entries = 0;
+
+    INVARIANT(13, "what is known of sites is bounded",
+              core->known_count <= KNOWN_SITES_MAX);
+    for (size_t i = 0; i < core->known_count; i++) {
+        const struct known *known = &core->known[i];
+        const struct link *link = known->link;
+        entries += known->vv.count;
+        INVARIANT(13, "no place is for this very site",
+                  !site_equal(&known->site, &core->site));
+        INVARIANT(13, "a site that is linked speaks for itself",
+                  link == NULL ||
+                      (link_find(core, link->number) == link &&
+                       link->state == LINK_UP && known->vv.count == 0 &&
+                       site_equal(&link->site, &known->site)));
+    }
+    INVARIANT(13, "what is known of their vectors is bounded",
+              entries <= KNOWN_ENTRIES_MAX);
+    return true;
+}
+
 bool core_check(const struct core *core, const char **which)
 {
     INVARIANT(5, "links and peers are bounded",
@@ -223,5 +250,6 @@ bool core_check(const struct core *core, const char **which)
                   link == NULL || link->peer == &core->peers[i]);
     }
     return check_vectors(core, which) && check_want(core, which) &&
-           check_give(core, which) && check_sites(core, which);
+           check_give(core, which) && check_sites(core, which) &&
+           check_known(core, which);
 }

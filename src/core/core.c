@@ -75,6 +75,7 @@ void core_free(struct core *core)
     free(core->want.claim);
     vv_close(&core->vv);
     vv_close(&core->pending);
+    known_close(core);
     free(core);
 }
 

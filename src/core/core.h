@@ -236,6 +236,20 @@ struct link_info {
     uint64_t news_bytes;       /* of the frames that brought them */
     gv_time_ms clock_ahead_ms; /* this node's is ahead of the peer's, if by
                                   more than a node takes; behind: negative */
+    const struct vv *believed; /* what it is believed to hold; NULL: nothing
+                                  was heard yet */
+};
+
+/* What a live site is last known to hold, by its own words or, if it has no
+ * link here, by those of others.  Borrowed until the next step. */
+struct known_info {
+    struct site site;
+    const char *name;
+    bool linked;
+    gv_time_ms heard_ms; /* that long ago; of words of others also by way of
+                            them, and then only once a minute */
+    const struct vv *vv; /* at least so much; NULL: nobody says */
+    bool exact;          /* and no more */
 };
 
 /* Counters since the core was made; they only grow. */
@@ -280,6 +294,11 @@ size_t core_link_count(const struct core *core);
 /* @index < core_link_count(). */
 void core_link_info(const struct core *core, size_t index, gv_time_ms now,
                     struct link_info *info);
+/* Each live site that was heard of in this run, this one excepted. */
+size_t core_known_count(const struct core *core);
+/* @index < core_known_count(). */
+void core_known_info(const struct core *core, size_t index, gv_time_ms now,
+                     struct known_info *info);
 const struct core_counters *core_counters(const struct core *core);
 
 /* Walk the numbered invariants; false names the first broken one in @which. */

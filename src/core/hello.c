@@ -174,19 +174,33 @@ static void keep(struct link *link, const struct message_hello *hello)
     link->greeted = true;
     link->site = hello->site;
     link->instance = hello->instance;
-    link->epoch = hello->epoch;
     link->schema_digest = hello->schema_digest;
     hello_text(hello->name, link->name);
     if (hello->endpoint_count > 0)
         hello_text(hello->endpoints[0], link->endpoint);
-    /* A HELLO on a link that is up only renews what is known of the peer: if
-     * part of the vector that follows it is lost, the hash tells. */
-    link->vv_left = link->state == LINK_UP ? 0 : hello->vv_count;
-    vv_clear(&link->believed);
-    vv_clear(&link->pushed);
+    link->peer_clock = hello->clock;
+}
+
+/* The vectors' part of a HELLO.  One that comes again under its epoch renews
+ * the rest only.  Under another epoch the peer lost its end of the link and
+ * made a new one: both start with nothing, and the hash tells what is lost of
+ * it. */
+static void keep_vector(struct core *core, struct link *link,
+                        const struct message_hello *hello, bool again)
+{
+    if (again && hello->epoch == link->epoch)
+        return;
+    link->epoch = hello->epoch;
     link->missing_since = link->behind_since = NEVER;
     link->missing.version = 0;
     link->unheard_since = NEVER;
+    if (!again) {
+        tell_meet(core, link, hello);
+        return;
+    }
+    link->vv_left = link->state == LINK_UP ? 0 : hello->vv_count;
+    link->vv_open = false;
+    tell_anew(core, link);
 }
 
 int hello_receive(struct core *core, struct link *link,
@@ -195,7 +209,8 @@ int hello_receive(struct core *core, struct link *link,
     bool again = link->greeted;
 
     GV_ASSERT(again || link->state == LINK_GREETING);
-    if (hello->vv_count > VV_SITES_MAX)
+    if (hello->vv_count > VV_SITES_MAX ||
+        hello->sketch.count != sketch_count(hello->vv_count))
         return GV_EPROTO;
     if (again && (!site_equal(&hello->site, &link->site) ||
                   hello->instance != link->instance))
@@ -211,7 +226,8 @@ int hello_receive(struct core *core, struct link *link,
             return GV_OK;
         warn_of_clock(core, link);
     }
-    if (link->vv_left == 0)
+    keep_vector(core, link, hello, again);
+    if (link->vv_left == 0 && !link->vv_open)
         hello_complete(core, link);
     return GV_OK;
 }
@@ -220,7 +236,7 @@ void hello_complete(struct core *core, struct link *link)
 {
     char who[2 * TEXT_SPACE];
 
-    GV_ASSERT(link->greeted && link->vv_left == 0);
+    GV_ASSERT(link->greeted && link->vv_left == 0 && !link->vv_open);
     tell_lag(core, link);
     want_rescan(core, link);
     if (link->state == LINK_UP)
@@ -228,6 +244,7 @@ void hello_complete(struct core *core, struct link *link)
     GV_ASSERT(link->state == LINK_GREETING);
     link->state = LINK_UP;
     link->up_at = core->now;
+    known_linked(core, link);
     GV_ASSERT(link->up_at >= link->since);
     if (link->peer != NULL) {
         GV_ASSERT(link->peer->link == link);

@@ -113,6 +113,7 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
 {
     struct peer *peer = link->peer;
 
+    known_parted(core, link);
     remove_link(core, link);
     give_drop(core, link);
     want_link_gone(core, link);
@@ -258,6 +259,7 @@ void link_free_closed(struct core *core)
         vv_close(&link->pushed);
         vv_close(&link->told);
         vv_close(&link->give.vv);
+        free(link->passed);
         free(link);
     }
 }

@@ -20,6 +20,11 @@
 #define MESSAGE_INTERVALS_MAX 64
 #define MESSAGE_ENDPOINTS_MAX 8
 #define MESSAGE_TEXT_SIZE_MAX 255
+/* Words in one VV, entries in each, bytes of a name in it: 8 * (32 * 24 + 64
+ * + 60) = 7 kB beside the entries of the VV. */
+#define MESSAGE_WORDS_MAX 8
+#define MESSAGE_WORD_ENTRIES_MAX 32
+#define MESSAGE_WORD_NAME_MAX 64
 
 enum message_kind {
     MESSAGE_HELLO = 1,
@@ -52,6 +57,15 @@ struct text {
     size_t size;
 };
 
+/* Hashes of ranges of a vector (core/sketch.h), big-endian: a power of two of
+ * them, or none. */
+#define SKETCH_HASH_SIZE 8
+#define SKETCH_HASHES_MAX 512
+struct sketch_view {
+    const uint8_t *bytes;
+    size_t count;
+};
+
 /* What one seal of @site published: everything after @from, up to @to, and
  * the version vector entries on which it depends.  @bytes is the interval
  * whole, as its origin encoded it; nodes pass it on as it is. */
@@ -76,12 +90,27 @@ struct message_hello {
     size_t endpoint_count;
     uint32_t vv_count; /* entries that follow in VV frames */
     uint64_t schema_digest;
-    gv_time_ms clock; /* wall */
+    gv_time_ms clock;          /* wall */
+    struct sketch_view sketch; /* none: all entries follow at once */
 };
 
 struct message_news {
     struct interval intervals[MESSAGE_INTERVALS_MAX];
     size_t interval_count; /* at least 1 */
+};
+
+/* What the sender of a VV last knew of another live site (core/known.c). */
+struct word {
+    struct site site;
+    uint64_t instance; /* of its node */
+    struct text name;  /* at most MESSAGE_WORD_NAME_MAX */
+    gv_time_ms clock;  /* of that site, when it said so */
+    uint64_t age_ms;   /* so long ago */
+    bool linked;       /* the sender is linked with it */
+    uint64_t vv_hash;  /* of its vector */
+    bool whole;        /* @differs says all */
+    /* Where its vector is not the sender's; version 0: nothing of a site. */
+    struct vv_view differs;
 };
 
 struct message_vv {
@@ -90,6 +119,8 @@ struct message_vv {
     uint64_t vv_hash;           /* of the sender's whole vector */
     struct hash128 fingerprint; /* zero: not shown, an apply is under way */
     gv_time_ms clock;
+    struct word words[MESSAGE_WORDS_MAX];
+    size_t word_count;
 };
 
 struct message_want {

@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "core/core.h"
+#include "core/sketch.h"
 
 #include <stdio.h>
 
@@ -24,6 +25,16 @@
 /* Entries in one VV frame: 9,000 * 24 = 216,000 bytes leave room for what
  * else a frame of 256 KiB holds. */
 #define TELL_ENTRIES_MAX 9000
+
+/* What is known of sites: how many, entries of their vectors together (600
+ * kB), words on a link a second, how often a word is told again when nothing
+ * but its time is new, and how long a site is kept when others want its
+ * place. */
+#define KNOWN_SITES_MAX 256
+#define KNOWN_ENTRIES_MAX 25000
+#define KNOWN_INTERVAL_MS CORE_HEARTBEAT_MS
+#define KNOWN_REFRESH_MS 60000
+#define KNOWN_KEEP_MS (3600 * 1000)
 
 enum give_state {
     GIVE_NONE,
@@ -48,6 +59,30 @@ struct give {
     gv_time_ms progress_at;
 };
 
+struct link;
+
+/* What is known of a live site (known.c). */
+struct known {
+    struct site site;
+    uint64_t instance;
+    char name[MESSAGE_WORD_NAME_MAX + 1];
+    const struct link *link; /* that is up with it, or NULL */
+    gv_time_ms clock;        /* of that site, when it said so */
+    gv_time_ms heard_at;     /* when that was, by the clock of the loop */
+    uint64_t hash;           /* of its vector then */
+    bool kept;               /* @vv is of it: at least so much it holds */
+    struct vv vv;            /* empty while it is linked: see its link */
+};
+
+/* What passed on a link, in either way, of one known site. */
+struct passed {
+    uint64_t instance; /* 0: nothing */
+    gv_time_ms clock;
+    uint64_t hash;
+    bool said_linked; /* what we said last */
+    bool peer_linked; /* what the peer said last */
+};
+
 struct link {
     gv_link number;
     struct peer *peer; /* NULL: accepted */
@@ -67,8 +102,12 @@ struct link {
     char endpoint[TEXT_SPACE];
     gv_time_ms clock_ahead; /* of this node, as of the last frame that says */
     size_t vv_left;         /* entries of its first vector still to come */
+    bool vv_open;           /* they come until a VV that is not full */
+    gv_time_ms peer_clock;  /* in its last frame that says */
 
-    uint64_t own_epoch; /* of our HELLO here */
+    bool spoken;        /* our HELLO left */
+    uint64_t own_epoch; /* of it */
+    size_t own_sketch;  /* hashes in it */
 
     /* What the peer said that it holds; what was pushed to it beyond that,
      * which returns the credit once it is covered; what of our vector it was
@@ -86,6 +125,10 @@ struct link {
     gv_time_ms behind_since;
     gv_time_ms unheard_since;
     gv_time_ms lag_since;
+
+    struct passed *passed; /* as core->known, or NULL: nothing has */
+    size_t words_from;     /* where the search for the next words begins */
+    gv_time_ms words_at;   /* the next ones */
 
     gv_time_ms vv_at;        /* the next VV */
     gv_time_ms ack_at;       /* the next ACK of news; NEVER: none is owed */
@@ -175,6 +218,9 @@ struct core {
     gv_link next_link;
     struct link *closed; /* freed at the next step */
 
+    struct known *known; /* room for KNOWN_SITES_MAX, or NULL: none yet */
+    size_t known_count;
+
     struct want want;
     uint64_t give_order;
 
@@ -247,6 +293,15 @@ void hello_text(struct text from, char to[TEXT_SPACE]);
 
 /* tell.c: HELLO, VV and ACK out; VV in. */
 void tell_hello(struct core *core, struct link *link);
+/* The entries of our vector that are above those told on @link, for a message
+ * that the caller sends; they count as told from now on. */
+bool tell_changed(struct core *core, struct link *link, struct vv_view *view);
+/* The vectors' part of the peer's first HELLO: take what is equal, send what
+ * is not. */
+void tell_meet(struct core *core, struct link *link,
+               const struct message_hello *hello);
+/* Start anew with a peer that did: it was told nothing. */
+void tell_anew(struct core *core, struct link *link);
 void tell_soon(struct core *core, struct link *link);
 void tell_all_soon(struct core *core);
 void tell_tick(struct core *core);
@@ -264,6 +319,16 @@ void tell_lag(struct core *core, struct link *link);
 /* Our own vector rises: @site to @version. */
 void tell_raise(struct core *core, const struct site *site,
                 gv_version version);
+
+/* known.c: what sites without a link here hold, by word of mouth. */
+/* Add the words that are due on @link. */
+void known_say(struct core *core, struct link *link, struct message_vv *vv);
+void known_hear(struct core *core, struct link *link,
+                const struct message_vv *vv);
+/* @link was greeted whole, is about to go. */
+void known_linked(struct core *core, struct link *link);
+void known_parted(struct core *core, struct link *link);
+void known_close(struct core *core);
 
 /* news.c: intervals out and in. */
 void news_sealed(struct core *core, const struct event *event);

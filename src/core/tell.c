@@ -17,6 +17,7 @@ _Static_assert(MESSAGE_FRAME_SIZE_MAX > TELL_ENTRIES_MAX * VV_ENTRY_SIZE,
                "the entries of a VV fit a frame");
 _Static_assert(CORE_VV_PROGRESS_MS < CORE_HEARTBEAT_MS,
                "soon is before the next heartbeat");
+
 static struct text text_of(const char *text)
 {
     return (struct text){text, strlen(text)};
@@ -36,20 +37,45 @@ static void tell_ack(struct core *core, struct link *link)
         link->news_owed = 0;
 }
 
+/* @last: nothing of the vector follows, so words that refer to it may. */
 static void send_vv(struct core *core, struct link *link,
-                    struct vv_view entries)
+                    struct vv_view entries, bool last)
 {
     struct message message = {.kind = MESSAGE_VV};
     struct message_vv *vv = &message.as.vv;
 
     GV_ASSERT(entries.count <= TELL_ENTRIES_MAX);
+    GV_ASSERT(link->spoken);
     vv->epoch = link->own_epoch;
     vv->entries = entries;
     vv->vv_hash = core->vv.hash;
     if (core->applying == 0)
         vv->fingerprint = core->fingerprint;
     vv->clock = core->wall;
+    if (last && link->state == LINK_UP)
+        known_say(core, link, vv);
     (void)emit_message(core, link->number, &message);
+}
+
+/* Send @entries in as many VVs as it takes.  With @closing the last one is
+ * not full, which tells a peer that waits for them that these are all. */
+static void send_vvs(struct core *core, struct link *link,
+                     struct vv_view entries, bool closing)
+{
+    size_t sent = 0;
+    bool last;
+
+    do {
+        struct vv_view part = {entries.bytes + sent * VV_ENTRY_SIZE,
+                               entries.count - sent};
+        bool full = part.count >= TELL_ENTRIES_MAX;
+        if (full)
+            part.count = TELL_ENTRIES_MAX;
+        sent += part.count;
+        last = sent == entries.count && !(closing && full);
+        send_vv(core, link, part, last);
+    } while (!last);
+    GV_ASSERT(sent == entries.count);
 }
 
 /* The entries of our vector that are above those told. */
@@ -77,26 +103,41 @@ static bool changed_entries(struct core *core, const struct vv *told,
     return true;
 }
 
+bool tell_changed(struct core *core, struct link *link, struct vv_view *view)
+{
+    GV_ASSERT(link->spoken);
+    if (!changed_entries(core, &link->told, view))
+        return false;
+    if (link->told.hash != core->vv.hash &&
+        vv_copy(&link->told, &core->vv) != GV_OK)
+        core->error = GV_ENOMEM;
+    return true;
+}
+
 static void tell_vv(struct core *core, struct link *link)
 {
     struct vv_view changed;
-    size_t sent = 0;
 
     tell_ack(core, link);
     link->vv_at = core->now + CORE_HEARTBEAT_MS;
-    if (!changed_entries(core, &link->told, &changed))
-        return;
-    do {
-        struct vv_view part = {changed.bytes + sent * VV_ENTRY_SIZE,
-                               changed.count - sent};
-        if (part.count > TELL_ENTRIES_MAX)
-            part.count = TELL_ENTRIES_MAX;
-        send_vv(core, link, part);
-        sent += part.count;
-    } while (sent < changed.count);
-    GV_ASSERT(sent == changed.count);
-    if (vv_copy(&link->told, &core->vv) != GV_OK)
-        core->error = GV_ENOMEM;
+    if (tell_changed(core, link, &changed))
+        send_vvs(core, link, changed, false);
+}
+
+/* Fill in the sketch of what this HELLO says that we hold. */
+static bool show_sketch(struct core *core, struct link *link,
+                        struct sketch_view *sketch)
+{
+    size_t count = sketch_count(link->told.count);
+    uint8_t *bytes = emit_memory(core, count * SKETCH_HASH_SIZE);
+
+    if (bytes == NULL)
+        return false;
+    if (count > 0)
+        sketch_store(&link->told, count, bytes);
+    link->own_sketch = count;
+    *sketch = (struct sketch_view){bytes, count};
+    return true;
 }
 
 void tell_hello(struct core *core, struct link *link)
@@ -106,8 +147,12 @@ void tell_hello(struct core *core, struct link *link)
 
     GV_ASSERT(link->state != LINK_CONNECTING);
     GV_ASSERT(core->endpoint_count <= MESSAGE_ENDPOINTS_MAX);
-    GV_ASSERT(core->vv.count <= VV_SITES_MAX);
-    link->own_epoch = random_u64(&core->random);
+    if (!link->spoken) {
+        link->own_epoch = random_u64(&core->random);
+        if (vv_copy(&link->told, &core->vv) != GV_OK)
+            core->error = GV_ENOMEM;
+    }
+    GV_ASSERT(link->told.count <= VV_SITES_MAX);
     hello->protocol_min = PROTOCOL_VERSION_MIN;
     hello->protocol_max = PROTOCOL_VERSION_MAX;
     hello->mesh = text_of(core->mesh);
@@ -118,11 +163,80 @@ void tell_hello(struct core *core, struct link *link)
     for (size_t i = 0; i < core->endpoint_count; i++)
         hello->endpoints[i] = text_of(core->endpoints[i]);
     hello->endpoint_count = core->endpoint_count;
-    hello->vv_count = (uint32_t)core->vv.count;
+    hello->vv_count = (uint32_t)link->told.count;
     hello->schema_digest = core->schema_digest;
     hello->clock = core->wall;
+    if (!show_sketch(core, link, &hello->sketch))
+        return;
     (void)emit_message(core, link->number, &message);
+    if (link->spoken)
+        return; /* only the rest of it is new */
+    link->spoken = true;
+    if (link->own_sketch > 0)
+        return; /* the peer's HELLO says what to send */
     vv_clear(&link->told);
+    tell_vv(core, link);
+}
+
+/* Of a vector that stands in ranges: believe what is equal. */
+static void take_equal(struct core *core, struct link *link,
+                       const struct sketch_ranges *ranges)
+{
+    for (size_t i = 0; i < link->told.count; i++) {
+        const struct vv_entry *entry = &link->told.entries[i];
+        if (!sketch_differs(ranges, &entry->site) &&
+            vv_raise(&link->believed, &entry->site, entry->version) != GV_OK)
+            core->error = GV_ENOMEM;
+    }
+    GV_ASSERT(link->believed.count <= link->told.count);
+}
+
+/* Send what differs of the vector that our HELLO spoke of. */
+static void send_differing(struct core *core, struct link *link,
+                           const struct sketch_ranges *ranges)
+{
+    struct vv_view view = {NULL, 0};
+    uint8_t *bytes = emit_memory(core, link->told.count * VV_ENTRY_SIZE);
+
+    if (bytes == NULL)
+        return;
+    view.bytes = bytes;
+    for (size_t i = 0; i < link->told.count; i++) {
+        if (!sketch_differs(ranges, &link->told.entries[i].site))
+            continue;
+        vv_entry_store(&link->told.entries[i], bytes);
+        bytes += VV_ENTRY_SIZE;
+        view.count++;
+    }
+    GV_ASSERT(view.count <= VV_SITES_MAX);
+    send_vvs(core, link, view, true);
+}
+
+void tell_meet(struct core *core, struct link *link,
+               const struct message_hello *hello)
+{
+    struct sketch_ranges ranges;
+
+    GV_ASSERT(link->believed.count == 0 && link->state != LINK_UP);
+    sketch_compare(&link->told, link->own_sketch, hello->sketch, &ranges);
+    link->vv_left = hello->sketch.count == 0 ? hello->vv_count : 0;
+    link->vv_open = hello->sketch.count > 0 && ranges.differing > 0;
+    if (link->own_sketch == 0)
+        return; /* all of ours went with our HELLO */
+    if (hello->sketch.count > 0)
+        take_equal(core, link, &ranges);
+    if (ranges.differing > 0)
+        send_differing(core, link, &ranges);
+    link->vv_at = core->now + CORE_VV_PROGRESS_MS;
+    GV_ASSERT(link->vv_left == 0 || !link->vv_open);
+}
+
+void tell_anew(struct core *core, struct link *link)
+{
+    vv_clear(&link->believed);
+    vv_clear(&link->pushed);
+    vv_clear(&link->told);
+    link->own_sketch = 0;
     tell_vv(core, link);
 }
 
@@ -263,6 +377,20 @@ static void compare(struct core *core, struct link *link,
              link_who(link, who));
 }
 
+/* A VV of @count entries came for the peer's first vector; true if it is
+ * whole now. */
+static bool first_vector(struct core *core, struct link *link, size_t count)
+{
+    GV_ASSERT(link->vv_left == 0 || !link->vv_open);
+    link->vv_left -= count < link->vv_left ? count : link->vv_left;
+    if (count < TELL_ENTRIES_MAX)
+        link->vv_open = false;
+    if (link->vv_left > 0 || link->vv_open)
+        return false;
+    hello_complete(core, link);
+    return true;
+}
+
 int tell_receive(struct core *core, struct link *link,
                  const struct message_vv *vv)
 {
@@ -273,19 +401,17 @@ int tell_receive(struct core *core, struct link *link,
     if (vv->epoch != link->epoch)
         return GV_OK; /* of an earlier HELLO: worth nothing */
     link->clock_ahead = core->wall - vv->clock;
+    link->peer_clock = vv->clock;
     tell_believe_view(core, link, vv->entries);
-    if (link->vv_left > 0) {
-        link->vv_left -= count < link->vv_left ? count : link->vv_left;
-        if (link->vv_left > 0)
-            return GV_OK;
-        hello_complete(core, link);
-    }
+    if (link->state != LINK_UP && !first_vector(core, link, count))
+        return GV_OK;
     GV_ASSERT(link->state == LINK_UP);
     if (link->believed.hash == vv->vv_hash)
         link->unheard_since = NEVER;
     else if (link->unheard_since == NEVER && count < TELL_ENTRIES_MAX)
         link->unheard_since = core->now;
     compare(core, link, vv);
+    known_hear(core, link, vv);
     if (plant("answers-each-vector"))
         tell_soon(core, link);
     return GV_OK;

@@ -35,7 +35,7 @@ void vv_entry_store(const struct vv_entry *entry, uint8_t *bytes)
     store_u64(bytes + sizeof(entry->site.bytes), entry->version);
 }
 
-static uint64_t entry_hash(const struct vv_entry *entry)
+uint64_t vv_entry_hash(const struct vv_entry *entry)
 {
     uint8_t bytes[VV_ENTRY_SIZE];
 
@@ -124,7 +124,7 @@ static int insert(struct vv *vv, size_t at, const struct site *site,
     entry->version = version;
     vv->count++;
     GV_ASSERT(at + 1 == vv->count || site_compare(site, &entry[1].site) < 0);
-    vv->hash += entry_hash(entry);
+    vv->hash += vv_entry_hash(entry);
     return GV_OK;
 }
 
@@ -140,9 +140,9 @@ int vv_raise(struct vv *vv, const struct site *site, gv_version version)
         return insert(vv, at, site, version);
     entry = &vv->entries[at];
     if (version > entry->version) {
-        vv->hash -= entry_hash(entry);
+        vv->hash -= vv_entry_hash(entry);
         entry->version = version;
-        vv->hash += entry_hash(entry);
+        vv->hash += vv_entry_hash(entry);
     }
     GV_ASSERT(entry->version >= version);
     return GV_OK;
@@ -207,13 +207,18 @@ struct vv_entry vv_view_at(struct vv_view view, size_t index)
 
 bool vv_view_valid(struct vv_view view)
 {
+    return vv_view_valid_from(view, 1);
+}
+
+bool vv_view_valid_from(struct vv_view view, gv_version version_min)
+{
     struct vv_entry last = {0};
 
     if (view.count > VV_SITES_MAX)
         return false;
     for (size_t i = 0; i < view.count; i++) {
         struct vv_entry entry = vv_view_at(view, i);
-        if (entry.version == 0 || entry.version > VERSION_MAX)
+        if (entry.version < version_min || entry.version > VERSION_MAX)
             return false;
         if (i > 0 && site_compare(&last.site, &entry.site) >= 0)
             return false;

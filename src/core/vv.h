@@ -66,6 +66,11 @@ struct vv_entry vv_view_at(struct vv_view view, size_t index);
 /* Whether @view keeps its promises: ascending, no site twice, versions from 1
  * to VERSION_MAX, at most VV_SITES_MAX entries. */
 bool vv_view_valid(struct vv_view view);
+/* The same, with versions from @version_min on. */
+bool vv_view_valid_from(struct vv_view view, gv_version version_min);
+
+/* What @entry adds to the hash of a vector. */
+uint64_t vv_entry_hash(const struct vv_entry *entry);
 
 /* Write @entry in the view's form into @bytes[VV_ENTRY_SIZE]. */
 void vv_entry_store(const struct vv_entry *entry, uint8_t *bytes);

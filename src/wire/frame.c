@@ -14,17 +14,19 @@
 #define FRAME_CLOCK_MAX ((gv_time_ms)(VERSION_MAX >> 16))
 
 /* Elements of each message, its kind included; of an interval. */
-#define HELLO_COUNT 12
+#define HELLO_COUNT 13
 #define NEWS_COUNT 2
-#define VV_COUNT 6
+#define VV_COUNT 7
 #define WANT_COUNT 6
 #define DELTA_COUNT 7
 #define ACK_COUNT 5
 #define BYE_COUNT 3
 #define INTERVAL_COUNT 5
+#define WORD_COUNT 9
 
 /* Heads, numbers and hash of any message.  NEWS has the most: 64 heads of
- * intervals of at most 5 bytes; VV, WANT and DELTA stay under 64. */
+ * intervals of at most 5 bytes; VV, WANT and DELTA stay under 64 without the
+ * words of a VV. */
 #define FRAME_HEADS_MAX (MESSAGE_INTERVALS_MAX * 5 + 64 + FRAME_HASH_SIZE)
 _Static_assert(FRAME_HEADS_MAX + MESSAGE_DELTA_SIZE_MAX <=
                    MESSAGE_FRAME_SIZE_MAX,
@@ -35,6 +37,15 @@ _Static_assert(FRAME_HEADS_MAX + MESSAGE_NEWS_SIZE_MAX <=
 _Static_assert(FRAME_HEADS_MAX + VV_SITES_MAX * VV_ENTRY_SIZE <=
                    MESSAGE_FRAME_SIZE_MAX,
                "the longest vector fits a frame");
+/* Heads and numbers of a word. */
+#define WORD_HEADS_MAX 80
+#define WORDS_SIZE_MAX                                                        \
+    (MESSAGE_WORDS_MAX * (WORD_HEADS_MAX + MESSAGE_WORD_NAME_MAX +            \
+                          MESSAGE_WORD_ENTRIES_MAX * VV_ENTRY_SIZE))
+_Static_assert(FRAME_HEADS_MAX + VV_SITES_MAX * VV_ENTRY_SIZE +
+                       WORDS_SIZE_MAX <=
+                   MESSAGE_FRAME_SIZE_MAX,
+               "words fit beside any entries");
 
 /* Encoding. */
 
@@ -63,6 +74,8 @@ static void encode_hello(msgpack_packer *packer,
     msgpack_pack_uint32(packer, hello->vv_count);
     msgpack_pack_uint64(packer, hello->schema_digest);
     msgpack_pack_int64(packer, hello->clock);
+    pack_blob(packer, hello->sketch.bytes,
+              hello->sketch.count * SKETCH_HASH_SIZE);
 }
 
 static void encode_news(msgpack_packer *packer,
@@ -83,6 +96,30 @@ static void encode_news(msgpack_packer *packer,
     GV_ASSERT(size <= MESSAGE_NEWS_SIZE_MAX);
 }
 
+static void encode_bool(msgpack_packer *packer, bool value)
+{
+    if (value)
+        msgpack_pack_true(packer);
+    else
+        msgpack_pack_false(packer);
+}
+
+static void encode_word(msgpack_packer *packer, const struct word *word)
+{
+    GV_ASSERT(word->name.size <= MESSAGE_WORD_NAME_MAX);
+    GV_ASSERT(word->differs.count <= MESSAGE_WORD_ENTRIES_MAX);
+    msgpack_pack_array(packer, WORD_COUNT);
+    pack_site(packer, &word->site);
+    msgpack_pack_uint64(packer, word->instance);
+    encode_text(packer, word->name);
+    msgpack_pack_int64(packer, word->clock);
+    msgpack_pack_uint64(packer, word->age_ms);
+    encode_bool(packer, word->linked);
+    msgpack_pack_uint64(packer, word->vv_hash);
+    encode_bool(packer, word->whole);
+    pack_vv(packer, word->differs);
+}
+
 static void encode_vv(msgpack_packer *packer, const struct message_vv *vv)
 {
     uint8_t fingerprint[16];
@@ -96,6 +133,10 @@ static void encode_vv(msgpack_packer *packer, const struct message_vv *vv)
     msgpack_pack_uint64(packer, vv->vv_hash);
     pack_blob(packer, fingerprint, sizeof(fingerprint));
     msgpack_pack_int64(packer, vv->clock);
+    GV_ASSERT(vv->word_count <= MESSAGE_WORDS_MAX);
+    msgpack_pack_array(packer, vv->word_count);
+    for (size_t i = 0; i < vv->word_count; i++)
+        encode_word(packer, &vv->words[i]);
 }
 
 static void encode_want(msgpack_packer *packer,
@@ -108,14 +149,6 @@ static void encode_want(msgpack_packer *packer,
     msgpack_pack_uint64(packer, want->credit);
     msgpack_pack_uint64(packer, want->spool);
     msgpack_pack_uint64(packer, want->offset);
-}
-
-static void encode_bool(msgpack_packer *packer, bool value)
-{
-    if (value)
-        msgpack_pack_true(packer);
-    else
-        msgpack_pack_false(packer);
 }
 
 static void encode_delta(msgpack_packer *packer,
@@ -288,6 +321,19 @@ static struct vv_view decode_vv_view(struct cursor *cursor)
     return view;
 }
 
+static struct sketch_view decode_sketch(struct cursor *cursor)
+{
+    struct sketch_view sketch;
+    size_t size;
+
+    sketch.bytes = cursor_blob(cursor, &size);
+    sketch.count = size / SKETCH_HASH_SIZE;
+    if (size % SKETCH_HASH_SIZE != 0 || sketch.count > SKETCH_HASHES_MAX ||
+        (sketch.count & (sketch.count - 1)) != 0)
+        decode_fail(cursor);
+    return sketch;
+}
+
 static void decode_hello(struct cursor *cursor, struct message_hello *hello)
 {
     hello->protocol_min = (uint32_t)decode_number(cursor, 1, UINT32_MAX);
@@ -308,6 +354,7 @@ static void decode_hello(struct cursor *cursor, struct message_hello *hello)
     hello->vv_count = (uint32_t)decode_number(cursor, 0, VV_SITES_MAX);
     hello->schema_digest = cursor_u64(cursor);
     hello->clock = decode_clock(cursor);
+    hello->sketch = decode_sketch(cursor);
 }
 
 static void decode_news(struct cursor *cursor, struct message_news *news)
@@ -334,6 +381,28 @@ static void decode_news(struct cursor *cursor, struct message_news *news)
     }
 }
 
+static void decode_word(struct cursor *cursor, struct word *word)
+{
+    size_t size;
+
+    if (cursor_array(cursor) != WORD_COUNT)
+        decode_fail(cursor);
+    word->site = decode_site(cursor);
+    word->instance = cursor_u64(cursor);
+    word->name = decode_text(cursor);
+    word->clock = decode_clock(cursor);
+    word->age_ms = decode_number(cursor, 0, (uint64_t)FRAME_CLOCK_MAX);
+    word->linked = cursor_bool(cursor);
+    word->vv_hash = cursor_u64(cursor);
+    word->whole = cursor_bool(cursor);
+    word->differs.bytes = cursor_blob(cursor, &size);
+    word->differs.count = size / VV_ENTRY_SIZE;
+    if (word->name.size > MESSAGE_WORD_NAME_MAX || size % VV_ENTRY_SIZE != 0 ||
+        word->differs.count > MESSAGE_WORD_ENTRIES_MAX ||
+        !vv_view_valid_from(word->differs, 0))
+        decode_fail(cursor);
+}
+
 static void decode_vv(struct cursor *cursor, struct message_vv *vv)
 {
     const uint8_t *fingerprint;
@@ -347,6 +416,13 @@ static void decode_vv(struct cursor *cursor, struct message_vv *vv)
         vv->fingerprint.low = load_u64(fingerprint + 8);
     }
     vv->clock = decode_clock(cursor);
+    vv->word_count = cursor_array(cursor);
+    if (vv->word_count > MESSAGE_WORDS_MAX) {
+        decode_fail(cursor);
+        return;
+    }
+    for (size_t i = 0; i < vv->word_count; i++)
+        decode_word(cursor, &vv->words[i]);
 }
 
 static void decode_want(struct cursor *cursor, struct message_want *want)

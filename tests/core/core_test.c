@@ -277,9 +277,10 @@ TEST(both_sides_say_hello_and_their_whole_vector_at_once)
     lone_close(&lone);
 }
 
-TEST(a_vector_of_ten_thousand_sites_goes_in_two_frames)
+TEST(a_vector_of_ten_thousand_sites_is_shown_then_sent_in_two_frames)
 {
     struct lone lone = {0};
+    struct message hello = hello_of(other, OTHER_INSTANCE);
     size_t frames = 0, entries = 0;
 
     for (uint32_t i = 0; i < VV_SITES_MAX; i++) {
@@ -288,6 +289,9 @@ TEST(a_vector_of_ten_thousand_sites_goes_in_two_frames)
     }
     lone_new(&lone);
     up(&lone, 1);
+    CHECK(sent(&lone, 1, MESSAGE_VV) == NULL);
+    CHECK_INT(sent(&lone, 1, MESSAGE_HELLO)->as.hello.sketch.count, ==, 512);
+    message_in(&lone, 1, &hello);
     for (size_t i = 0; i < lone.effects.count; i++) {
         const struct effect *item = &lone.effects.items[i];
         if (item->kind != EFFECT_SEND ||
@@ -839,12 +843,50 @@ TEST(a_schema_that_moved_is_told_with_a_new_hello)
     event.as.schema.fingerprint = print_a;
     feed(&lone, event);
     CHECK_INT(sent(&lone, 1, MESSAGE_HELLO)->as.hello.schema_digest, ==, 2);
-    CHECK_INT(sent(&lone, 1, MESSAGE_VV)->as.vv.entries.count, ==, 1);
+    CHECK(sent(&lone, 1, MESSAGE_VV) == NULL); /* that it was told before */
     CHECK(info_of(&lone, 0).schema_differs);
+    tells(&lone, 1, own, 100);
     hello.as.hello.schema_digest = 2;
-    hello.as.hello.epoch = OTHER_EPOCH + 1;
     message_in(&lone, 1, &hello);
     CHECK(!info_of(&lone, 0).schema_differs);
+    CHECK_INT(info_of(&lone, 0).state, ==, LINK_UP);
+    CHECK_INT(info_of(&lone, 0).believed->count, ==, 1);
+    lone_close(&lone);
+}
+
+TEST(a_peer_that_greets_anew_is_told_all_again)
+{
+    struct lone lone;
+    struct message hello = hello_of(other, OTHER_INSTANCE);
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    tells(&lone, 1, own, 100);
+    hello.as.hello.epoch = OTHER_EPOCH + 1;
+    message_in(&lone, 1, &hello);
+    CHECK_INT(sent(&lone, 1, MESSAGE_VV)->as.vv.entries.count, ==, 1);
+    CHECK_INT(info_of(&lone, 0).believed->count, ==, 0);
+    CHECK_INT(info_of(&lone, 0).state, ==, LINK_UP);
+    lone_close(&lone);
+}
+
+TEST(a_hello_whose_sketch_has_another_size_than_its_vector_is_refused)
+{
+    struct lone lone;
+    struct message hello = hello_of(other, OTHER_INSTANCE);
+    uint8_t bytes[2 * SKETCH_HASH_SIZE] = {0};
+
+    lone_init(&lone);
+    up(&lone, 1);
+    hello.as.hello.sketch = (struct sketch_view){bytes, 2};
+    hello.as.hello.vv_count = 32;
+    message_in(&lone, 1, &hello);
+    CHECK(said_bye(&lone, 1, BYE_BAD_MESSAGE));
+    up(&lone, 3);
+    hello.as.hello.vv_count = 33;
+    message_in(&lone, 3, &hello);
+    CHECK_INT(info_of(&lone, 0).state, ==, LINK_GREETING);
+    tells(&lone, 3, other, 7); /* not a full frame: all has come */
     CHECK_INT(info_of(&lone, 0).state, ==, LINK_UP);
     lone_close(&lone);
 }

@@ -76,6 +76,9 @@ static void keep_message(struct frame *frame, const struct message *from)
         keep_text(frame, &message->as.hello.name);
         for (size_t i = 0; i < message->as.hello.endpoint_count; i++)
             keep_text(frame, &message->as.hello.endpoints[i]);
+        message->as.hello.sketch.bytes =
+            keep(frame, message->as.hello.sketch.bytes,
+                 message->as.hello.sketch.count * SKETCH_HASH_SIZE);
         break;
     case MESSAGE_NEWS:
         for (size_t i = 0; i < message->as.news.interval_count; i++)
@@ -83,6 +86,10 @@ static void keep_message(struct frame *frame, const struct message *from)
         break;
     case MESSAGE_VV:
         keep_view(frame, &message->as.vv.entries);
+        for (size_t i = 0; i < message->as.vv.word_count; i++) {
+            keep_text(frame, &message->as.vv.words[i].name);
+            keep_view(frame, &message->as.vv.words[i].differs);
+        }
         break;
     case MESSAGE_WANT:
         keep_view(frame, &message->as.want.vv);

@@ -276,14 +276,14 @@ class Peer(Connection):
         self.ended = threading.Event()
         self.send(encode(HELLO, *versions, mesh, self.site,
                          int.from_bytes(os.urandom(8), "big"), self.epoch,
-                         "scripted", [], 0, 0, int(time.time() * 1000)))
+                         "scripted", [], 0, 0, int(time.time() * 1000), b""))
         self.beat()
         self.heart = threading.Thread(target=self.live)
         self.heart.start()
 
     def beat(self, entries=b""):
         self.send(encode(VV, self.epoch, entries, vv_hash(self.vv),
-                         bytes(16), int(time.time() * 1000)))
+                         bytes(16), int(time.time() * 1000), []))
 
     def live(self):
         while not self.ended.wait(HEARTBEAT_S):

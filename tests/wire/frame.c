@@ -43,6 +43,8 @@ static bool view_equal(struct vv_view a, struct vv_view b)
 
 /* One message of each kind. */
 
+static const uint8_t sketch_two[2 * SKETCH_HASH_SIZE] = {1, 2, 3, [15] = 255};
+
 static struct message sample_hello(void)
 {
     struct message message = {.kind = MESSAGE_HELLO};
@@ -61,6 +63,8 @@ static struct message sample_hello(void)
     hello->vv_count = VV_SITES_MAX;
     hello->schema_digest = UINT64_C(0xfedcba9876543210);
     hello->clock = 1700000000000;
+    hello->sketch.bytes = sketch_two;
+    hello->sketch.count = 2;
     return message;
 }
 
@@ -93,6 +97,18 @@ static struct message sample_vv(void)
     message.as.vv.fingerprint.high = UINT64_C(0x0102030405060708);
     message.as.vv.fingerprint.low = UINT64_C(0xfffefdfcfbfaf9f8);
     message.as.vv.clock = 0;
+    message.as.vv.word_count = 2;
+    message.as.vv.words[0] = (struct word){
+        .site = site_one, .instance = 1, .name = text_of("böat")};
+    message.as.vv.words[1] = (struct word){.site = site_one,
+                                           .instance = UINT64_MAX,
+                                           .name = text_of(""),
+                                           .clock = 1700000000000,
+                                           .age_ms = 1234,
+                                           .linked = true,
+                                           .vv_hash = 77,
+                                           .whole = true,
+                                           .differs = vv_three};
     return message;
 }
 
@@ -226,6 +242,8 @@ TEST(a_hello_comes_back)
     CHECK_INT(hello->vv_count, ==, VV_SITES_MAX);
     CHECK(hello->schema_digest == UINT64_C(0xfedcba9876543210));
     CHECK(hello->clock == 1700000000000);
+    CHECK_INT(hello->sketch.count, ==, 2);
+    CHECK(memcmp(hello->sketch.bytes, sketch_two, sizeof(sketch_two)) == 0);
     free(frame);
 }
 
@@ -277,6 +295,17 @@ TEST(a_vv_comes_back)
     CHECK(view_equal(back.as.vv.entries, vv_three));
     CHECK(hash128_equal(back.as.vv.fingerprint, message.as.vv.fingerprint));
     CHECK(back.as.vv.clock == 0);
+    CHECK_INT(back.as.vv.word_count, ==, 2);
+    CHECK(text_is(back.as.vv.words[0].name, "böat"));
+    CHECK(!back.as.vv.words[0].linked && !back.as.vv.words[0].whole);
+    CHECK_INT(back.as.vv.words[0].differs.count, ==, 0);
+    CHECK(site_equal(&back.as.vv.words[1].site, &site_one));
+    CHECK(back.as.vv.words[1].instance == UINT64_MAX);
+    CHECK(back.as.vv.words[1].clock == 1700000000000);
+    CHECK_INT(back.as.vv.words[1].age_ms, ==, 1234);
+    CHECK(back.as.vv.words[1].linked && back.as.vv.words[1].whole);
+    CHECK_INT(back.as.vv.words[1].vv_hash, ==, 77);
+    CHECK(view_equal(back.as.vv.words[1].differs, vv_three));
     free(frame);
     message.as.vv.entries.count = 0;
     free(through_frame(&message, &back));
@@ -788,11 +817,14 @@ TEST(texts_have_a_limit_and_can_be_printed)
 
 /* A HELLO with one field as given. */
 static int hello_of(uint64_t min, uint64_t max, size_t site_size,
-                    uint32_t endpoints, uint64_t vv_count, uint64_t clock)
+                    uint32_t endpoints, uint64_t vv_count, uint64_t clock,
+                    size_t sketch_size)
 {
     struct raw raw;
 
-    raw_init(&raw, 12, MESSAGE_HELLO);
+    static const uint8_t sketch[2 * SKETCH_HASHES_MAX * SKETCH_HASH_SIZE];
+
+    raw_init(&raw, 13, MESSAGE_HELLO);
     raw_u64(&raw, min);
     raw_u64(&raw, max);
     raw_text(&raw, "mesh", 4);
@@ -806,6 +838,7 @@ static int hello_of(uint64_t min, uint64_t max, size_t site_size,
     raw_u64(&raw, vv_count);
     raw_u64(&raw, 3);
     raw_u64(&raw, clock);
+    raw_blob(&raw, sketch, sketch_size);
     return raw_decode(&raw);
 }
 
@@ -813,16 +846,71 @@ TEST(a_hello_out_of_range_is_refused)
 {
     uint64_t far = ((uint64_t)1 << 46) - 1;
 
-    CHECK_INT(hello_of(1, 1, 16, 8, 10000, far), ==, GV_OK);
-    CHECK_INT(hello_of(1, 1, 16, 0, 0, 0), ==, GV_OK);
-    CHECK_INT(hello_of(0, 1, 16, 8, 0, 0), ==, GV_EPROTO);
-    CHECK_INT(hello_of(2, 1, 16, 8, 0, 0), ==, GV_EPROTO);
-    CHECK_INT(hello_of(1, UINT64_C(1) << 32, 16, 8, 0, 0), ==, GV_EPROTO);
-    CHECK_INT(hello_of(1, 1, 15, 8, 0, 0), ==, GV_EPROTO);
-    CHECK_INT(hello_of(1, 1, 17, 8, 0, 0), ==, GV_EPROTO);
-    CHECK_INT(hello_of(1, 1, 16, 9, 0, 0), ==, GV_EPROTO);
-    CHECK_INT(hello_of(1, 1, 16, 8, 10001, 0), ==, GV_EPROTO);
-    CHECK_INT(hello_of(1, 1, 16, 8, 0, far + 1), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 8, 10000, far, 0), ==, GV_OK);
+    CHECK_INT(hello_of(1, 1, 16, 0, 0, 0, 0), ==, GV_OK);
+    CHECK_INT(hello_of(0, 1, 16, 8, 0, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(2, 1, 16, 8, 0, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, UINT64_C(1) << 32, 16, 8, 0, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 15, 8, 0, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 17, 8, 0, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 9, 0, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 8, 10001, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 8, 0, far + 1, 0), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 0, 99, 0, 8), ==, GV_OK);
+    CHECK_INT(hello_of(1, 1, 16, 0, 99, 0, 4096), ==, GV_OK);
+    CHECK_INT(hello_of(1, 1, 16, 0, 99, 0, 7), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 0, 99, 0, 24), ==, GV_EPROTO);
+    CHECK_INT(hello_of(1, 1, 16, 0, 99, 0, 8192), ==, GV_EPROTO);
+}
+
+/* A VV with @count words of which one has these. */
+static int word_of(uint32_t count, uint32_t fields, size_t name_size,
+                   const void *differs, size_t size)
+{
+    char letters[MESSAGE_WORD_NAME_MAX + 1];
+    struct raw raw;
+
+    memset(letters, 'n', sizeof(letters));
+    raw_init(&raw, 7, MESSAGE_VV);
+    raw_u64(&raw, 1);
+    raw_blob(&raw, "", 0);
+    raw_u64(&raw, 1);
+    raw_blob(&raw, "0123456789abcdef", 16);
+    raw_u64(&raw, 1);
+    msgpack_pack_array(&raw.packer, count);
+    for (uint32_t i = 0; i < count; i++) {
+        msgpack_pack_array(&raw.packer, fields);
+        raw_blob(&raw, "0123456789abcdef", 16);
+        raw_u64(&raw, 1);
+        raw_text(&raw, letters, name_size);
+        raw_u64(&raw, 1);
+        raw_u64(&raw, 1);
+        msgpack_pack_true(&raw.packer);
+        raw_u64(&raw, 1);
+        msgpack_pack_false(&raw.packer);
+        raw_blob(&raw, differs, size);
+    }
+    return raw_decode(&raw);
+}
+
+TEST(words_have_limits_and_may_say_that_nothing_is_held)
+{
+    uint8_t bytes[(MESSAGE_WORD_ENTRIES_MAX + 1) * VV_ENTRY_SIZE] = {0};
+
+    for (size_t i = 0; i <= MESSAGE_WORD_ENTRIES_MAX; i++)
+        bytes[i * VV_ENTRY_SIZE] = (uint8_t)i;
+    CHECK_INT(word_of(0, 9, 0, bytes, 0), ==, GV_OK);
+    CHECK_INT(word_of(8, 9, 64, bytes, sizeof(bytes) - VV_ENTRY_SIZE), ==,
+              GV_OK);
+    CHECK_INT(word_of(9, 9, 0, bytes, 0), ==, GV_EPROTO);
+    CHECK_INT(word_of(1, 8, 0, bytes, 0), ==, GV_EPROTO);
+    CHECK_INT(word_of(1, 9, 65, bytes, 0), ==, GV_EPROTO);
+    CHECK_INT(word_of(1, 9, 0, bytes, sizeof(bytes)), ==, GV_EPROTO);
+    CHECK_INT(word_of(1, 9, 0, bytes, VV_ENTRY_SIZE - 1), ==, GV_EPROTO);
+    bytes[0] = 1; /* a site twice */
+    CHECK_INT(word_of(1, 9, 0, bytes, 2 * VV_ENTRY_SIZE), ==, GV_EPROTO);
+    bytes[16] = 0x40; /* version 2^62 */
+    CHECK_INT(word_of(1, 9, 0, bytes, VV_ENTRY_SIZE), ==, GV_EPROTO);
 }
 
 static int want_of(const void *vv, size_t size)
