@@ -160,12 +160,30 @@ static void check_pair(struct checks *checks, struct machine *a,
                    machine_index(a), machine_index(b));
 }
 
+static bool linked(const struct machine *a, const struct machine *b)
+{
+    return machine_dials(a, machine_index(b)) ||
+           machine_dials(b, machine_index(a));
+}
+
+/* With one another, or with a third one of these. */
+static bool meet(struct machine *const *machines, size_t count,
+                 const struct machine *a, const struct machine *b)
+{
+    bool met = linked(a, b);
+
+    for (size_t i = 0; i < count; i++)
+        met |= linked(a, machines[i]) && linked(machines[i], b);
+    return met;
+}
+
 /* I35 */
 static void check_ids(struct checks *checks, struct machine *const *machines,
                       size_t count, size_t index)
 {
     for (size_t i = index + 1; i < count; i++)
-        if (site_equal(checks_site(machines[index]), checks_site(machines[i])))
+        if (meet(machines, count, machines[index], machines[i]) &&
+            site_equal(checks_site(machines[index]), checks_site(machines[i])))
             world_fail(checks->world, "I35",
                        "n%zu and n%zu live, and have one site id",
                        machine_index(machines[index]),

@@ -19,6 +19,8 @@ struct file {
     size_t count, capacity;
     size_t looked; /* entries at the last look before a transaction */
     bool rewound;
+    struct site site; /* of the file when it was opened last */
+    bool opened, renewed;
 };
 
 struct census {
@@ -129,7 +131,12 @@ static void fail_entry(struct census *census, struct machine *machine,
 void census_opened(struct census *census, struct machine *machine)
 {
     struct file *file = file_of(census, machine);
+    struct keeper *keeper = machine_keeper(machine);
+    const struct site *site = keeper->methods->site(keeper);
 
+    file->renewed |= file->opened && !site_equal(site, &file->site);
+    file->opened = true;
+    file->site = *site;
     for (size_t i = 0; i < file->count; i++) {
         struct entry *entry = &file->entries[i];
 
@@ -303,10 +310,13 @@ static void account_for(struct census *census, struct machine *const *machines,
                        "has no row in log at the end");
 }
 
-/* I26: written, which never leaves its file, says how many there were. */
+/* I26: written, which never leaves its file, says how many there were.  What
+ * was added under an id that was given up, and nobody had yet, is lost
+ * (src/store/moving.c). */
 static void check_score(struct census *census, struct machine *home,
                         struct machine *machine, size_t program)
 {
+    bool renewed = file_of(census, home)->renewed;
     struct entry entry = {
         .program = application_number(machine_index(home), program)};
     int64_t made = ask(census, home,
@@ -318,7 +328,7 @@ static void check_score(struct census *census, struct machine *home,
                         " program=?1 AND ?2=0 AND ?3 NOT NULL",
                         &entry);
 
-    if (shown < made || (shown > made && !census->restored))
+    if ((shown < made && !renewed) || (shown > made && !census->restored))
         world_fail(census->world, "I26",
                    "n%zu: its counter of program %lld shows %lld, and there"
                    " were %lld",
