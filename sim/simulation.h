@@ -19,10 +19,10 @@ struct machine_extra {
     bool unsure; /* a sync failed, and no node has mended the log since: what
                     programs commit may be lost, through no fault of ours */
     bool away;
-    bool silent; /* its programs wait until it has a site id of its own */
+    bool silent;      /* its programs wait until it has a site id of its own */
     struct site twin; /* the id it has not, then */
-    bool equal;                /* its table skew is what it is on the others */
-    struct disk_image *backup; /* to be put back, or NULL */
+    bool equal;       /* its table skew is what it is on the others */
+    struct disk_image *backup;          /* to be put back, or NULL */
     char backup_path[BACKUP_PATH_SIZE]; /* the same as one file, or "" */
 };
 

@@ -78,8 +78,8 @@ void census_program_committed(struct census *census, size_t machine,
 
     if (file->count == file->capacity) {
         file->capacity = file->capacity * 2 + 64;
-        file->entries = reallocarray(file->entries, file->capacity,
-                                     sizeof *file->entries);
+        file->entries =
+            reallocarray(file->entries, file->capacity, sizeof *file->entries);
         GV_ASSERT(file->entries != NULL);
     }
     file->entries[file->count++] =
