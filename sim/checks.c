@@ -36,6 +36,7 @@ static const struct {
     {"I20", "nothing that was written is missed by the capture"},
     {"I21", "what a node tells of itself is synced"},
     {"I22", "programs can write, whatever the network does"},
+    {"I26", "a counter shows each addition once (in a census)"},
     {"I24", "one seed is one run (with --twice)"},
     {"I27", "verify recomputes every digest and sum, and finds nothing"},
     {"I30", "time goes on: no endless loop"},
@@ -43,6 +44,7 @@ static const struct {
     {"I32", "an index that triggers keep is right on every node"},
     {"I33", "a node notices that its file was written over"},
     {"I34", "nothing is served between the slices of a long seal or apply"},
+    {"I35", "two nodes that live and meet do not keep one site id"},
     {"core", "the numbered invariants of the core, after each step"},
 };
 

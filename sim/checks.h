@@ -49,6 +49,11 @@ void checks_rest_end(struct checks *checks, struct machine *const *machines,
 void checks_end(struct checks *checks, struct machine *const *machines,
                 size_t count);
 
+/* Whether something of this file waits to be sealed, in its journal or in
+ * slices; also if it cannot be read.  The id it has. */
+bool checks_waiting(struct machine *machine);
+const struct site *checks_site(struct machine *machine);
+
 /* How often the application's triggers have fired in this file. */
 uint64_t checks_triggers_fired(struct machine *machine);
 

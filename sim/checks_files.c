@@ -20,6 +20,13 @@ int64_t checks_number(struct machine *machine, const char *sql)
     return number;
 }
 
+bool checks_waiting(struct machine *machine)
+{
+    return machine_busy(machine) ||
+           checks_number(machine, "SELECT count(*) FROM gv_journal") != 0 ||
+           checks_number(machine, "SELECT pending FROM gv_meta") != 0;
+}
+
 /* I19 */
 void checks_integrity(struct checks *checks, struct machine *machine)
 {
@@ -153,14 +160,46 @@ static void check_pair(struct checks *checks, struct machine *a,
                    machine_index(a), machine_index(b));
 }
 
+static bool linked(const struct machine *a, const struct machine *b)
+{
+    return machine_dials(a, machine_index(b)) ||
+           machine_dials(b, machine_index(a));
+}
+
+/* With one another, or with a third one of these. */
+static bool meet(struct machine *const *machines, size_t count,
+                 const struct machine *a, const struct machine *b)
+{
+    bool met = linked(a, b);
+
+    for (size_t i = 0; i < count; i++)
+        met |= linked(a, machines[i]) && linked(machines[i], b);
+    return met;
+}
+
+/* I35 */
+static void check_ids(struct checks *checks, struct machine *const *machines,
+                      size_t count, size_t index)
+{
+    for (size_t i = index + 1; i < count; i++)
+        if (meet(machines, count, machines[index], machines[i]) &&
+            site_equal(checks_site(machines[index]), checks_site(machines[i])))
+            world_fail(checks->world, "I35",
+                       "n%zu and n%zu live, and have one site id",
+                       machine_index(machines[index]),
+                       machine_index(machines[i]));
+}
+
 void checks_end(struct checks *checks, struct machine *const *machines,
                 size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         check_pair(checks, machines[0], machines[i]);
-        if (checks->ledger == NULL || checks->blind)
+        check_ids(checks, machines, count, i);
+        if (checks->ledger == NULL)
             continue;
-        ledger_compare(checks->ledger, machines[i]);
+        if (!checks->blind)
+            ledger_compare(checks->ledger, machines[i]);
         check_verify(checks, machines[i]);
         check_bounds(checks, machines[i]);
         check_mirror(checks, machines[i]);

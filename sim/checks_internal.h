@@ -48,7 +48,6 @@ struct checks {
 struct watch *checks_watch(struct checks *checks,
                            const struct machine *machine);
 const struct vv *checks_vv(struct machine *machine);
-const struct site *checks_site(struct machine *machine);
 struct hash128 checks_fingerprint(struct machine *machine);
 
 /* checks_files.c */

@@ -47,6 +47,7 @@ static void draw_habits(struct simulation *simulation)
         .huge = swarm->on[FAULT_HUGE],
         .kinds = swarm->on[FAULT_KINDS],
         .skew = swarm->on[FAULT_SCHEMA_MIX],
+        .score = simulation->census != NULL,
         .full_sync = swarm->full_sync,
     };
 }
@@ -88,7 +89,8 @@ static void write_again(void *context, uint64_t index)
     struct simulation *simulation = context;
     const struct action *action = action_at(simulation, index);
 
-    if (machine_powered(machine_at(simulation, action)))
+    if (machine_powered(machine_at(simulation, action)) &&
+        !simulation->extras[action->machine].silent)
         application_act(program_at(simulation, action), action->seed);
 }
 
@@ -102,6 +104,7 @@ static void write_once(struct simulation *simulation, size_t index)
         return;
     }
     if (!machine_powered(machine) ||
+        simulation->extras[action->machine].silent ||
         application_holding(program_at(simulation, action)))
         return;
     if (!application_act(program_at(simulation, action), action->seed))
@@ -122,6 +125,7 @@ static void hold(struct simulation *simulation, size_t index)
     struct application *program = program_at(simulation, action);
 
     if (!machine_powered(machine_at(simulation, action)) ||
+        simulation->extras[action->machine].silent ||
         application_holding(program))
         return;
     application_hold(program, action->seed);
@@ -274,6 +278,17 @@ static void kill_programs(struct simulation *simulation, size_t machine)
         application_kill(simulation->extras[machine].programs[i]);
 }
 
+/* @restored: as additions in it that are not sealed may be in another one. */
+static void note_rewound(struct simulation *simulation,
+                         struct machine *machine, bool restored)
+{
+    if (simulation->census != NULL)
+        census_rewound(simulation->census, machine, restored);
+    else
+        ledger_rewound(simulation->ledger, machine);
+    checks_rewound(simulation->checks, machine);
+}
+
 static void put_file(struct simulation *simulation, size_t machine,
                      struct disk_image *image)
 {
@@ -284,10 +299,8 @@ static void put_file(struct simulation *simulation, size_t machine,
     disk_image_leave_out(image, MACHINE_PATH "-gv/state");
     /* Whoever restores a backup takes longer than the system's write-back. */
     disk_write_back(machine_disk(target), MACHINE_PATH "-gv/state");
-    machine_replace_file(target, image);
-    if (!simulation->blind)
-        ledger_rewound(simulation->ledger, target);
-    checks_rewound(simulation->checks, target);
+    machine_replace_file(target, image, false);
+    note_rewound(simulation, target, true);
 }
 
 /* A backup as people make it, of a file that is in use: by itself, with its
@@ -338,8 +351,7 @@ static void copy_over(struct simulation *simulation, size_t machine,
 {
     struct machine *target = simulation->machines[machine];
 
-    ledger_rewound(simulation->ledger, target);
-    checks_rewound(simulation->checks, target);
+    note_rewound(simulation, target, true);
     machine_copy_over(target, machine_disk(simulation->machines[other]), path);
     if (machine_alive(target))
         checks_unnoticed(simulation->checks, target);
@@ -407,6 +419,37 @@ static void copied_file(struct simulation *simulation,
     image = disk_image_take(machine_disk(simulation->machines[action->other]));
     put_file(simulation, action->machine, image);
     disk_image_free(image);
+}
+
+/* A machine starts as the image of another one, which goes on: nothing tells
+ * the two files apart but that both nodes live.  What both would publish
+ * before they meet is not for this (src/store/README.md says what becomes of
+ * it): so the twin's programs begin once it has an id of its own, and the
+ * image is taken where nothing waits to be sealed. */
+static void twin(struct simulation *simulation, const struct action *action)
+{
+    struct machine *target = machine_at(simulation, action);
+    struct machine *origin = simulation->machines[action->other];
+    struct machine_extra *extra = &simulation->extras[action->machine];
+    struct disk_image *image;
+
+    if (simulation->ledger == NULL || !machine_powered(target) ||
+        !machine_idle(origin) || simulation->extras[action->other].silent ||
+        checks_waiting(origin))
+        return;
+    world_note(simulation->world, "n%zu: starts as a twin of n%zu",
+               action->machine, action->other);
+    kill_programs(simulation, action->machine);
+    machine_kill(target);
+    image = disk_image_take(machine_disk(origin));
+    machine_replace_file(target, image, true);
+    disk_image_free(image);
+    note_rewound(simulation, target, false);
+    extra->silent = true;
+    extra->twin = *checks_site(origin);
+    simulation->fired[FAULT_TWIN]++;
+    if (!extra->away)
+        machine_start(target);
 }
 
 /* Clocks and absence */
@@ -543,6 +586,9 @@ static void play(void *context, uint64_t index)
         break;
     case ACTION_COPIED_FILE:
         copied_file(simulation, action);
+        break;
+    case ACTION_TWIN:
+        twin(simulation, action);
         break;
     case ACTION_ALTER:
         alter_play(simulation, action);

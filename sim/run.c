@@ -24,7 +24,18 @@
 /* Whether the ledger is told what happens. */
 static bool seeing(const struct simulation *simulation)
 {
-    return simulation->ledger != NULL && !simulation->blind;
+    return simulation->ledger != NULL && simulation->census == NULL;
+}
+
+/* A twin that has noticed is a machine as any other. */
+static void end_silence(struct simulation *simulation, struct machine *machine)
+{
+    struct machine_extra *extra = &simulation->extras[machine_index(machine)];
+    struct keeper *keeper = machine_keeper(machine);
+
+    if (extra->silent &&
+        !site_equal(keeper->methods->site(keeper), &extra->twin))
+        extra->silent = false;
 }
 
 static void watch_opened(void *context, struct machine *machine)
@@ -33,8 +44,11 @@ static void watch_opened(void *context, struct machine *machine)
 
     simulation->extras[machine_index(machine)].unsure = false;
     checks_opened(simulation->checks, machine);
+    end_silence(simulation, machine);
     if (seeing(simulation))
         ledger_opened(simulation->ledger, machine);
+    if (simulation->census != NULL)
+        census_opened(simulation->census, machine);
 }
 
 static void watch_turning(void *context, struct machine *machine)
@@ -43,6 +57,8 @@ static void watch_turning(void *context, struct machine *machine)
 
     if (seeing(simulation))
         ledger_turning(simulation->ledger, machine);
+    if (simulation->census != NULL)
+        census_turning(simulation->census, machine);
 }
 
 static void watch_committed(void *context, struct machine *machine,
@@ -51,6 +67,8 @@ static void watch_committed(void *context, struct machine *machine,
     struct simulation *simulation = context;
 
     checks_committed(simulation->checks, machine, sealed);
+    if (simulation->census != NULL)
+        census_committed(simulation->census, machine, sealed->any);
     if (!seeing(simulation))
         return;
     ledger_committed(simulation->ledger, machine, sealed);
@@ -117,10 +135,13 @@ static void program_committed(void *context, size_t machine, size_t program,
 {
     struct simulation *simulation = context;
 
+    durable = durable && !simulation->extras[machine].unsure;
     if (seeing(simulation))
         ledger_program_committed(simulation->ledger, machine, program, number,
-                                 durable &&
-                                     !simulation->extras[machine].unsure);
+                                 durable);
+    if (simulation->census != NULL)
+        census_program_committed(simulation->census, machine, program, number,
+                                 durable);
     machine_wake(
         simulation->machines[machine],
         chance(world_random(simulation->world, STREAM_MACHINE), UNNOTICED));
@@ -197,11 +218,13 @@ static void prepare(struct simulation *simulation, size_t index)
         application_triggers(swarm->seed_of_strength >> index, schema + used,
                              sizeof schema - used);
     used += strlen(schema + used);
-    snprintf(schema + used, sizeof schema - used, "%s",
-             application_skew(shape));
+    snprintf(schema + used, sizeof schema - used, "%s%s",
+             application_skew(shape),
+             simulation->census != NULL ? CENSUS_SCHEMA : "");
     simulation->fired[FAULT_SCHEMA_MIX] += shape != SKEW_WHOLE;
-    snprintf(names, sizeof names, "%s%s", application_tables,
-             shape == SKEW_MISSING ? "" : " skew");
+    snprintf(names, sizeof names, "%s%s%s", application_tables,
+             shape == SKEW_MISSING ? "" : " skew",
+             simulation->census != NULL ? " " CENSUS_TABLE : "");
     machine_prepare(simulation->machines[index], schema, names);
 }
 
@@ -272,10 +295,11 @@ static void make(struct simulation *simulation, const struct script *script,
     simulation->drops = alter_drops(&script->swarm);
     if (simulation->ledger != NULL && simulation->drops)
         ledger_expect_drops(simulation->ledger);
-    simulation->blind = script->swarm.on[FAULT_SLICES];
+    if (!options->model && swarm_blind(&script->swarm))
+        simulation->census = census_new(simulation->world, simulation->count);
     simulation->checks =
         checks_new(simulation->world, simulation->ledger, simulation->count);
-    checks_blind(simulation->checks, simulation->blind);
+    checks_blind(simulation->checks, simulation->census != NULL);
     for (size_t i = 0; i < simulation->count; i++)
         make_machine(simulation, i, options->model);
     play_begin(simulation);
@@ -298,6 +322,7 @@ static void unmake(struct simulation *simulation)
     free(simulation->extras);
     checks_free(simulation->checks);
     ledger_free(simulation->ledger);
+    census_free(simulation->census);
     network_free(simulation->network);
     world_free(simulation->world);
 }
@@ -439,11 +464,21 @@ static void report(struct simulation *simulation,
         result->commits = ledger_transactions(simulation->ledger);
         result->publications = ledger_publications(simulation->ledger);
     }
+    if (simulation->census != NULL)
+        result->commits = census_transactions(simulation->census);
     if (world_failed(world))
         world_narrate(world, stderr, 40);
     else if (options->ledger != NULL && simulation->ledger != NULL)
         ledger_dump(simulation->ledger, simulation->machines,
                     simulation->count, options->ledger);
+}
+
+static uint64_t transactions_of(const struct simulation *simulation,
+                                size_t machine)
+{
+    return simulation->census != NULL
+               ? census_machine_transactions(simulation->census, machine)
+               : ledger_machine_transactions(simulation->ledger, machine);
 }
 
 /* An hour of a node counts if its programs committed 60 times in it and 6
@@ -460,8 +495,7 @@ static void count_hours(const struct simulation *simulation,
 
         result->node_hours += hours;
         if (simulation->ledger != NULL && (double)faults >= 6 * hours &&
-            (double)ledger_machine_transactions(simulation->ledger, i) >=
-                60 * hours)
+            (double)transactions_of(simulation, i) >= 60 * hours)
             result->node_hours_counted += hours;
     }
 }
@@ -489,6 +523,9 @@ void run_script(const struct script *script, const struct run_options *options,
             rest(&simulation, healed, count);
         if (!world_failed(simulation.world))
             checks_end(simulation.checks, healed, count);
+        if (!world_failed(simulation.world) && simulation.census != NULL)
+            census_account(simulation.census, healed, count,
+                           script->swarm.programs);
     }
     report(&simulation, options, result);
     count_hours(&simulation, result);

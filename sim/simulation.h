@@ -4,6 +4,7 @@
 #define SIM_SIMULATION_H
 
 #include "sim/checks.h"
+#include "sim/ledger/census.h"
 #include "sim/program/application.h"
 #include "sim/run.h"
 
@@ -18,8 +19,10 @@ struct machine_extra {
     bool unsure; /* a sync failed, and no node has mended the log since: what
                     programs commit may be lost, through no fault of ours */
     bool away;
-    bool equal;                /* its table skew is what it is on the others */
-    struct disk_image *backup; /* to be put back, or NULL */
+    bool silent;      /* its programs wait until it has a site id of its own */
+    struct site twin; /* the id it has not, then */
+    bool equal;       /* its table skew is what it is on the others */
+    struct disk_image *backup;          /* to be put back, or NULL */
     char backup_path[BACKUP_PATH_SIZE]; /* the same as one file, or "" */
 };
 
@@ -33,7 +36,7 @@ struct simulation {
     struct machine_extra *extras;
     size_t count;
     struct ledger *ledger; /* NULL with the model */
-    bool blind;            /* it is told nothing */
+    struct census *census; /* in its place, or NULL */
     struct checks *checks;
     struct application_habits habits;
     gv_time_ms ahead; /* how far a clock was set forward at most */

@@ -189,13 +189,14 @@ static int track_one(struct store *store, char *table, struct buffer *notes)
     struct gv_error why = {0};
     char *columns = table;
     struct store_kind kinds[2] = {{NULL, COLUMN_COUNTER}, {NULL, COLUMN_MV}};
-    struct store_kinds none = {kinds, 0}, both = {kinds, 2};
+    struct store_kinds chosen = {kinds, 0};
 
     table = strsep(&columns, ":");
     kinds[0].column = strsep(&columns, ",");
     kinds[1].column = columns;
-    return store_track_as(store, table, columns == NULL ? &none : &both, notes,
-                          &why);
+    while (chosen.count < 2 && kinds[chosen.count].column != NULL)
+        chosen.count++;
+    return store_track_as(store, table, &chosen, notes, &why);
 }
 
 static void track_all(struct store *store, const char *tables)
@@ -279,11 +280,11 @@ bool machine_track(struct machine *machine, const char *table)
 }
 
 void machine_replace_file(struct machine *machine,
-                          const struct disk_image *image)
+                          const struct disk_image *image, bool same_files)
 {
     GV_ASSERT(!machine->alive);
     close_observer(machine);
-    disk_image_put(machine->disk, image, false);
+    disk_image_put(machine->disk, image, same_files);
     open_observer(machine);
 }
 
@@ -347,7 +348,9 @@ static void make_core(struct machine *machine)
         .site = *methods->site(machine->keeper),
         .mesh = MACHINE_MESH,
         .name = machine->name,
-        .instance = random_u64(random),
+        /* As the node makes it: of two with one site the later gives way. */
+        .instance = (uint64_t)(machine_wall(machine) / 1000) << 32 |
+                    (random_u64(random) & UINT32_MAX),
         .seed = random_u64(random),
         .endpoints = &endpoint,
         .endpoint_count = 1,

@@ -74,10 +74,11 @@ bool machine_idle(const struct machine *machine);
  * Only when it is idle, and nothing waits to be sealed.  False: try again. */
 bool machine_track(struct machine *machine, const char *table);
 
-/* Put the files of @image in the place of this machine's, as "cp" would.  The
- * node and all programs are dead. */
+/* Put the files of @image in the place of this machine's, as "cp" would, or
+ * @same_files: as a virtual machine's image.  The node and all programs are
+ * dead. */
 void machine_replace_file(struct machine *machine,
-                          const struct disk_image *image);
+                          const struct disk_image *image, bool same_files);
 
 /* A program moves all of the log into the file, and the node looks.  False: a
  * reader or writer is in the way. */

@@ -247,6 +247,8 @@ static int mark(struct application *application)
         application_number(application->machine, application->program);
     int rc = statements_mark(statements, program, application->number);
 
+    if (rc == SQLITE_OK && application->habits.score)
+        rc = statements_score(statements, program);
     if (rc == SQLITE_OK && application_logs(application->number))
         rc = statements_log(statements, program, application->number, false);
     return rc;

@@ -33,6 +33,7 @@ struct application_habits {
                          thousand rows now and then */
     bool skew;        /* writes the table whose columns differ */
     bool kinds;       /* writes the table with a counter and siblings */
+    bool score;       /* each transaction with a mark adds one to a counter */
     bool full_sync;   /* PRAGMA synchronous=EXTRA, which is FULL where there is
                          a write-ahead log; a file put back may have none, and
                          with FULL its journal comes back; else NORMAL */

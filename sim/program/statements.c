@@ -613,6 +613,17 @@ int statements_mark(struct statements *statements, int64_t program,
     return execute_quietly(statements, &statement);
 }
 
+int statements_score(struct statements *statements, int64_t program)
+{
+    struct statement statement = {.used = 0};
+    struct datum which = DATUM_INTEGER(program);
+
+    put(&statement, "INSERT INTO score(program,n) VALUES(?,1) ON"
+                    " CONFLICT(program) DO UPDATE SET n=n+1");
+    *put_bind(&statement) = which;
+    return execute_quietly(statements, &statement);
+}
+
 int statements_log(struct statements *statements, int64_t program,
                    int64_t number, bool never)
 {

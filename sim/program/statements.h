@@ -30,6 +30,8 @@ int statements_take_back(struct statements *statements, int64_t number);
  * @never: one that nobody may see). */
 int statements_mark(struct statements *statements, int64_t program,
                     int64_t number);
+/* One more on the program's counter in score. */
+int statements_score(struct statements *statements, int64_t program);
 int statements_log(struct statements *statements, int64_t program,
                    int64_t number, bool never);
 

@@ -98,11 +98,17 @@ static const struct fault_class classes[FAULTS] = {
                         NULL},
     [FAULT_KINDS] = {"kinds", "counters and multi-value columns", NULL},
     /* The ledger tells what one transaction did, and between slices a file
-     * shows what none did; so it is not kept then, and few seeds have it. */
+     * shows what none did; nor is a publication of a site one node's where
+     * two have it.  So these have a census in its place, and come seldom. */
     [FAULT_SLICES] = {"slices",
-                      "seals and applies in slices of a few rows; without "
-                      "the ledger, and in one seed of 25",
+                      "seals and applies in slices of a few rows; with a "
+                      "census for a ledger, in one seed of 12",
                       NULL},
+    [FAULT_TWIN] = {"twin",
+                    "a machine starts as the image of another that goes on: "
+                    "two live nodes with one site id; with a census for a "
+                    "ledger, in one seed of 20",
+                    NULL},
 };
 
 const struct fault_class *fault_class(enum fault fault)
@@ -140,16 +146,40 @@ static unsigned temper_draw(struct random *random)
     }
 }
 
-#define SLICES_ONE_OF 25
+#define SLICES_ONE_OF 12
+#define TWIN_ONE_OF 20
 
 /* No die of its own: it would move those that are thrown after it. */
-static void slices_draw(struct swarm *swarm, const struct wishes *wishes)
+static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
+                        enum fault fault, unsigned one_of)
 {
-    bool drawn = swarm->seed_of_strength % SLICES_ONE_OF == 0;
+    bool drawn = swarm->seed_of_strength / 1000 % one_of == 0;
 
-    if (wishes->only || wishes->forbid[FAULT_SLICES])
+    if (wishes->only || wishes->forbid[fault])
         drawn = false;
-    swarm->on[FAULT_SLICES] = drawn || wishes->force[FAULT_SLICES];
+    swarm->on[fault] = drawn || wishes->force[fault];
+}
+
+static bool is_seldom(enum fault fault)
+{
+    return fault == FAULT_SLICES || fault == FAULT_TWIN;
+}
+
+/* Additions that a file which is put back or copied has not sealed yet count
+ * in both files: then nobody could say that none counts twice. */
+static void seldom_draw(struct swarm *swarm, const struct wishes *wishes)
+{
+    draw_seldom(swarm, wishes, FAULT_SLICES, SLICES_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_TWIN, TWIN_ONE_OF);
+    if (!swarm->on[FAULT_TWIN])
+        return;
+    swarm->on[FAULT_OLD_FILE] = wishes->force[FAULT_OLD_FILE];
+    swarm->on[FAULT_COPIED_FILE] = wishes->force[FAULT_COPIED_FILE];
+}
+
+bool swarm_blind(const struct swarm *swarm)
+{
+    return swarm->on[FAULT_SLICES] || swarm->on[FAULT_TWIN];
 }
 
 static void classes_draw(struct swarm *swarm, struct random *random,
@@ -161,7 +191,7 @@ static void classes_draw(struct swarm *swarm, struct random *random,
         /* The die is thrown for each class, so that wishing for one leaves
          * the others as the seed has them. */
         bool drawn =
-            fault != FAULT_SLICES && random_below(random, 1000000) < temper;
+            !is_seldom(fault) && random_below(random, 1000000) < temper;
 
         if (classes[fault].waits != NULL || fault == FAULT_PLANT ||
             wishes->only || wishes->forbid[fault])
@@ -188,7 +218,7 @@ void swarm_draw(struct swarm *swarm, struct random *random,
     swarm->characteristics = SQLITE_IOCAP_POWERSAFE_OVERWRITE;
     swarm->full_sync = chance(random, 500000);
     swarm->seed_of_strength = (unsigned)random_u64(random);
-    slices_draw(swarm, wishes);
+    seldom_draw(swarm, wishes);
     if (wishes->nodes != 0)
         swarm->nodes = wishes->nodes;
     if (wishes->chaos != 0) {

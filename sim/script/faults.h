@@ -41,7 +41,8 @@ enum fault {
     FAULT_PLANT,    /* a planted bug that must be found */
     FAULT_TRIGGERS, /* the application's own, other ones on each machine */
     FAULT_KINDS,    /* counters and multi-value columns */
-    FAULT_SLICES,   /* short slices; only when it is asked for */
+    FAULT_SLICES,   /* short slices */
+    FAULT_TWIN,     /* two live nodes with one site id */
     FAULTS
 };
 
@@ -79,6 +80,9 @@ struct wishes {
 
 void swarm_draw(struct swarm *swarm, struct random *random,
                 const struct wishes *wishes);
+
+/* The ledger cannot follow: a census takes its place. */
+bool swarm_blind(const struct swarm *swarm);
 
 /* Over 50 nodes a run on SQLite takes minutes: a model takes the store's
  * place. */

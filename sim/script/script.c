@@ -38,6 +38,7 @@ static const char *const kind_names[ACTIONS] = {
     [ACTION_AWAY] = "away",
     [ACTION_OLD_FILE] = "old-file",
     [ACTION_COPIED_FILE] = "copied-file",
+    [ACTION_TWIN] = "twin",
     [ACTION_ALTER] = "alter",
 };
 

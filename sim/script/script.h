@@ -28,6 +28,8 @@ enum action_kind {
                            stopped */
     ACTION_COPIED_FILE, /* another machine's file is put in place of this one
                          */
+    ACTION_TWIN,        /* the machine starts as an image of another that
+                           goes on */
     ACTION_ALTER,       /* the table skew, in a way that seed chooses */
     ACTIONS
 };

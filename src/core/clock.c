@@ -13,10 +13,8 @@ gv_version clock_next(gv_time_ms wall_ms, gv_version own_last, gv_version seen)
     gv_version next = 1;
 
     GV_ASSERT(own_last < VERSION_MAX && seen < VERSION_MAX);
-    if (wall_ms > 0) {
-        GV_ASSERT((gv_version)wall_ms <= VERSION_MAX >> 16);
+    if (wall_ms > 0 && (gv_version)wall_ms < CLOCK_TOP >> 16)
         next = (gv_version)wall_ms << 16;
-    }
     if (next <= own_last)
         next = own_last + 1;
     if (next <= seen)

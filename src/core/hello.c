@@ -130,6 +130,38 @@ static bool new_stays(const struct core *core, const struct link *old,
                        : new->epoch < old->epoch;
 }
 
+/* Whether @old and @new are of two nodes that both live.  If so the one that
+ * started later is told so, and its link is gone. */
+static bool part_rivals(struct core *core, struct link *old, struct link *new)
+{
+    struct link *later = old->instance > new->instance ? old : new;
+    char who[2 * TEXT_SPACE];
+
+    if (old->instance == new->instance || !rivals_turn(core, old, new))
+        return false;
+    emit_log(core, GV_LOG_ERROR,
+             "two live nodes have one site id, and come in turns as %s: one of"
+             " the two files is a copy of the other; the one that started"
+             " later is told to take a new one",
+             link_who(new, who));
+    link_bye(core, later, BYE_SAME_SITE,
+             "another live node, which started earlier, has this site id");
+    return true;
+}
+
+/* An earlier run of the peer has ended, as a rule; if it lives all the same,
+ * its endpoint has to be heard again. */
+static void replace(struct core *core, struct link *old,
+                    const struct link *new)
+{
+    struct peer *peer = old->peer;
+    bool other = old->instance != new->instance;
+
+    link_bye(core, old, BYE_DUPLICATE, "another link stays");
+    if (peer != NULL && other)
+        peer->twin = false;
+}
+
 /* False if @link had to go because another one with its peer stays. */
 static bool settle_duplicates(struct core *core, struct link *link)
 {
@@ -138,13 +170,18 @@ static bool settle_duplicates(struct core *core, struct link *link)
         if (old == link || !old->greeted ||
             !site_equal(&old->site, &link->site))
             continue;
+        if (part_rivals(core, old, link)) {
+            if (link_find(core, link->number) == NULL)
+                return false;
+            continue;
+        }
         if (!new_stays(core, old, link)) {
             link_bye(core, link, BYE_DUPLICATE, "another link stays");
             return false;
         }
         /* People need no second line about a peer that stays linked. */
         link->announced = old->announced && old->instance == link->instance;
-        link_bye(core, old, BYE_DUPLICATE, "another link stays");
+        replace(core, old, link);
     }
     GV_ASSERT(link_find(core, link->number) == link);
     return true;

@@ -215,6 +215,19 @@ static const char *bye_meaning(enum bye_code code)
     return "it gave no reason that this version knows";
 }
 
+/* A third node, with which another one of our site is linked too, says that
+ * this one started later. */
+static void hear_of_twin(struct core *core, const struct link *link)
+{
+    struct effect effect = {.kind = EFFECT_HEARD_OWN, .link = link->number};
+
+    if (!link->greeted)
+        return; /* the twin itself: its HELLO says it */
+    GV_ASSERT(!site_equal(&link->site, &core->site));
+    effect.as.heard_own.version = VERSION_MAX;
+    (void)emit(core, &effect); /* lost: it is said again */
+}
+
 void link_receive_bye(struct core *core, struct link *link,
                       const struct message_bye *bye)
 {
@@ -223,6 +236,8 @@ void link_receive_bye(struct core *core, struct link *link,
 
     hello_text(bye->text, text);
     (void)snprintf(reason, sizeof(reason), "%s", meaning);
+    if (bye->code == BYE_SAME_SITE)
+        hear_of_twin(core, link);
     switch (bye->code) {
     case BYE_STOPPING:
         if (link->announced)

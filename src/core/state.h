@@ -192,6 +192,15 @@ struct want {
 
 struct arena;
 
+/* Two instances of one site that were linked in turns. */
+#define CORE_RIVALS_MAX 8
+struct rivals {
+    struct site site;
+    uint64_t instances[2]; /* the one that came last is the second */
+    unsigned turns;        /* 0: an empty place */
+    gv_time_ms at;         /* of the last one */
+};
+
 struct core {
     struct site site;
     char mesh[TEXT_SPACE];
@@ -223,6 +232,7 @@ struct core {
 
     struct want want;
     uint64_t give_order;
+    struct rivals rivals[CORE_RIVALS_MAX];
 
     struct core_counters counters;
 
@@ -290,6 +300,12 @@ void hello_complete(struct core *core, struct link *link);
 /* Copy what a peer calls itself so that it can stand in a line: no control
  * bytes, valid UTF-8. */
 void hello_text(struct text from, char to[TEXT_SPACE]);
+
+/* rivals.c: two live nodes with one site id that are linked here but not with
+ * one another.  The link @new takes the place of @old, which is of another
+ * instance of its site: whether both of them live. */
+bool rivals_turn(struct core *core, const struct link *old,
+                 const struct link *new);
 
 /* tell.c: HELLO, VV and ACK out; VV in. */
 void tell_hello(struct core *core, struct link *link);

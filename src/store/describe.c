@@ -54,15 +54,38 @@ static enum affinity type_affinity(const char *type, bool strict)
     return AFFINITY_NUMERIC;
 }
 
-/* What a fresh row holds in a column of this type and default, in a database
- * of its own.  GV_ESCHEMA: that needs something of the application's. */
+/* A database of its own, where nothing of the application's is seen.  To make
+ * one takes longer than all that is done in it, and a file that is opened has
+ * many defaults: so it stays until the tables are read. */
+static int scratch_open(struct store *store)
+{
+    int rc;
+
+    if (store->scratch != NULL)
+        return GV_OK;
+    rc = sql_code(sqlite3_open(":memory:", &store->scratch));
+    if (rc != GV_OK)
+        describe_done(store);
+    return rc;
+}
+
+void describe_done(struct store *store)
+{
+    sqlite3_close(store->scratch);
+    store->scratch = NULL;
+}
+
+/* What a fresh row holds in a column of this type and default.  GV_ESCHEMA:
+ * that needs something of the application's. */
 static int default_stored(sqlite3 *scratch, const char *type, const char *text,
                           sqlite3_stmt **statement)
 {
     int rc = sql_run(scratch,
-                     type[0] == '\0' ? "CREATE TABLE d(c%w DEFAULT %s);"
+                     type[0] == '\0' ? "DROP TABLE IF EXISTS d;"
+                                       "CREATE TABLE d(c%w DEFAULT %s);"
                                        "INSERT INTO d DEFAULT VALUES"
-                                     : "CREATE TABLE d(c \"%w\" DEFAULT %s);"
+                                     : "DROP TABLE IF EXISTS d;"
+                                       "CREATE TABLE d(c \"%w\" DEFAULT %s);"
                                        "INSERT INTO d DEFAULT VALUES",
                      type, text);
 
@@ -76,10 +99,9 @@ static int default_stored(sqlite3 *scratch, const char *type, const char *text,
 /* A constant default as its column stores it.  An expression, or the time,
  * has no value that all nodes share: its baseline is NULL, so that each value
  * it makes is published. */
-static int default_value(const char *type, const char *text,
-                         struct value *initial)
+static int default_value(struct store *store, const char *type,
+                         const char *text, struct value *initial)
 {
-    sqlite3 *scratch = NULL;
     sqlite3_stmt *statement = NULL;
     struct value value = {.class = VALUE_NULL};
     int rc = GV_OK;
@@ -87,9 +109,9 @@ static int default_value(const char *type, const char *text,
     GV_ASSERT(type != NULL);
     if (text != NULL && text[0] != '(' &&
         sqlite3_strnicmp(text, "CURRENT_", 8) != 0) {
-        rc = sql_code(sqlite3_open(":memory:", &scratch));
+        rc = scratch_open(store);
         if (rc == GV_OK)
-            rc = default_stored(scratch, type, text, &statement);
+            rc = default_stored(store->scratch, type, text, &statement);
         if (rc == GV_OK)
             sql_column_value(statement, 0, &value);
         else if (rc == GV_ESCHEMA)
@@ -98,7 +120,6 @@ static int default_value(const char *type, const char *text,
     if (rc == GV_OK)
         rc = value_keep(initial, &value);
     sqlite3_finalize(statement);
-    sqlite3_close(scratch);
     return rc;
 }
 
@@ -127,8 +148,8 @@ static int name_column(struct store_column *column, sqlite3_stmt *info,
     return GV_OK;
 }
 
-static int describe_column(struct store_table *table, sqlite3_stmt *info,
-                           bool strict)
+static int describe_column(struct store *store, struct store_table *table,
+                           sqlite3_stmt *info, bool strict)
 {
     struct store_column *grown, *column;
     int rc;
@@ -142,9 +163,9 @@ static int describe_column(struct store_table *table, sqlite3_stmt *info,
     rc = name_column(column, info, strict);
     if (rc != GV_OK)
         return rc;
-    return default_value(column->affinity == AFFINITY_BLOB ? "" : column->type,
-                         (const char *)sqlite3_column_text(info, 4),
-                         &column->initial);
+    return default_value(
+        store, column->affinity == AFFINITY_BLOB ? "" : column->type,
+        (const char *)sqlite3_column_text(info, 4), &column->initial);
 }
 
 static int describe_key(struct store_table *table, sqlite3_stmt *info,
@@ -191,7 +212,7 @@ static int describe_columns(struct store *store, struct store_table *table,
         if (sqlite3_column_int(info, 5) > 0)
             rc = describe_key(table, info, strict);
         else if (sqlite3_column_int(info, 6) == 0) /* not generated */
-            rc = describe_column(table, info, strict);
+            rc = describe_column(store, table, info, strict);
     }
     sqlite3_finalize(info);
     /* A column that got no memory has no name: it is no gap, and is freed. */

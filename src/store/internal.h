@@ -284,9 +284,10 @@ struct store {
     struct log log;
     enum store_mode mode;
     void *lock;
-    sqlite3 *db;     /* writes */
-    sqlite3 *reader; /* extracts; opened when first needed */
-    bool borrowed;   /* both are the application's; see borrowed.c */
+    sqlite3 *db;      /* writes */
+    sqlite3 *scratch; /* of describe.c while tables are read, or NULL */
+    sqlite3 *reader;  /* extracts; opened when first needed */
+    bool borrowed;    /* both are the application's; see borrowed.c */
     enum store_within within;
     struct settings settings; /* of the application's, set aside */
     int wal_frames;
@@ -473,6 +474,8 @@ int upgrade(struct store *store, struct gv_error *error);
 
 /* describe.c: a table as SQLite describes it now, with no registration */
 
+/* describe_done() frees what it keeps for the next call. */
+void describe_done(struct store *store);
 int schema_describe(struct store *store, const char *local,
                     struct store_table **table, struct gv_error *error);
 /* Copy @value with its bytes. */

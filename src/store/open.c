@@ -520,6 +520,7 @@ void store_close(struct store *store)
     extracts_close(store);
     early_close(store);
     schema_close(store);
+    describe_done(store);
     audit_close(store);
     reader_close(store);
     if (!store->borrowed) {

@@ -440,6 +440,7 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
     }
     if (rc == GV_OK)
         rc = load_tables(store, may_write);
+    describe_done(store);
     if (rc == GV_OK)
         rc = triggers_judge(store);
     if (rc == GV_OK && may_write)

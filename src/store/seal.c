@@ -55,8 +55,8 @@ static void follow_runs(struct store *store, const struct journal *journal)
 /* Each run's version: its own time where that is possible.  In slices, too:
  * each gives a run a version of its own above those that it had before, also
  * when the clock was set back meanwhile, and below those of the runs that
- * follow. */
-static void give_versions(const struct store *store, struct journal *journal)
+ * follow.  GV_ELIMIT: there are no versions left. */
+static int give_versions(const struct store *store, struct journal *journal)
 {
     const struct sealing *sealing = store->sealing;
     gv_time_ms now = store->host->wall(store->host->context);
@@ -66,6 +66,8 @@ static void give_versions(const struct store *store, struct journal *journal)
     for (size_t i = 0; i < journal->run_count; i++) {
         gv_time_ms ms = journal->runs[i].ms;
 
+        if (last >= CLOCK_TOP || floor >= CLOCK_TOP)
+            return GV_ELIMIT;
         last = clock_next(ms == UNTIMED || ms > now ? now : ms, last, floor);
         /* Above all that this file had seen, and above the run before. */
         GV_ASSERT(last > floor);
@@ -79,6 +81,22 @@ static void give_versions(const struct store *store, struct journal *journal)
         if (sealing != NULL)
             last += SLICES_MAX;
     }
+    return GV_OK;
+}
+
+/* What is not sealed stays in the journal, and the tables as they are. */
+static int clock_ended(const struct store *store, struct gv_error *error)
+{
+    log_line(&store->log, GV_LOG_ERROR,
+             "this file has no versions left: its clock is at its end, and"
+             " what is written here is not shared any more");
+    error_set(error, GV_ELIMIT, "The clock of %s is at its end.", store->path);
+    error_meaning(error, "A change needs a version above all that were seen,"
+                         " and there is none.  Clocks come here in the year"
+                         " 4199, or by damage to the file.");
+    error_remedy(error, "Nothing is lost: copy the tables into a new file,"
+                        " and let the mesh begin anew with it.");
+    return GV_ELIMIT;
 }
 
 /* No peer takes a larger value: its digest travels. */
@@ -425,7 +443,8 @@ static int seal_some(struct store *store, struct journal *journal, bool read,
     buffer_clear(&store->stream);
     fragments_init(&fragments, &store->stream);
     follow_runs(store, journal);
-    give_versions(store, journal);
+    if (give_versions(store, journal) != GV_OK)
+        return clock_ended(store, error);
     rc = seal_rows(store, journal, read, &fragments, keys, &at, &last, error);
     if (rc == GV_OK)
         rc = rows_flush(store);

@@ -616,6 +616,114 @@ TEST(of_two_live_copies_the_later_one_gives_up_its_site_id)
     lone_close(&lone);
 }
 
+/* Instance @number of a site comes on a connection of its own. */
+static void come(struct lone *lone, gv_link link, uint64_t instance)
+{
+    struct message hello = hello_of(other, instance);
+
+    up(lone, link);
+    message_in(lone, link, &hello);
+}
+
+TEST(of_two_live_nodes_with_one_id_that_come_in_turns_the_later_is_told)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    come(&lone, 1, OTHER_INSTANCE);
+    come(&lone, 3, OTHER_INSTANCE + 1);
+    CHECK(said_bye(&lone, 1, BYE_DUPLICATE));
+    come(&lone, 5, OTHER_INSTANCE);
+    CHECK(said_bye(&lone, 3, BYE_DUPLICATE));
+    come(&lone, 7, OTHER_INSTANCE + 1);
+    CHECK(said_bye(&lone, 5, BYE_DUPLICATE));
+    come(&lone, 9, OTHER_INSTANCE);
+    CHECK(said_bye(&lone, 7, BYE_SAME_SITE));
+    CHECK(logged(&lone, "two live nodes have one site id"));
+    CHECK(!said_bye(&lone, 9, BYE_DUPLICATE));
+    lone_close(&lone);
+}
+
+TEST(the_later_of_two_is_told_too_where_it_comes_last)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    come(&lone, 1, OTHER_INSTANCE + 1);
+    come(&lone, 3, OTHER_INSTANCE);
+    come(&lone, 5, OTHER_INSTANCE + 1);
+    come(&lone, 7, OTHER_INSTANCE);
+    come(&lone, 9, OTHER_INSTANCE + 1);
+    CHECK(said_bye(&lone, 9, BYE_SAME_SITE));
+    CHECK(!said_bye(&lone, 7, BYE_DUPLICATE));
+    CHECK_INT(info_of(&lone, 0).state, ==, LINK_UP);
+    lone_close(&lone);
+}
+
+TEST(a_node_that_is_started_anew_again_and_again_is_no_twin)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    for (uint64_t i = 0; i < 9; i++) {
+        come(&lone, 1 + 2 * i, OTHER_INSTANCE + i);
+        CHECK_INT(info_of(&lone, 0).state, ==, LINK_UP);
+        CHECK_INT(info_of(&lone, 0).link, ==, 1 + 2 * i);
+    }
+    lone_close(&lone);
+}
+
+/* Turns that are far apart are starts from a machine's images, one by one. */
+TEST(turns_that_take_long_are_no_twins)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    for (uint64_t i = 0; i < 9; i++) {
+        tick(&lone, 40000);
+        come(&lone, 1 + 2 * i, OTHER_INSTANCE + i % 2);
+        CHECK_INT(info_of(&lone, 0).state, ==, LINK_UP);
+        CHECK_INT(info_of(&lone, 0).link, ==, 1 + 2 * i);
+    }
+    lone_close(&lone);
+}
+
+TEST(who_is_told_by_a_third_node_that_its_id_is_taken_gives_it_up)
+{
+    struct lone lone;
+    struct message bye = {.kind = MESSAGE_BYE};
+    const struct effect *heard;
+
+    lone_init(&lone);
+    bye.as.bye.code = BYE_SAME_SITE;
+    bye.as.bye.text = text("taken");
+    greet(&lone, 1, other);
+    message_in(&lone, 1, &bye);
+    heard = effect(&lone, EFFECT_HEARD_OWN);
+    CHECK(heard != NULL && heard->as.heard_own.version == VERSION_MAX);
+    /* Before its HELLO it may be the twin itself. */
+    up(&lone, 3);
+    message_in(&lone, 3, &bye);
+    CHECK(effect(&lone, EFFECT_HEARD_OWN) == NULL);
+    lone_close(&lone);
+}
+
+TEST(a_dialled_node_that_another_took_the_place_of_is_dialled_again)
+{
+    struct lone lone;
+    struct message hello = hello_of(other, OTHER_INSTANCE);
+
+    lone_init(&lone);
+    dial(&lone, "tcp://x:1");
+    up(&lone, 2);
+    message_in(&lone, 2, &hello);
+    come(&lone, 1, OTHER_INSTANCE + 1);
+    CHECK(said_bye(&lone, 2, BYE_DUPLICATE));
+    tick(&lone, 2 * CORE_RECONNECT_MIN_MS);
+    CHECK(effect(&lone, EFFECT_CONNECT) != NULL);
+    lone_close(&lone);
+}
+
 TEST(a_core_that_follows_another_goes_on_with_its_link_numbers)
 {
     struct vv vv;

@@ -31,6 +31,9 @@ TEST(the_clock_exceeds_the_wall_its_own_and_all_it_saw)
     CHECK_INT(clock_next(5, 5 << 16, 0), ==, (5 << 16) + 1);
     CHECK_INT(clock_next(5, 7, 9 << 16), ==, (9 << 16) + 1);
     CHECK_INT(clock_next(-5, 0, 0), ==, 1);
+    /* No clock of a version can say this. */
+    CHECK_INT(clock_next(INT64_MAX / 3, 7, 8), ==, 9);
+    CHECK_INT(clock_next((gv_time_ms)(VERSION_MAX >> 16), 7, 8), ==, 9);
     CHECK_INT(clock_wall(clock_next(1700000000000, 0, 0)), ==, 1700000000000);
 }
 

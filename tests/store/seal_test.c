@@ -153,6 +153,60 @@ TEST(versions_never_go_down_when_the_clock_does)
     copy_close(&a);
 }
 
+TEST(a_wall_clock_beyond_all_versions_counts_as_none)
+{
+    struct copy a;
+    gv_version first, second;
+
+    copies_wall = 1800000000000;
+    copy_make(&a, "beyond", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    first = seal(&a).interval.to;
+    copies_wall = 140000000000000; /* the year 6406 */
+    sql(&a, "UPDATE t SET a = 2");
+    sql(&a, "UPDATE gv_journal SET day = " JULIAN(140000000000000));
+    second = seal(&a).interval.to;
+    CHECK_INT(second, ==, first + 1);
+    copies_wall = 0;
+    copy_close(&a);
+}
+
+static int try_seal(struct copy *copy, struct gv_error *error)
+{
+    struct store_sealed sealed;
+    int rc = store_begin(copy->store, error);
+
+    return rc == GV_OK ? store_commit(copy->store, &sealed, error) : rc;
+}
+
+TEST(a_clock_at_its_end_stops_the_seal_and_keeps_what_was_written)
+{
+    struct copy a;
+    struct gv_error error = {0};
+
+    copy_make(&a, "end", CONTACTS);
+    track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('x', 1, 2)");
+    CHECK(seal(&a).any);
+    store_close(a.store);
+    a.store = NULL;
+    /* The last but one that may be issued from. */
+    sql(&a, "UPDATE gv_meta SET clock = (1 << 62) - 1 - (1 << 20) - 1");
+    copy_reopen(&a, STORE_WRITE);
+    sql(&a, "UPDATE t SET a = 2");
+    CHECK_INT(seal(&a).interval.to, ==, CLOCK_TOP);
+    sql(&a, "UPDATE t SET a = 3");
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(try_seal(&a, &error), ==, GV_ELIMIT);
+        CHECK(strstr(error.what, "clock") != NULL);
+        CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_journal"), "1");
+        copy_reopen(&a, STORE_WRITE);
+    }
+    CHECK_TEXT(ask(&a, "SELECT a FROM t"), "3");
+    copy_close(&a);
+}
+
 TEST(a_row_with_null_in_its_key_stays_here)
 {
     struct copy a;
