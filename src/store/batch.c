@@ -29,6 +29,7 @@ int batch_begin(struct store *store, struct store_table *table)
     if (batch == NULL)
         return GV_ENOMEM;
     buffer_init(&batch->new_states, SIZE_MAX);
+    buffer_init(&batch->changed_states, SIZE_MAX);
     buffer_init(&batch->keys, SIZE_MAX);
     buffer_init(&batch->states, SIZE_MAX);
     buffer_init(&batch->values, SIZE_MAX);
@@ -52,6 +53,7 @@ void batch_free(struct batch *batch)
     buffer_close(&batch->states);
     buffer_close(&batch->values);
     buffer_close(&batch->new_states);
+    buffer_close(&batch->changed_states);
     free(batch->rows);
     free(batch->order);
     free(batch);
@@ -68,6 +70,7 @@ struct batch *batch_set_aside(struct store *store)
     struct batch *batch = store->batch;
 
     GV_ASSERT(batch != NULL && batch->new_count == 0);
+    GV_ASSERT(batch->changed_count == 0);
     store->batch = NULL;
     return batch;
 }

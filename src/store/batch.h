@@ -74,6 +74,9 @@ void batch_values(const struct store *store, const struct store_table *table,
  * the next batch_flush() at the latest. */
 int batch_insert(struct store *store, const struct row_key *key,
                  uint64_t causal_length, int64_t *rid);
+/* Put store->state there for a row of the batch that gv_row_N has: with
+ * others, likewise. */
+int batch_update(struct store *store, int64_t rid, uint64_t causal_length);
 int batch_flush(struct store *store);
 /* A row that the batch lacks takes the next rid of gv_row_N: write what waits
  * before it, and count anew behind it. */

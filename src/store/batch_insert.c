@@ -61,17 +61,14 @@ static int insert_new(struct batch *batch, sqlite3_stmt *statement,
     return rc == GV_OK ? sql_finish(statement) : rc;
 }
 
-int batch_flush(struct store *store)
+/* Write the new rows that wait. */
+static int flush_new(struct store *store)
 {
     struct batch *batch = store->batch;
-    struct store_table *table;
-    size_t count;
+    struct store_table *table = batch->table;
+    size_t count = batch->new_count;
     int rc = GV_OK;
 
-    if (batch == NULL || batch->new_count == 0)
-        return GV_OK;
-    table = batch->table;
-    count = batch->new_count;
     GV_ASSERT(count <= NEW_ROWS);
     if (table->batch_insert == NULL)
         rc = prepare_insert(store, table, 1, &table->batch_insert);
@@ -85,6 +82,19 @@ int batch_flush(struct store *store)
     batch->new_count = 0;
     buffer_clear(&batch->new_states);
     return rc;
+}
+
+int batch_flush(struct store *store)
+{
+    struct batch *batch = store->batch;
+    int rc = GV_OK;
+
+    if (batch == NULL)
+        return GV_OK;
+    GV_ASSERT(batch->at <= batch->count);
+    if (batch->new_count > 0)
+        rc = flush_new(store);
+    return rc == GV_OK ? batch_update_flush(store) : rc;
 }
 
 int batch_yield(struct store *store)
@@ -139,6 +149,6 @@ int batch_insert(struct store *store, const struct row_key *key,
     rc = buffer_append(&batch->new_states, store->state.data,
                        store->state.size);
     if (rc == GV_OK && ++batch->new_count == NEW_ROWS)
-        rc = batch_flush(store);
+        rc = flush_new(store);
     return rc;
 }

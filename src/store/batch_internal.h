@@ -1,6 +1,6 @@
 /* What the rooms of a batch share: batch.c has its rows, batch_table.c shows
  * their keys to SQLite, batch_read.c reads what they name, batch_insert.c
- * writes the new ones. */
+ * writes the new ones, batch_update.c those that change. */
 #ifndef STORE_BATCH_INTERNAL_H
 #define STORE_BATCH_INTERNAL_H
 
@@ -16,6 +16,15 @@ struct new_row {
     int64_t rid;
     uint64_t causal_length;
     size_t state_at, state_size; /* in new_states */
+};
+
+/* States of gv_row_N that go there by one statement. */
+#define CHANGED_ROWS 16
+
+struct changed_row {
+    int64_t rid;
+    uint64_t causal_length;
+    size_t state_at, state_size; /* in changed_states */
 };
 
 struct batch {
@@ -35,6 +44,13 @@ struct batch {
     size_t new_count;
     struct buffer new_states;
     int64_t last_rid; /* given to a row of gv_row_N; 0: not read yet */
+
+    struct changed_row changed[CHANGED_ROWS];
+    size_t changed_count;
+    struct buffer changed_states;
 };
+
+/* Write what waits of batch_update(). */
+int batch_update_flush(struct store *store);
 
 #endif

@@ -103,7 +103,7 @@ struct store_table {
     struct table_update updates[TABLE_UPDATES_MAX];
     size_t update_next;
     sqlite3_stmt *batch_states, *batch_rowids, *batch_users, *batch_insert,
-        *batch_insert_many;
+        *batch_insert_many, *batch_update_many;
     bool rowid_known, has_rowid; /* batch_read.c's */
     /* On the reader: outgoing.c's. */
     sqlite3_stmt *extract_all, *extract_one;
@@ -637,9 +637,12 @@ int rows_read(struct store *store, struct store_table *table,
 int rows_check(struct store *store, const struct store_table *table,
                const struct row_key *key, struct gv_error *error);
 /* Write store->space back, with the fingerprint; gv_ver follows by the next
- * rows_flush(). */
+ * rows_flush(), and so does the state of a row that a batch has. */
 int rows_save(struct store *store, struct store_table *table,
               const struct row_key *key);
+/* A state into gv_row_N by itself. */
+int rows_update(struct store_table *table, int64_t rid, uint64_t causal_length,
+                const uint8_t *state, size_t size);
 /* Write the dots that wait into gv_ver: before the transaction ends, or a
  * savepoint of it, and before gv_ver is read. */
 int rows_flush(struct store *store);

@@ -205,32 +205,56 @@ int rows_flush(struct store *store)
     return rc == GV_OK ? batch_flush(store) : rc;
 }
 
-/* Write the state in store->state to gv_row_N by itself. */
+int rows_update(struct store_table *table, int64_t rid, uint64_t causal_length,
+                const uint8_t *state, size_t size)
+{
+    GV_ASSERT(table->row_update != NULL);
+    GV_ASSERT(size > 0);
+    sqlite3_bind_int64(table->row_update, 1, rid);
+    sqlite3_bind_int64(table->row_update, 2, (sqlite3_int64)causal_length);
+    sqlite3_bind_blob64(table->row_update, 3, state, size, SQLITE_STATIC);
+    return sql_finish(table->row_update);
+}
+
+/* A row that no batch has. */
+static int insert_state(struct store *store, struct store_table *table,
+                        const struct row_key *key)
+{
+    struct row_space *space = &store->space;
+    int count = (int)key->count, rc = batch_yield(store);
+
+    if (rc != GV_OK)
+        return rc;
+    row_key_bind(table->row_insert, key);
+    GV_ASSERT(sqlite3_bind_parameter_count(table->row_insert) == count + 2);
+    sqlite3_bind_int64(table->row_insert, count + 1,
+                       (sqlite3_int64)space->row.causal_length);
+    sqlite3_bind_blob64(table->row_insert, count + 2, store->state.data,
+                        store->state.size, SQLITE_STATIC);
+    rc = sql_finish(table->row_insert);
+    if (rc == GV_OK)
+        space->rid = sqlite3_last_insert_rowid(store->db);
+    return rc;
+}
+
+/* The state in store->state to gv_row_N; of a row that a batch has read, with
+ * others. */
 static int write_state(struct store *store, struct store_table *table,
                        const struct row_key *key)
 {
     struct row_space *space = &store->space;
-    sqlite3_stmt *statement = table->row_update;
-    int count = 1, rc = space->stored ? GV_OK : batch_yield(store);
+    uint64_t causal_length = space->row.causal_length;
+    bool waits = batch_find(store, table, key) != NULL;
 
-    if (rc != GV_OK)
-        return rc;
-    if (space->stored) {
-        sqlite3_bind_int64(statement, 1, space->rid);
-    } else {
-        statement = table->row_insert;
-        row_key_bind(statement, key);
-        count = (int)key->count;
-    }
-    GV_ASSERT(sqlite3_bind_parameter_count(statement) == count + 2);
-    sqlite3_bind_int64(statement, count + 1,
-                       (sqlite3_int64)space->row.causal_length);
-    sqlite3_bind_blob64(statement, count + 2, store->state.data,
-                        store->state.size, SQLITE_STATIC);
-    rc = sql_finish(statement);
-    if (rc == GV_OK && !space->stored)
-        space->rid = sqlite3_last_insert_rowid(store->db);
-    return rc;
+    if (waits && space->stored)
+        return batch_update(store, space->rid, causal_length);
+    if (waits)
+        return batch_insert(store, key, causal_length, &space->rid);
+    GV_ASSERT(table->row_insert != NULL);
+    if (space->stored)
+        return rows_update(table, space->rid, causal_length, store->state.data,
+                           store->state.size);
+    return insert_state(store, table, key);
 }
 
 int rows_save(struct store *store, struct store_table *table,
@@ -253,9 +277,7 @@ int rows_save(struct store *store, struct store_table *table,
                           &store->state);
     if (rc != GV_OK)
         return rc;
-    rc = !space->stored && batch_find(store, table, key) != NULL
-             ? batch_insert(store, key, space->row.causal_length, &space->rid)
-             : write_state(store, table, key);
+    rc = write_state(store, table, key);
     if (rc != GV_OK)
         return rc;
     store->numbers.fingerprint = hash128_add(

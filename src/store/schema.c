@@ -46,12 +46,24 @@ void column_close(struct store_column *column)
 static void finalize_statements(struct store_table *table)
 {
     sqlite3_stmt **const list[] = {
-        &table->row_find,    &table->row_last,     &table->scan,
-        &table->row_insert,  &table->row_update,   &table->user_read,
-        &table->user_keys,   &table->user_insert,  &table->user_insert_many,
-        &table->user_delete, &table->batch_states, &table->batch_rowids,
-        &table->batch_users, &table->batch_insert, &table->batch_insert_many,
-        &table->extract_all, &table->extract_one,
+        &table->row_find,
+        &table->row_last,
+        &table->scan,
+        &table->row_insert,
+        &table->row_update,
+        &table->user_read,
+        &table->user_keys,
+        &table->user_insert,
+        &table->user_insert_many,
+        &table->user_delete,
+        &table->batch_states,
+        &table->batch_rowids,
+        &table->batch_users,
+        &table->batch_insert,
+        &table->batch_insert_many,
+        &table->batch_update_many,
+        &table->extract_all,
+        &table->extract_one,
     };
 
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
