@@ -7,13 +7,14 @@
 
 #include <stdlib.h>
 
-/* Whether @link is shown as that of a peer that is dialled. */
+/* Whether @link is shown as that of a peer that was given.  Learned peers are
+ * shown while they have a link. */
 static bool shown_by_peer(const struct core *core, const struct link *link)
 {
-    if (link->peer != NULL)
+    if (link->peer != NULL && link->peer->given)
         return true;
-    for (size_t i = 0; i < core->peer_count; i++) {
-        if (peer_twin(core, &core->peers[i]) == link)
+    for (size_t i = 0; i < core->given_count; i++) {
+        if (core->peers[i]->twin == link)
             return true;
     }
     return false;
@@ -21,7 +22,7 @@ static bool shown_by_peer(const struct core *core, const struct link *link)
 
 size_t core_link_count(const struct core *core)
 {
-    size_t count = core->peer_count;
+    size_t count = core->given_count;
 
     for (size_t i = 0; i < core->link_count; i++)
         count += !shown_by_peer(core, core->links[i]);
@@ -29,15 +30,20 @@ size_t core_link_count(const struct core *core)
     return count;
 }
 
-static const struct link *accepted_at(const struct core *core, size_t index)
+static const struct link *other_at(const struct core *core, size_t index)
 {
-    GV_ASSERT(core->peer_count + index < core_link_count(core));
+    GV_ASSERT(core->given_count + index < core_link_count(core));
     for (size_t i = 0; i < core->link_count; i++) {
         if (!shown_by_peer(core, core->links[i]) && index-- == 0)
             return core->links[i];
     }
     GV_ASSERT(false); /* the count above is that of this walk */
     return NULL;
+}
+
+static gv_time_ms left(gv_time_ms now, gv_time_ms until)
+{
+    return until == NEVER || until <= now ? 0 : until - now;
 }
 
 static void describe_link(const struct core *core, const struct link *link,
@@ -48,7 +54,9 @@ static void describe_link(const struct core *core, const struct link *link,
     info->link = link->number;
     info->dialled = link->peer != NULL;
     info->state = link->state;
-    info->endpoint = link->endpoint;
+    info->endpoint = link->peer != NULL         ? link->peer->endpoint
+                     : link->endpoint_count > 0 ? link->endpoints[0]
+                                                : "";
     info->name = link->name;
     info->site = link->site;
     info->reason = link->reason;
@@ -64,6 +72,14 @@ static void describe_link(const struct core *core, const struct link *link,
         info->clock_ahead_ms = link->clock_ahead;
     if (link->greeted)
         info->believed = &link->believed;
+    info->rtt_ms = link->rtt_ms;
+    if (link->greeted)
+        info->offset_ms = -link->clock_ahead;
+    if (link->refused != GV_OK)
+        info->retry_ms = left(now, link->refused_until);
+    info->peer_refuses = link->peer_refuses;
+    if (link->peer_refuses != REFUSES_NOTHING)
+        info->peer_retry_ms = left(now, link->peer_retry_at);
     if (link->greeted && link->lag_since != NEVER)
         info->lag_ms = now > link->lag_since ? now - link->lag_since : 1;
 }
@@ -74,26 +90,39 @@ void core_link_info(const struct core *core, size_t index, gv_time_ms now,
     const struct peer *peer;
     const struct link *link;
 
-    *info = (struct link_info){.name = "", .reason = ""};
-    if (index >= core->peer_count) {
-        link = accepted_at(core, index - core->peer_count);
+    *info = (struct link_info){.name = "", .reason = "", .rtt_ms = -1};
+    if (index >= core->given_count) {
+        link = other_at(core, index - core->given_count);
         describe_link(core, link, now, info);
         return;
     }
-    peer = &core->peers[index];
-    link = peer->link != NULL ? peer->link : peer_twin(core, peer);
+    peer = core->peers[index];
+    link = peer->link != NULL ? peer->link : peer->twin;
     if (link != NULL)
         describe_link(core, link, now, info);
     info->endpoint = peer->endpoint;
     if (link != NULL && link->state == LINK_UP)
         return;
-    if (link == NULL)
+    if (link == NULL) {
         info->dialled = true;
+        info->retry_ms = left(now, peer->retry_at);
+    }
     if (link == NULL || peer->refused)
         info->state = peer->refused ? LINK_REFUSED : LINK_WAITING;
     info->itself = link == NULL && peer->refused && peer->retry_at == NEVER;
     info->reason = peer->reason;
     GV_ASSERT(info->state != LINK_UP);
+}
+
+void core_status(const struct core *core, struct core_status *status)
+{
+    *status = (struct core_status){.narrow = view_narrow(core)};
+    for (size_t i = 0; i < core->peer_count; i++)
+        status->known += core->peers[i]->failures < PEER_FAILURES_MAX;
+    for (size_t i = 0; i < core->link_count; i++)
+        status->links_up += core->links[i]->state == LINK_UP;
+    GV_ASSERT(status->known <= core->peer_count);
+    status->clocks = timing_median(core, &status->clock_ahead_ms);
 }
 
 /* The numbers are those of README.md. */
@@ -235,19 +264,38 @@ static bool check_known(const struct core *core, const char **which)
     return true;
 }
 
+static bool check_peer(const struct core *core, size_t index,
+                       const char **which)
+{
+    const struct peer *peer = core->peers[index];
+
+    INVARIANT(5, "peers that were given stand first",
+              peer->given == (index < core->given_count));
+    INVARIANT(5, "a core that exchanges nothing knows whom it was given",
+              core->exchange || peer->given);
+    INVARIANT(6, "a peer names only a link that lives",
+              peer->link == NULL || peer->link->peer == peer);
+    INVARIANT(6, "a peer without a link knows the link of its site",
+              peer->twin == NULL ||
+                  (peer->link == NULL && peer->sited &&
+                   link_find(core, peer->twin->number) == peer->twin &&
+                   site_equal(&peer->twin->site, &peer->site)));
+    return true;
+}
+
 bool core_check(const struct core *core, const char **which)
 {
     INVARIANT(5, "links and peers are bounded",
               core->link_count <= CORE_LINKS_MAX &&
-                  core->peer_count <= CORE_PEERS_MAX);
+                  core->given_count <= CORE_PEERS_MAX &&
+                  core->peer_count <= CORE_KNOWN_MAX);
     for (size_t i = 0; i < core->link_count; i++) {
         if (!check_link(core, core->links[i], which))
             return false;
     }
     for (size_t i = 0; i < core->peer_count; i++) {
-        const struct link *link = core->peers[i].link;
-        INVARIANT(6, "a peer names only a link that lives",
-                  link == NULL || link->peer == &core->peers[i]);
+        if (!check_peer(core, i, which))
+            return false;
     }
     return check_vectors(core, which) && check_want(core, which) &&
            check_give(core, which) && check_sites(core, which) &&

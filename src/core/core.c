@@ -48,6 +48,7 @@ int core_new(const struct core_config *config, struct core **out)
         return GV_ENOMEM;
     }
     core->site = config->site;
+    core->exchange = config->exchange;
     core->instance = config->instance;
     core->schema_digest = config->schema_digest;
     core->fingerprint = config->fingerprint;
@@ -72,6 +73,7 @@ void core_free(struct core *core)
     }
     link_free_closed(core);
     emit_close(core);
+    peer_close(core);
     free(core->want.claim);
     vv_close(&core->vv);
     vv_close(&core->pending);
@@ -100,9 +102,10 @@ static int dispatch(struct core *core, struct link *link,
     case MESSAGE_BYE:
         link_receive_bye(core, link, &message->as.bye);
         return GV_OK;
-    case MESSAGE_PRUNE:
     case MESSAGE_PEERS:
-        return GV_OK; /* of a later release; nothing depends on them */
+        return exchange_receive(core, link, &message->as.peers);
+    case MESSAGE_PRUNE:
+        return GV_OK; /* of a later release; nothing depends on it */
     }
     return GV_EPROTO;
 }
@@ -162,6 +165,7 @@ static void tick(struct core *core)
 {
     link_tick(core);
     peer_tick(core);
+    exchange_tick(core);
     give_tick(core);
     want_tick(core);
     tell_tick(core);
@@ -215,7 +219,7 @@ static void assert_sound(const struct core *core)
     const struct want *want = &core->want;
 
     GV_ASSERT(core->link_count <= CORE_LINKS_MAX);
-    GV_ASSERT(core->peer_count <= CORE_PEERS_MAX);
+    GV_ASSERT(core->peer_count <= CORE_KNOWN_MAX);
     GV_ASSERT(core->effect_count <= core->effect_capacity);
     GV_ASSERT(want->state == WANT_NONE || want->token != 0);
     GV_ASSERT(want->state != WANT_ASKED || want->link != NULL);
@@ -251,6 +255,7 @@ gv_time_ms core_deadline(const struct core *core)
 {
     gv_time_ms deadline = earlier(peer_deadline(core), link_deadline(core));
 
+    deadline = earlier(deadline, exchange_deadline(core));
     deadline = earlier(deadline, tell_deadline(core));
     deadline = earlier(deadline, want_deadline(core));
     return earlier(deadline, give_deadline(core));

@@ -46,7 +46,26 @@
 #define CORE_DELTA_CREDIT (1024 * 1024)
 /* Links of both kinds at once. */
 #define CORE_LINKS_MAX 128
+/* Peers that people may name, and those that may be known in all: 256
+ * addresses are 150 KB. */
 #define CORE_PEERS_MAX 64
+#define CORE_KNOWN_MAX 256
+/* Up to so many known peers everybody links with everybody; beyond that a
+ * node dials while it has fewer links than wanted and refuses above the
+ * most. */
+#define CORE_FULL_MAX 64
+#define CORE_VIEW_WANTED 6
+#define CORE_VIEW_MAX 8
+/* How often one of the others is looked at. */
+#define CORE_PROBE_MS 30000
+/* How long reconnects to learned peers back off at most: to those that were
+ * linked once, and to those that never were. */
+#define CORE_LEARNED_MAX_MS 60000
+#define CORE_UNREACHED_MAX_MS (3600 * 1000)
+/* A learned peer that was not linked for a month may be forgotten. */
+#define CORE_PEER_AGE_MAX_MS ((gv_time_ms)30 * 86400 * 1000)
+/* People are told of a clock that differs so much from most others. */
+#define CORE_CLOCK_WARN_MS 10000
 
 /* A link's number: even where the core dialled, odd where the driver
  * accepted.  Never used again in one run. */
@@ -77,6 +96,10 @@ struct event {
     const char
         *reason; /* LINK_DOWN and failed effects: for a person, or NULL */
     union {
+        /* LINK_UP: the connection does not leave this machine. */
+        struct {
+            bool local;
+        } up;
         struct {
             const struct message *message;
             size_t frame_size;
@@ -202,6 +225,7 @@ struct core_config {
     uint64_t seed;                /* of the core's own random generator */
     const char *const *endpoints; /* where this node can be dialled */
     size_t endpoint_count;
+    bool exchange;       /* dial also whom peers tell of (--static: no) */
     const struct vv *vv; /* what the store holds */
     struct hash128 fingerprint;
     uint64_t schema_digest;
@@ -238,6 +262,12 @@ struct link_info {
                                   more than a node takes; behind: negative */
     const struct vv *believed; /* what it is believed to hold; NULL: nothing
                                   was heard yet */
+    gv_time_ms rtt_ms;         /* there and back; -1: not measured */
+    gv_time_ms offset_ms;      /* the peer's clock is ahead of this node's */
+    gv_time_ms retry_ms; /* until it is dialled, or asked, again; 0: at once,
+                            or nothing waits */
+    enum beat_refusal peer_refuses; /* what this node has is not taken there */
+    gv_time_ms peer_retry_ms;       /* until it is */
 };
 
 /* What a live site is last known to hold, by its own words or, if it has no
@@ -250,6 +280,23 @@ struct known_info {
                             them, and then only once a minute */
     const struct vv *vv; /* at least so much; NULL: nobody says */
     bool exact;          /* and no more */
+};
+
+/* The whole, for status. */
+struct core_status {
+    size_t known; /* peers that can be dialled, if they are there */
+    size_t links_up;
+    bool narrow;               /* more are known than are linked with */
+    size_t clocks;             /* peers whose clocks are known */
+    gv_time_ms clock_ahead_ms; /* of this node, of the median of these */
+};
+
+/* A peer that is worth being remembered over a restart. */
+struct known_peer {
+    const char *endpoint; /* until the next step */
+    struct site site;
+    bool heard;     /* it was linked at least once; else only told of */
+    gv_time_ms age; /* since it last was */
 };
 
 /* Counters since the core was made; they only grow. */
@@ -272,6 +319,23 @@ void core_free(struct core *core);
 /* Dial @endpoint from now on (copied).  Takes effect at the next TICK.
  * Errors: GV_ELIMIT, GV_EEXIST, GV_EINVAL, GV_ENOMEM. */
 int core_add_peer(struct core *core, const char *endpoint);
+
+/* A peer that was learned at @endpoint @age ms ago, as of an earlier start.
+ * Errors: GV_EINVAL (too old, this node itself, or the core learns no peers),
+ * GV_ELIMIT, GV_ENOMEM. */
+int core_know_peer(struct core *core, const char *endpoint,
+                   const struct site *site, gv_time_ms age);
+/* @endpoint was heard of just now, in another way than by PEERS.
+ * Errors: as core_know_peer(). */
+int core_learn_peer(struct core *core, const char *endpoint);
+/* It is not there any more: if it was learned it is not dialled again; a link
+ * that stands stays. */
+void core_forget_peer(struct core *core, const char *endpoint);
+/* False: there are not so many. */
+bool core_known_peer(const struct core *core, size_t index, gv_time_ms now,
+                     struct known_peer *known);
+/* Differs when what core_known_peer() says was heard is not the same set. */
+uint64_t core_known_changes(const struct core *core);
 
 /* One step.  @effects borrows the core's memory until the next step.
  *
@@ -299,6 +363,7 @@ size_t core_known_count(const struct core *core);
 /* @index < core_known_count(). */
 void core_known_info(const struct core *core, size_t index, gv_time_ms now,
                      struct known_info *info);
+void core_status(const struct core *core, struct core_status *status);
 const struct core_counters *core_counters(const struct core *core);
 
 /* Walk the numbered invariants; false names the first broken one in @which. */

@@ -127,13 +127,12 @@ bool emit_message(struct core *core, gv_link link,
     GV_ASSERT(link != 0);
     GV_ASSERT(message->kind >= MESSAGE_HELLO && message->kind <= MESSAGE_BYE);
     /* Reserved for a later release: no peer would know what to do. */
-    GV_ASSERT(message->kind != MESSAGE_PRUNE &&
-              message->kind != MESSAGE_PEERS);
+    GV_ASSERT(message->kind != MESSAGE_PRUNE);
     effect.as.send.message = *message;
     return emit(core, &effect);
 }
 
-static const char *copy_text(struct core *core, const char *text)
+const char *emit_text(struct core *core, const char *text)
 {
     size_t size = strlen(text) + 1;
     char *copy = emit_memory(core, size);
@@ -147,7 +146,7 @@ void emit_bye(struct core *core, gv_link link, enum bye_code code,
               const char *text)
 {
     struct message message = {.kind = MESSAGE_BYE};
-    const char *copy = copy_text(core, text);
+    const char *copy = emit_text(core, text);
     size_t size = strlen(text);
 
     GV_ASSERT(code >= BYE_STOPPING && code <= BYE_SILENT);
@@ -178,7 +177,7 @@ void emit_log(struct core *core, enum gv_log_level level, const char *format,
     (void)vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     effect.as.log.level = level;
-    effect.as.log.line = copy_text(core, line);
+    effect.as.log.line = emit_text(core, line);
     if (effect.as.log.line != NULL)
         (void)emit(core, &effect);
 }

@@ -213,8 +213,10 @@ static void keep(struct link *link, const struct message_hello *hello)
     link->instance = hello->instance;
     link->schema_digest = hello->schema_digest;
     hello_text(hello->name, link->name);
-    if (hello->endpoint_count > 0)
-        hello_text(hello->endpoints[0], link->endpoint);
+    link->endpoint_count = hello->endpoint_count;
+    for (size_t i = 0; i < hello->endpoint_count; i++)
+        hello_text(hello->endpoints[i], link->endpoints[i]);
+    link->urgent = hello->urgent;
     link->peer_clock = hello->clock;
 }
 
@@ -257,10 +259,13 @@ int hello_receive(struct core *core, struct link *link,
     if (refused(core, link, hello))
         return GV_OK;
     keep(link, hello);
-    link->clock_ahead = core->wall - hello->clock;
+    if (!link->clock_measured)
+        link->clock_ahead = core->wall - hello->clock;
     if (!again) {
-        if (!settle_duplicates(core, link))
+        if (!settle_duplicates(core, link) || !view_admit(core, link))
             return GV_OK;
+        peer_greeted(core, link);
+        exchange_learn(core, link);
         warn_of_clock(core, link);
     }
     keep_vector(core, link, hello, again);
@@ -294,4 +299,5 @@ void hello_complete(struct core *core, struct link *link)
                  link->peer != NULL ? " at " : ", which dialled this node",
                  link->peer != NULL ? link->peer->endpoint : "");
     link->announced = true;
+    exchange_begin(core, link);
 }

@@ -43,6 +43,8 @@ struct link *link_new(struct core *core, gv_link number, struct peer *peer)
     link->vv_at = NEVER;
     link->ack_at = NEVER;
     link->refused_until = NEVER;
+    link->exchange_at = NEVER;
+    timing_reset(link);
     if (peer != NULL)
         peer->link = link;
     core->links[core->link_count++] = link;
@@ -88,6 +90,7 @@ void link_up(struct core *core, const struct event *event)
     link->state = LINK_GREETING;
     link->since = core->now;
     link->heard_at = core->now;
+    link->local = event->as.up.local;
     tell_hello(core, link);
 }
 
@@ -112,25 +115,22 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
                    const char *reason)
 {
     struct peer *peer = link->peer;
+    bool gone = false;
 
     known_parted(core, link);
     remove_link(core, link);
+    if (peer != NULL) {
+        GV_ASSERT(peer->link == link);
+        peer->link = NULL;
+    }
+    peer_link_gone(core, link, code);
     give_drop(core, link);
     want_link_gone(core, link);
     GV_ASSERT(link->give.state == GIVE_NONE);
     GV_ASSERT(core->want.link != link);
     if (peer == NULL)
         return;
-    GV_ASSERT(peer->link == link);
     GV_ASSERT(link->state != LINK_UP || link->up_at <= core->now);
-    if (link->state == LINK_UP &&
-        core->now - link->up_at >= CORE_SILENCE_MAX_MS)
-        peer->backoff_ms = CORE_RECONNECT_MIN_MS;
-    if (code == BYE_DUPLICATE && link->greeted) {
-        peer->twin = true;
-        peer->site = link->site;
-    }
-    peer_settle(core, peer, code, reason);
     if ((plant("slow-peer-dropped") && link->lag_since < core->now - 300 &&
          link->news_unacked > 0 && strstr(reason, "too far behind")) ||
         (plant("reset-is-refusal") && strstr(reason, "reset")) ||
@@ -138,6 +138,8 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
          peer->backoff_ms == CORE_RECONNECT_MAX_MS &&
          strstr(reason, "timed out")) ||
         (plant("late-is-gone") && link->vv_at < core->now - 10000))
+        gone = true;
+    if (peer_settle(core, peer, link, code, reason) && gone)
         peer->retry_at = NEVER;
 }
 
@@ -208,9 +210,10 @@ static const char *bye_meaning(enum bye_code code)
     case BYE_BAD_MESSAGE:
         return "it could not understand a message of ours";
     case BYE_FULL:
-        return "it has as many links as it can";
+        return "it has as many links as it wants";
     case BYE_SILENT:
-        return "it heard nothing from us for too long";
+        return "it hears nothing from this node, which hears it: frames pass "
+               "one way only";
     }
     return "it gave no reason that this version knows";
 }
@@ -255,9 +258,14 @@ void link_receive_bye(struct core *core, struct link *link,
             emit_log(core, GV_LOG_ERROR, "%s refuses this node: %s",
                      link->peer->endpoint, reason);
         break;
+    case BYE_FULL:
+        if (link->announced)
+            emit_log(core, GV_LOG_INFO,
+                     "%s has links enough and ends this one",
+                     link_who(link, who));
+        break;
     case BYE_SAY_HELLO:
     case BYE_BAD_MESSAGE:
-    case BYE_FULL:
     case BYE_SILENT:
         log_end(core, link, reason);
         break;
@@ -298,6 +306,10 @@ void link_tick(struct core *core)
             link_bye(core, link, BYE_SILENT, "nothing was heard for 3 s");
         } else {
             log_end(core, link, "no answer within 3 s");
+            /* It may hear this node, and take the link for sound. */
+            if (link->state == LINK_GREETING)
+                emit_bye(core, link->number, BYE_SILENT,
+                         "no answer within 3 s");
             link_close(core, link, 0, "no answer within 3 s");
         }
     }

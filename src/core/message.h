@@ -25,6 +25,8 @@
 #define MESSAGE_WORDS_MAX 8
 #define MESSAGE_WORD_ENTRIES_MAX 32
 #define MESSAGE_WORD_NAME_MAX 64
+/* Of 32 * (257 + 18 + 5) bytes at most, 9 KB; in most meshes 1 KB. */
+#define MESSAGE_PEERS_MAX 32
 
 enum message_kind {
     MESSAGE_HELLO = 1,
@@ -34,7 +36,7 @@ enum message_kind {
     MESSAGE_DELTA,
     MESSAGE_ACK,
     MESSAGE_PRUNE, /* reserved: eager and lazy marks per origin */
-    MESSAGE_PEERS, /* reserved: peer exchange */
+    MESSAGE_PEERS, /* who else can be dialled */
     MESSAGE_BYE
 };
 
@@ -47,7 +49,7 @@ enum bye_code {
     BYE_OTHER_MESH,
     BYE_OTHER_VERSION, /* no protocol version in common */
     BYE_BAD_MESSAGE,   /* a frame or message that breaks the protocol */
-    BYE_FULL,          /* no room for another link */
+    BYE_FULL,          /* no room for another link; PEERS named others */
     BYE_SILENT         /* nothing was heard for too long */
 };
 
@@ -92,6 +94,8 @@ struct message_hello {
     uint64_t schema_digest;
     gv_time_ms clock;          /* wall */
     struct sketch_view sketch; /* none: all entries follow at once */
+    bool urgent; /* the sender has hardly a link: one that is full makes
+                    room for it */
 };
 
 struct message_news {
@@ -113,6 +117,24 @@ struct word {
     struct vv_view differs;
 };
 
+/* Why what a peer offers is not taken at present. */
+enum beat_refusal {
+    REFUSES_NOTHING,
+    REFUSES_SCHEMA,
+    REFUSES_CLOCK, /* it lies too far ahead of the sender's clock */
+    REFUSALS
+};
+
+/* What makes of a VV a heartbeat that measures: stamps are of monotonic
+ * clocks, and mean something to who set them only. */
+struct message_beat {
+    gv_time_ms stamp; /* the sender's, now; at least 1 */
+    gv_time_ms echo;  /* the last stamp heard on this link; 0: none */
+    gv_time_ms held;  /* how long ago that was */
+    enum beat_refusal refusal;
+    gv_time_ms retry; /* the refusal ends after so long */
+};
+
 struct message_vv {
     uint64_t epoch; /* of the sender's HELLO on this link */
     struct vv_view entries;
@@ -121,6 +143,7 @@ struct message_vv {
     gv_time_ms clock;
     struct word words[MESSAGE_WORDS_MAX];
     size_t word_count;
+    struct message_beat beat;
 };
 
 struct message_want {
@@ -148,6 +171,19 @@ struct message_ack {
     bool delta_applied;  /* all of it is applied, claimed and committed */
 };
 
+/* Where a site can be dialled, and how long ago the sender was last linked
+ * with it. */
+struct peer_address {
+    struct text endpoint;
+    struct site site;
+    uint32_t age_s;
+};
+
+struct message_peers {
+    struct peer_address addresses[MESSAGE_PEERS_MAX];
+    size_t count; /* at least 1 */
+};
+
 struct message_bye {
     enum bye_code code;
     struct text text;
@@ -162,6 +198,7 @@ struct message {
         struct message_want want;
         struct message_delta delta;
         struct message_ack ack;
+        struct message_peers peers;
         struct message_bye bye;
     } as;
 };

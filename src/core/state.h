@@ -18,6 +18,36 @@
 #define NEWS_ACK_SIZE (64 * 1024)
 #define DELTA_ACK_SIZE (128 * 1024)
 
+/* Before all that a monotonic clock can say; what is taken from it or added
+ * to it does not overflow. */
+#define LONG_AGO (INT64_MIN / 4)
+
+/* So many dials in a row that reached nobody make a peer unlikely. */
+#define PEER_FAILURES_MAX 3
+/* What others tell of a peer nobody here ever reached is kept so long. */
+#define PEER_HEARSAY_MS (2 * 3600 * 1000)
+/* Learned peers are dialled one after another: 64 of them within 3 s, and no
+ * list of names makes a flood of connections. */
+#define PEER_STRANGER_MS 50
+
+/* With fewer links a node is let in where others are refused. */
+#define VIEW_URGENT 2
+/* ... and not let go of at once. */
+#define VIEW_GRACE_MS 30000
+/* Links that are kept with peers that people named. */
+#define VIEW_GIVEN 2
+
+/* PEERS go out once in a while, and soon after something new; a receiver does
+ * not listen more often than each pause.  What was not seen for an hour is not
+ * told. */
+#define EXCHANGE_EVERY_MS (5 * 60 * 1000)
+#define EXCHANGE_SOON_MS 2000
+#define EXCHANGE_PAUSE_MS 500
+#define EXCHANGE_AGE_MS (3600 * 1000)
+
+/* Heartbeats whose round trips are compared. */
+#define TIMING_SAMPLES 8
+
 /* A delta's spool is dropped when its asker is silent about it for this
  * long: three times as long as any asker waits. */
 #define GIVE_PATIENCE_MS (3 * CORE_WANT_PATIENCE_MS)
@@ -83,9 +113,16 @@ struct passed {
     bool peer_linked; /* what the peer said last */
 };
 
+/* One heartbeat there and back. */
+struct sample {
+    gv_time_ms rtt;
+    gv_time_ms ahead; /* this node's clock, of the peer's */
+};
+
 struct link {
     gv_link number;
     struct peer *peer; /* NULL: accepted */
+    bool local;        /* it does not leave this machine */
     enum link_state state;
     gv_time_ms since;    /* dialled or accepted */
     gv_time_ms up_at;    /* LINK_UP since */
@@ -99,11 +136,13 @@ struct link {
     uint64_t epoch;
     uint64_t schema_digest;
     char name[TEXT_SPACE];
-    char endpoint[TEXT_SPACE];
-    gv_time_ms clock_ahead; /* of this node, as of the last frame that says */
-    size_t vv_left;         /* entries of its first vector still to come */
-    bool vv_open;           /* they come until a VV that is not full */
-    gv_time_ms peer_clock;  /* in its last frame that says */
+    size_t vv_left;        /* entries of its first vector still to come */
+    bool vv_open;          /* they come until a VV that is not full */
+    gv_time_ms peer_clock; /* in its last frame that says */
+    char endpoints[MESSAGE_ENDPOINTS_MAX][TEXT_SPACE];
+    size_t endpoint_count;
+    bool urgent;      /* it had hardly a link */
+    bool placed_anew; /* where it can be dialled was not known before */
 
     bool spoken;        /* our HELLO left */
     uint64_t own_epoch; /* of it */
@@ -139,6 +178,20 @@ struct link {
     uint64_t news_duplicate; /* of them, held already */
     uint64_t news_bytes;     /* of their frames */
 
+    /* timing.c: of this node's clock against the peer's, and what is known of
+     * the way there; -1: not measured. */
+    gv_time_ms clock_ahead;
+    bool clock_measured;
+    gv_time_ms rtt_ms;
+    gv_time_ms peer_stamp, peer_stamp_at; /* the last one heard; 0: none */
+    struct sample samples[TIMING_SAMPLES];
+    size_t sample_count;
+    enum beat_refusal peer_refuses; /* what this node has, and until when */
+    gv_time_ms peer_retry_at;
+
+    gv_time_ms exchange_at; /* the next PEERS */
+    gv_time_ms listen_at;   /* PEERS before that are not read */
+
     unsigned want_failures;
     int refused;     /* GV_OK, GV_ESCHEMA, GV_ECLOCK */
     int reason_code; /* what people were told of last */
@@ -154,16 +207,23 @@ struct link {
 /* A complaint beside those of enum bye_code. */
 #define COMPLAINT_UNREACHABLE (-1)
 
-/* An endpoint to dial. */
+/* An endpoint that is known. */
 struct peer {
     char endpoint[TEXT_SPACE];
+    bool given;     /* by people; else learned */
+    bool forgotten; /* once its link is gone */
     struct link *link;
+    struct link *twin; /* another link with its site: not dialled meanwhile */
     gv_time_ms retry_at;
     gv_time_ms backoff_ms;
-    int complaint; /* what people were told last; 0: nothing */
+    unsigned failures; /* dials in a row that nobody answered */
+    int complaint;     /* what people were told last; 0: nothing */
     bool refused;
-    bool twin; /* @site is linked by another link; not dialled while it is */
+    bool sited; /* @site is, or is said to be, there */
     struct site site;
+    gv_time_ms heard_at; /* its site was linked last; LONG_AGO: never */
+    gv_time_ms told_at;  /* when a site that told of it last was */
+    gv_time_ms rtt_ms;   /* -1: not known */
     char reason[TEXT_SPACE];
 };
 
@@ -220,8 +280,13 @@ struct core {
     gv_version own_end; /* what the store said of our own entry */
     struct hash128 fingerprint;
 
-    struct peer peers[CORE_PEERS_MAX];
-    size_t peer_count;
+    bool exchange;
+    struct peer *peers[CORE_KNOWN_MAX]; /* those given first */
+    size_t peer_count, given_count;
+    uint64_t known_changes;
+    gv_time_ms stranger_at;       /* the next learned one may be dialled */
+    gv_time_ms trim_at, probe_at; /* of the view */
+    int clock_wrong; /* by most peers: 1 ahead, -1 behind, and people know */
     struct link *links[CORE_LINKS_MAX];
     size_t link_count;
     gv_link next_link;
@@ -257,20 +322,69 @@ bool emit_message(struct core *core, gv_link link,
 void emit_bye(struct core *core, gv_link link, enum bye_code code,
               const char *text);
 void emit_close_link(struct core *core, gv_link link);
+/* A copy of @text; NULL without memory. */
+const char *emit_text(struct core *core, const char *text);
 void emit_log(struct core *core, enum gv_log_level level, const char *format,
               ...) __attribute__((format(printf, 3, 4)));
 
 /* peer.c: endpoints, when to dial, how long to wait. */
+void peer_close(struct core *core);
 void peer_tick(struct core *core);
 gv_time_ms peer_deadline(const struct core *core);
+struct peer *peer_find(const struct core *core, const char *endpoint);
+/* The peer at @endpoint, new if need be.  NULL: no room or memory. */
+struct peer *peer_learn(struct core *core, const char *endpoint);
+/* It was learned, and has no link. */
+void peer_forget(struct core *core, struct peer *peer);
+/* @site is at @peer. */
+void peer_place(struct core *core, struct peer *peer, const struct site *site);
+/* Its site is, or just was, linked. */
+void peer_heard(struct core *core, struct peer *peer);
+/* The HELLO of @link came, and it stays. */
+void peer_greeted(struct core *core, struct link *link);
+/* @link is out of the table; those whose site it had may need another. */
+void peer_link_gone(struct core *core, const struct link *link,
+                    enum bye_code code);
+/* When it may be dialled; NEVER: it has a link. */
+gv_time_ms peer_due(const struct core *core, const struct peer *peer);
+void peer_dial(struct core *core, struct peer *peer);
 /* Whether people were not told of @complaint about @peer just before; they
  * are now. */
 bool peer_complain(struct peer *peer, int complaint);
-/* What becomes of @peer after a link of it ended with @code (0: no BYE). */
-void peer_settle(struct core *core, struct peer *peer, enum bye_code code,
-                 const char *reason);
-/* The link that serves @peer although another dial made it, or NULL. */
-struct link *peer_twin(const struct core *core, const struct peer *peer);
+/* What becomes of @peer after @link, which it had, ended with @code (0: no
+ * BYE).  False: it is forgotten. */
+bool peer_settle(struct core *core, struct peer *peer, const struct link *link,
+                 enum bye_code code, const char *reason);
+
+/* view.c: with whom to link when more are known than can be linked with. */
+bool view_narrow(const struct core *core);
+void view_tick(struct core *core);
+gv_time_ms view_deadline(const struct core *core);
+/* Whether this node needs any link it can get. */
+bool view_urgent(const struct core *core);
+/* Whether @link, just greeted, may stay; if not, it is closed. */
+bool view_admit(struct core *core, struct link *link);
+
+/* exchange.c: who else can be dialled. */
+void exchange_tell(struct core *core, struct link *link);
+/* @link was greeted: where its site is. */
+void exchange_learn(struct core *core, struct link *link);
+/* @link is up: both sides tell what they know. */
+void exchange_begin(struct core *core, struct link *link);
+int exchange_receive(struct core *core, struct link *link,
+                     const struct message_peers *peers);
+void exchange_tick(struct core *core);
+gv_time_ms exchange_deadline(const struct core *core);
+
+/* timing.c: clocks and round trips. */
+void timing_reset(struct link *link);
+void timing_beat(const struct core *core, const struct link *link,
+                 struct message_beat *beat);
+void timing_heard(struct core *core, struct link *link,
+                  const struct message_vv *vv);
+/* By how much this node's clock is ahead of the median of its peers'; returns
+ * how many these are. */
+size_t timing_median(const struct core *core, gv_time_ms *ahead);
 
 /* link.c: a link's life. */
 struct link *link_find(const struct core *core, gv_link number);

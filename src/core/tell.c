@@ -54,6 +54,7 @@ static void send_vv(struct core *core, struct link *link,
     vv->clock = core->wall;
     if (last && link->state == LINK_UP)
         known_say(core, link, vv);
+    timing_beat(core, link, &vv->beat);
     (void)emit_message(core, link->number, &message);
 }
 
@@ -168,6 +169,7 @@ void tell_hello(struct core *core, struct link *link)
     hello->clock = core->wall;
     if (!show_sketch(core, link, &hello->sketch))
         return;
+    hello->urgent = view_urgent(core);
     (void)emit_message(core, link->number, &message);
     if (link->spoken)
         return; /* only the rest of it is new */
@@ -400,8 +402,8 @@ int tell_receive(struct core *core, struct link *link,
         return GV_EPROTO;
     if (vv->epoch != link->epoch)
         return GV_OK; /* of an earlier HELLO: worth nothing */
-    link->clock_ahead = core->wall - vv->clock;
     link->peer_clock = vv->clock;
+    timing_heard(core, link, vv);
     tell_believe_view(core, link, vv->entries);
     if (link->state != LINK_UP && !first_vector(core, link, count))
         return GV_OK;

@@ -14,20 +14,24 @@
 #define FRAME_CLOCK_MAX ((gv_time_ms)(VERSION_MAX >> 16))
 
 /* Elements of each message, its kind included; of an interval. */
-#define HELLO_COUNT 13
+#define HELLO_COUNT 14
 #define NEWS_COUNT 2
-#define VV_COUNT 7
+#define VV_COUNT 8
 #define WANT_COUNT 6
 #define DELTA_COUNT 7
 #define ACK_COUNT 5
+#define PEERS_COUNT 2
 #define BYE_COUNT 3
 #define INTERVAL_COUNT 5
+/* Of what stands inside them. */
 #define WORD_COUNT 9
+#define BEAT_COUNT 5
+#define ADDRESS_COUNT 3
 
 /* Heads, numbers and hash of any message.  NEWS has the most: 64 heads of
- * intervals of at most 5 bytes; VV, WANT and DELTA stay under 64 without the
+ * intervals of at most 5 bytes; VV, WANT and DELTA stay under 128 without the
  * words of a VV. */
-#define FRAME_HEADS_MAX (MESSAGE_INTERVALS_MAX * 5 + 64 + FRAME_HASH_SIZE)
+#define FRAME_HEADS_MAX (MESSAGE_INTERVALS_MAX * 5 + 128 + FRAME_HASH_SIZE)
 _Static_assert(FRAME_HEADS_MAX + MESSAGE_DELTA_SIZE_MAX <=
                    MESSAGE_FRAME_SIZE_MAX,
                "the longest DELTA fits a frame");
@@ -46,6 +50,10 @@ _Static_assert(FRAME_HEADS_MAX + VV_SITES_MAX * VV_ENTRY_SIZE +
                        WORDS_SIZE_MAX <=
                    MESSAGE_FRAME_SIZE_MAX,
                "words fit beside any entries");
+_Static_assert(FRAME_HEADS_MAX +
+                       MESSAGE_PEERS_MAX * (MESSAGE_TEXT_SIZE_MAX + 32) <=
+                   MESSAGE_FRAME_SIZE_MAX,
+               "the longest PEERS fit a frame");
 
 /* Encoding. */
 
@@ -53,6 +61,14 @@ static void encode_text(msgpack_packer *packer, struct text text)
 {
     GV_ASSERT(text.size <= MESSAGE_TEXT_SIZE_MAX);
     pack_text(packer, text.bytes, text.size);
+}
+
+static void encode_bool(msgpack_packer *packer, bool value)
+{
+    if (value)
+        msgpack_pack_true(packer);
+    else
+        msgpack_pack_false(packer);
 }
 
 static void encode_hello(msgpack_packer *packer,
@@ -76,6 +92,7 @@ static void encode_hello(msgpack_packer *packer,
     msgpack_pack_int64(packer, hello->clock);
     pack_blob(packer, hello->sketch.bytes,
               hello->sketch.count * SKETCH_HASH_SIZE);
+    encode_bool(packer, hello->urgent);
 }
 
 static void encode_news(msgpack_packer *packer,
@@ -96,14 +113,6 @@ static void encode_news(msgpack_packer *packer,
     GV_ASSERT(size <= MESSAGE_NEWS_SIZE_MAX);
 }
 
-static void encode_bool(msgpack_packer *packer, bool value)
-{
-    if (value)
-        msgpack_pack_true(packer);
-    else
-        msgpack_pack_false(packer);
-}
-
 static void encode_word(msgpack_packer *packer, const struct word *word)
 {
     GV_ASSERT(word->name.size <= MESSAGE_WORD_NAME_MAX);
@@ -118,6 +127,18 @@ static void encode_word(msgpack_packer *packer, const struct word *word)
     msgpack_pack_uint64(packer, word->vv_hash);
     encode_bool(packer, word->whole);
     pack_vv(packer, word->differs);
+}
+
+static void encode_beat(msgpack_packer *packer,
+                        const struct message_beat *beat)
+{
+    GV_ASSERT(beat->refusal < REFUSALS);
+    msgpack_pack_array(packer, BEAT_COUNT);
+    msgpack_pack_int64(packer, beat->stamp);
+    msgpack_pack_int64(packer, beat->echo);
+    msgpack_pack_int64(packer, beat->held);
+    msgpack_pack_uint8(packer, (uint8_t)beat->refusal);
+    msgpack_pack_int64(packer, beat->retry);
 }
 
 static void encode_vv(msgpack_packer *packer, const struct message_vv *vv)
@@ -137,6 +158,7 @@ static void encode_vv(msgpack_packer *packer, const struct message_vv *vv)
     msgpack_pack_array(packer, vv->word_count);
     for (size_t i = 0; i < vv->word_count; i++)
         encode_word(packer, &vv->words[i]);
+    encode_beat(packer, &vv->beat);
 }
 
 static void encode_want(msgpack_packer *packer,
@@ -179,6 +201,22 @@ static void encode_ack(msgpack_packer *packer, const struct message_ack *ack)
     encode_bool(packer, ack->delta_applied);
 }
 
+static void encode_peers(msgpack_packer *packer,
+                         const struct message_peers *peers)
+{
+    GV_ASSERT(peers->count >= 1 && peers->count <= MESSAGE_PEERS_MAX);
+    msgpack_pack_array(packer, PEERS_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_PEERS);
+    msgpack_pack_array(packer, peers->count);
+    for (size_t i = 0; i < peers->count; i++) {
+        const struct peer_address *address = &peers->addresses[i];
+        msgpack_pack_array(packer, ADDRESS_COUNT);
+        encode_text(packer, address->endpoint);
+        pack_site(packer, &address->site);
+        msgpack_pack_uint32(packer, address->age_s);
+    }
+}
+
 static void encode_bye(msgpack_packer *packer, const struct message_bye *bye)
 {
     msgpack_pack_array(packer, BYE_COUNT);
@@ -212,8 +250,10 @@ static void encode_message(msgpack_packer *packer,
     case MESSAGE_BYE:
         encode_bye(packer, &message->as.bye);
         return;
-    case MESSAGE_PRUNE:
     case MESSAGE_PEERS:
+        encode_peers(packer, &message->as.peers);
+        return;
+    case MESSAGE_PRUNE:
         break;
     }
     assert_failed("the kind can be sent", __FILE__, __LINE__);
@@ -355,6 +395,7 @@ static void decode_hello(struct cursor *cursor, struct message_hello *hello)
     hello->schema_digest = cursor_u64(cursor);
     hello->clock = decode_clock(cursor);
     hello->sketch = decode_sketch(cursor);
+    hello->urgent = cursor_bool(cursor);
 }
 
 static void decode_news(struct cursor *cursor, struct message_news *news)
@@ -403,6 +444,24 @@ static void decode_word(struct cursor *cursor, struct word *word)
         decode_fail(cursor);
 }
 
+/* A time of somebody's monotonic clock, or a span: what is added to one never
+ * overflows. */
+static gv_time_ms decode_span(struct cursor *cursor)
+{
+    return (gv_time_ms)decode_number(cursor, 0, (uint64_t)1 << 62);
+}
+
+static void decode_beat(struct cursor *cursor, struct message_beat *beat)
+{
+    if (cursor_array(cursor) != BEAT_COUNT)
+        decode_fail(cursor);
+    beat->stamp = decode_span(cursor);
+    beat->echo = decode_span(cursor);
+    beat->held = decode_span(cursor);
+    beat->refusal = (enum beat_refusal)decode_number(cursor, 0, REFUSALS - 1);
+    beat->retry = decode_span(cursor);
+}
+
 static void decode_vv(struct cursor *cursor, struct message_vv *vv)
 {
     const uint8_t *fingerprint;
@@ -423,6 +482,7 @@ static void decode_vv(struct cursor *cursor, struct message_vv *vv)
     }
     for (size_t i = 0; i < vv->word_count; i++)
         decode_word(cursor, &vv->words[i]);
+    decode_beat(cursor, &vv->beat);
 }
 
 static void decode_want(struct cursor *cursor, struct message_want *want)
@@ -454,6 +514,25 @@ static void decode_ack(struct cursor *cursor, struct message_ack *ack)
     ack->token = cursor_u64(cursor);
     ack->delta_size = cursor_u64(cursor);
     ack->delta_applied = cursor_bool(cursor);
+}
+
+static void decode_peers(struct cursor *cursor, struct message_peers *peers)
+{
+    peers->count = cursor_array(cursor);
+    if (peers->count < 1 || peers->count > MESSAGE_PEERS_MAX) {
+        decode_fail(cursor);
+        return;
+    }
+    for (size_t i = 0; i < peers->count; i++) {
+        struct peer_address *address = &peers->addresses[i];
+        if (cursor_array(cursor) != ADDRESS_COUNT)
+            decode_fail(cursor);
+        address->endpoint = decode_text(cursor);
+        address->site = decode_site(cursor);
+        address->age_s = (uint32_t)decode_number(cursor, 0, UINT32_MAX);
+        if (address->endpoint.size == 0)
+            decode_fail(cursor);
+    }
 }
 
 static void decode_bye(struct cursor *cursor, struct message_bye *bye)
@@ -489,8 +568,10 @@ static uint32_t decode_message(struct cursor *cursor, struct message *message)
     case MESSAGE_BYE:
         decode_bye(cursor, &message->as.bye);
         return BYE_COUNT;
-    case MESSAGE_PRUNE:
     case MESSAGE_PEERS:
+        decode_peers(cursor, &message->as.peers);
+        return PEERS_COUNT;
+    case MESSAGE_PRUNE:
         break;
     }
     decode_fail(cursor);

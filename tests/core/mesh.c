@@ -102,9 +102,12 @@ static void keep_message(struct frame *frame, const struct message *from)
     case MESSAGE_BYE:
         keep_text(frame, &message->as.bye.text);
         break;
+    case MESSAGE_PEERS:
+        for (size_t i = 0; i < message->as.peers.count; i++)
+            keep_text(frame, &message->as.peers.addresses[i].endpoint);
+        break;
     case MESSAGE_ACK:
     case MESSAGE_PRUNE:
-    case MESSAGE_PEERS:
         break;
     }
     GV_ASSERT(frame->size < MESSAGE_FRAME_SIZE_MAX);
@@ -230,9 +233,11 @@ static void close_side(struct mesh *mesh, size_t node, gv_link link)
 
 static void connect_ends(struct mesh *mesh, struct wire *wire)
 {
+    const struct mesh_node *to = &mesh->nodes[wire->node[1]];
+
     if (wire->number[0] == 0 || mesh->cut[wire->node[0]][wire->node[1]])
         return;
-    if (mesh->nodes[wire->node[1]].alive)
+    if (to->alive && !to->hidden)
         feed_link(mesh, wire->node[0], EVENT_LINK_UP, wire->number[0], NULL);
     else
         feed_link(mesh, wire->node[0], EVENT_LINK_DOWN, wire->number[0],
@@ -253,7 +258,7 @@ static void deliver(struct mesh *mesh, struct frame *frame)
         return;
     }
     node = &mesh->nodes[wire->node[to]];
-    if (!node->alive || mesh->cut[wire->node[0]][wire->node[1]])
+    if (!node->alive || mesh->cut[wire->node[frame->side]][wire->node[to]])
         return;
     if (wire->number[to] == 0 && to == 0)
         return; /* the dialler is gone */
@@ -387,6 +392,8 @@ static void add_job(struct mesh *mesh, size_t node,
     if (mesh->work_max > 0)
         job->due +=
             (gv_time_ms)random_below(&mesh->random, (uint64_t)mesh->work_max);
+    if (effect->kind != EFFECT_EXTRACT)
+        job->due += mesh->nodes[node].slow;
     if (vv != NULL)
         GV_ASSERT(vv_raise_view(&job->vv, *vv) == GV_OK);
     for (at = &mesh->nodes[node].jobs; *at != NULL; at = &(*at)->next) {
@@ -609,6 +616,9 @@ static bool carry_out(struct mesh *mesh, size_t at,
         break;
     case EFFECT_LOG:
         node->log_count++;
+        if (node->awaited != NULL &&
+            strstr(effect->as.log.line, node->awaited) != NULL)
+            node->awaited = NULL;
         snprintf(node->last_log, sizeof(node->last_log), "%s",
                  effect->as.log.line);
         if (getenv("MESH_LOG") != NULL)
@@ -791,7 +801,8 @@ void mesh_start(struct mesh *mesh, size_t at)
                                  .mesh = "test",
                                  .name = name,
                                  .endpoints = endpoints,
-                                 .endpoint_count = 1,
+                                 .endpoint_count = !node->hidden,
+                                 .exchange = node->exchange,
                                  .vv = &node->vv};
 
     snprintf(name, sizeof(name), "n%zu", at);
@@ -839,6 +850,15 @@ void mesh_kill(struct mesh *mesh, size_t at)
         if (wire->node[1] == at && wire->number[0] != 0)
             feed_link(mesh, wire->node[0], EVENT_LINK_DOWN, wire->number[0],
                       "connection reset");
+    }
+}
+
+void mesh_exchange(struct mesh *mesh)
+{
+    for (size_t i = 0; i < mesh->node_count; i++) {
+        mesh_kill(mesh, i);
+        mesh->nodes[i].exchange = true;
+        mesh_start(mesh, i);
     }
 }
 
@@ -936,6 +956,11 @@ void mesh_cut(struct mesh *mesh, size_t a, size_t b, bool cut)
 {
     mesh->cut[a][b] = cut;
     mesh->cut[b][a] = cut;
+}
+
+void mesh_cut_one_way(struct mesh *mesh, size_t from, size_t to, bool cut)
+{
+    mesh->cut[from][to] = cut;
 }
 
 void mesh_break(struct mesh *mesh, size_t a, size_t b)

@@ -36,6 +36,10 @@ struct mesh_node {
     struct core *core;
     int schema;
     gv_time_ms wall_ahead;
+    bool exchange;   /* from its next start: dials whom peers tell of */
+    bool hidden;     /* from its next start: cannot be dialled, and says no
+                        place */
+    gv_time_ms slow; /* each apply takes so long */
 
     struct vv vv;
     bool has[MESH_INTERVALS_MAX];
@@ -59,8 +63,9 @@ struct mesh_node {
     size_t peer_count;
     char last_log[1024];
     size_t log_count;
-    size_t applied; /* intervals applied out of NEWS */
-    size_t gaps;    /* applies that the store refused as early */
+    const char *awaited; /* part of a line, or NULL once it was said */
+    size_t applied;      /* intervals applied out of NEWS */
+    size_t gaps;         /* applies that the store refused as early */
 };
 
 /* One connection.  number[0] is the dialler's link, number[1] the
@@ -86,7 +91,7 @@ struct mesh {
     size_t wire_count;
     struct frame *frames; /* by arrival */
     uint64_t frame_order;
-    bool cut[MESH_NODES_MAX][MESH_NODES_MAX];
+    bool cut[MESH_NODES_MAX][MESH_NODES_MAX]; /* [from][to] */
 
     /* Faults, in frames of 1,000. */
     unsigned drop, duplicate;
@@ -119,11 +124,15 @@ bool mesh_equal(const struct mesh *mesh);
 
 /* Nothing passes between @a and @b; connections hang. */
 void mesh_cut(struct mesh *mesh, size_t a, size_t b, bool cut);
+/* Nothing passes from @from to @to. */
+void mesh_cut_one_way(struct mesh *mesh, size_t from, size_t to, bool cut);
 /* Connections between @a and @b break, and their ends learn of it. */
 void mesh_break(struct mesh *mesh, size_t a, size_t b);
 /* kill -9, and a new start. */
 void mesh_kill(struct mesh *mesh, size_t node);
 void mesh_start(struct mesh *mesh, size_t node);
+/* All are started anew and exchange peers. */
+void mesh_exchange(struct mesh *mesh);
 
 void mesh_feed(struct mesh *mesh, size_t node, struct event *event);
 void mesh_schema(struct mesh *mesh, size_t node, int schema);

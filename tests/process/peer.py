@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 
-HELLO, NEWS, VV, WANT, DELTA, ACK, BYE = 1, 2, 3, 4, 5, 6, 9
+HELLO, NEWS, VV, WANT, DELTA, ACK, PEERS, BYE = 1, 2, 3, 4, 5, 6, 8, 9
 # Reasons of a BYE.
 SAY_HELLO, OTHER_MESH, OTHER_VERSION, BAD_MESSAGE = 2, 6, 7, 8
 
@@ -268,7 +268,8 @@ class Peer(Connection):
     """Greets as a node does and keeps the link alive; all else is said by
     the test.  It holds @vv, at first nothing."""
 
-    def __init__(self, endpoint, mesh="test", versions=(2, 2)):
+    def __init__(self, endpoint, mesh="test", versions=(2, 2),
+                 endpoints=()):
         super().__init__(endpoint)
         self.site = os.urandom(16)
         self.epoch = int.from_bytes(os.urandom(8), "big")
@@ -276,14 +277,16 @@ class Peer(Connection):
         self.ended = threading.Event()
         self.send(encode(HELLO, *versions, mesh, self.site,
                          int.from_bytes(os.urandom(8), "big"), self.epoch,
-                         "scripted", [], 0, 0, int(time.time() * 1000), b""))
+                         "scripted", list(endpoints), 0, 0,
+                         int(time.time() * 1000), b"", False))
         self.beat()
         self.heart = threading.Thread(target=self.live)
         self.heart.start()
 
     def beat(self, entries=b""):
         self.send(encode(VV, self.epoch, entries, vv_hash(self.vv),
-                         bytes(16), int(time.time() * 1000), []))
+                         bytes(16), int(time.time() * 1000), [],
+                         [int(time.monotonic() * 1000), 0, 0, 0, 0]))
 
     def live(self):
         while not self.ended.wait(HEARTBEAT_S):

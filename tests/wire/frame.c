@@ -109,6 +109,8 @@ static struct message sample_vv(void)
                                            .vv_hash = 77,
                                            .whole = true,
                                            .differs = vv_three};
+    message.as.vv.beat =
+        (struct message_beat){INT64_C(1) << 62, 3, 250, REFUSES_CLOCK, 5000};
     return message;
 }
 
@@ -152,7 +154,20 @@ static struct message sample_bye(void)
     return message;
 }
 
-#define SAMPLES 8
+static struct message sample_peers(void)
+{
+    struct message message = {.kind = MESSAGE_PEERS};
+    struct message_peers *peers = &message.as.peers;
+
+    peers->count = 2;
+    peers->addresses[0] = (struct peer_address){text_of("tcp://10.0.0.1:7401"),
+                                                site_one, UINT32_MAX};
+    peers->addresses[1] =
+        (struct peer_address){text_of("tcp://[fe80::1]:1"), site_one, 0};
+    return message;
+}
+
+#define SAMPLES 9
 
 static struct message sample(size_t index, struct buffer *intervals)
 {
@@ -172,6 +187,8 @@ static struct message sample(size_t index, struct buffer *intervals)
         return sample_delta(true);
     case 6:
         return sample_ack();
+    case 7:
+        return sample_peers();
     default:
         return sample_bye();
     }
@@ -306,6 +323,10 @@ TEST(a_vv_comes_back)
     CHECK(back.as.vv.words[1].linked && back.as.vv.words[1].whole);
     CHECK_INT(back.as.vv.words[1].vv_hash, ==, 77);
     CHECK(view_equal(back.as.vv.words[1].differs, vv_three));
+    CHECK(back.as.vv.beat.stamp == INT64_C(1) << 62);
+    CHECK(back.as.vv.beat.echo == 3 && back.as.vv.beat.held == 250);
+    CHECK(back.as.vv.beat.refusal == REFUSES_CLOCK);
+    CHECK(back.as.vv.beat.retry == 5000);
     free(frame);
     message.as.vv.entries.count = 0;
     free(through_frame(&message, &back));
@@ -345,6 +366,20 @@ TEST(a_delta_comes_back_with_its_claim_when_it_is_the_last)
         CHECK_INT(back.as.delta.claim.count, ==, last ? 3 : 0);
         free(frame);
     }
+}
+
+TEST(peers_come_back)
+{
+    struct message message = sample_peers(), back;
+    uint8_t *frame = through_frame(&message, &back);
+    const struct peer_address *addresses = back.as.peers.addresses;
+
+    CHECK_INT(back.as.peers.count, ==, 2);
+    CHECK(site_equal(&addresses[0].site, &site_one));
+    CHECK_INT(addresses[0].age_s, ==, UINT32_MAX);
+    CHECK_INT(addresses[1].endpoint.size, ==, 17);
+    CHECK(memcmp(addresses[1].endpoint.bytes, "tcp://[fe80::1]:1", 17) == 0);
+    free(frame);
 }
 
 TEST(an_ack_comes_back)
@@ -597,6 +632,19 @@ static uint64_t walk_news(const struct message_news *news)
     return sum;
 }
 
+static uint64_t walk_peers(const struct message_peers *peers)
+{
+    uint64_t sum = 0;
+
+    CHECK(peers->count >= 1 && peers->count <= MESSAGE_PEERS_MAX);
+    for (size_t i = 0; i < peers->count; i++) {
+        struct text endpoint = peers->addresses[i].endpoint;
+        CHECK_INT(endpoint.size, >=, 1);
+        sum += touch(endpoint.bytes, endpoint.size);
+    }
+    return sum;
+}
+
 static uint64_t walk(const struct message *message)
 {
     switch (message->kind) {
@@ -605,7 +653,8 @@ static uint64_t walk(const struct message *message)
     case MESSAGE_NEWS:
         return walk_news(&message->as.news);
     case MESSAGE_VV:
-        CHECK(message->as.vv.clock >= 0);
+        CHECK(message->as.vv.clock >= 0 && message->as.vv.beat.held >= 0);
+        CHECK(message->as.vv.beat.refusal < REFUSALS);
         return touch_view(message->as.vv.entries);
     case MESSAGE_WANT:
         return touch_view(message->as.want.vv);
@@ -617,8 +666,9 @@ static uint64_t walk(const struct message *message)
         return message->as.ack.token;
     case MESSAGE_BYE:
         return touch(message->as.bye.text.bytes, message->as.bye.text.size);
-    case MESSAGE_PRUNE:
     case MESSAGE_PEERS:
+        return walk_peers(&message->as.peers);
+    case MESSAGE_PRUNE:
         break;
     }
     CHECK(message->kind == MESSAGE_BYE);
@@ -824,7 +874,7 @@ static int hello_of(uint64_t min, uint64_t max, size_t site_size,
 
     static const uint8_t sketch[2 * SKETCH_HASHES_MAX * SKETCH_HASH_SIZE];
 
-    raw_init(&raw, 13, MESSAGE_HELLO);
+    raw_init(&raw, 14, MESSAGE_HELLO);
     raw_u64(&raw, min);
     raw_u64(&raw, max);
     raw_text(&raw, "mesh", 4);
@@ -839,6 +889,7 @@ static int hello_of(uint64_t min, uint64_t max, size_t site_size,
     raw_u64(&raw, 3);
     raw_u64(&raw, clock);
     raw_blob(&raw, sketch, sketch_size);
+    msgpack_pack_true(&raw.packer);
     return raw_decode(&raw);
 }
 
@@ -863,6 +914,14 @@ TEST(a_hello_out_of_range_is_refused)
     CHECK_INT(hello_of(1, 1, 16, 0, 99, 0, 8192), ==, GV_EPROTO);
 }
 
+static void raw_beat(struct raw *raw, uint32_t elements, size_t index,
+                     uint64_t number)
+{
+    msgpack_pack_array(&raw->packer, elements);
+    for (uint32_t i = 0; i < elements; i++)
+        raw_u64(raw, i == index ? number : 1);
+}
+
 /* A VV with @count words of which one has these. */
 static int word_of(uint32_t count, uint32_t fields, size_t name_size,
                    const void *differs, size_t size)
@@ -871,7 +930,7 @@ static int word_of(uint32_t count, uint32_t fields, size_t name_size,
     struct raw raw;
 
     memset(letters, 'n', sizeof(letters));
-    raw_init(&raw, 7, MESSAGE_VV);
+    raw_init(&raw, 8, MESSAGE_VV);
     raw_u64(&raw, 1);
     raw_blob(&raw, "", 0);
     raw_u64(&raw, 1);
@@ -890,6 +949,7 @@ static int word_of(uint32_t count, uint32_t fields, size_t name_size,
         msgpack_pack_false(&raw.packer);
         raw_blob(&raw, differs, size);
     }
+    raw_beat(&raw, 5, 5, 0);
     return raw_decode(&raw);
 }
 
@@ -911,6 +971,68 @@ TEST(words_have_limits_and_may_say_that_nothing_is_held)
     CHECK_INT(word_of(1, 9, 0, bytes, 2 * VV_ENTRY_SIZE), ==, GV_EPROTO);
     bytes[16] = 0x40; /* version 2^62 */
     CHECK_INT(word_of(1, 9, 0, bytes, VV_ENTRY_SIZE), ==, GV_EPROTO);
+}
+
+static int peers_of(uint32_t count, uint32_t elements, size_t endpoint_size,
+                    uint64_t age)
+{
+    char endpoint[300];
+    struct raw raw;
+
+    memset(endpoint, 'x', sizeof(endpoint));
+    raw_init(&raw, 2, MESSAGE_PEERS);
+    msgpack_pack_array(&raw.packer, count);
+    for (uint32_t i = 0; i < count; i++) {
+        msgpack_pack_array(&raw.packer, elements);
+        raw_text(&raw, endpoint, endpoint_size);
+        raw_blob(&raw, "0123456789abcdef", 16);
+        raw_u64(&raw, age);
+    }
+    return raw_decode(&raw);
+}
+
+TEST(peers_are_one_to_32)
+{
+    CHECK_INT(peers_of(1, 3, 1, 0), ==, GV_OK);
+    CHECK_INT(peers_of(32, 3, 255, UINT32_MAX), ==, GV_OK);
+    CHECK_INT(peers_of(0, 3, 1, 0), ==, GV_EPROTO);
+    CHECK_INT(peers_of(33, 3, 1, 0), ==, GV_EPROTO);
+    CHECK_INT(peers_of(1, 2, 1, 0), ==, GV_EPROTO);
+    CHECK_INT(peers_of(1, 3, 0, 0), ==, GV_EPROTO);
+    CHECK_INT(peers_of(1, 3, 256, 0), ==, GV_EPROTO);
+    CHECK_INT(peers_of(1, 3, 1, UINT64_C(1) << 32), ==, GV_EPROTO);
+}
+
+/* A VV with one number of its beat as given. */
+static int beat_of(uint32_t elements, size_t index, uint64_t number)
+{
+    struct raw raw;
+
+    raw_init(&raw, 8, MESSAGE_VV);
+    raw_u64(&raw, 1);
+    raw_blob(&raw, "", 0);
+    raw_u64(&raw, 0);
+    raw_blob(&raw, "0123456789abcdef", 16);
+    raw_u64(&raw, 1);
+    msgpack_pack_array(&raw.packer, 0);
+    raw_beat(&raw, elements, index, number);
+    return raw_decode(&raw);
+}
+
+TEST(a_beat_out_of_range_is_refused)
+{
+    uint64_t far = UINT64_C(1) << 62;
+
+    CHECK_INT(beat_of(5, 9, 0), ==, GV_OK);
+    CHECK_INT(beat_of(4, 9, 0), ==, GV_EPROTO);
+    CHECK_INT(beat_of(6, 9, 0), ==, GV_EPROTO);
+    CHECK_INT(beat_of(5, 3, REFUSALS), ==, GV_EPROTO);
+    for (size_t i = 0; i < 5; i++) {
+        if (i == 3)
+            continue;
+        CHECK_INT(beat_of(5, i, far), ==, GV_OK);
+        CHECK_INT(beat_of(5, i, far + 1), ==, GV_EPROTO);
+    }
 }
 
 static int want_of(const void *vv, size_t size)
