@@ -51,6 +51,8 @@ static void print_link(const json_t *link, const char *label)
     if (name[0] != '\0' && endpoint[0] != '\0')
         printf(" (%s)", endpoint);
     if (strcmp(field_text(link, "state"), "up") == 0) {
+        if (json_is_integer(json_object_get(link, "rtt_ms")))
+            printf("  %" PRId64 " ms away", field_number(link, "rtt_ms"));
         printf("  lag %" PRId64 " ms", field_number(link, "lag_ms"));
         print_bytes("sent", field_number(link, "sent_bytes"));
         print_bytes("received", field_number(link, "received_bytes"));

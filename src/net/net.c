@@ -27,6 +27,7 @@ struct link {
     void *monitor; /* of the dealer */
     bool dealer_ready, monitor_ready;
     bool up;
+    bool local;                      /* from or to a loopback address */
     const char *reason;              /* not NULL: NET_DOWN is due */
     uint8_t id[ROUTING_ID_SIZE_MAX]; /* the peer's, where it came in */
     size_t id_size;
@@ -310,6 +311,7 @@ int net_connect(struct net *net, gv_link number, const char *endpoint)
     if (link == NULL)
         return GV_ENOMEM;
     link->number = number;
+    link->local = parsed.loopback;
     rc = dial(net, link, &parsed);
     if (rc != GV_OK) {
         free_link(net, link, 0);
@@ -406,6 +408,16 @@ static struct link *accept_link(struct net *net, const uint8_t *id,
     return link;
 }
 
+/* What the transport says of a frame stands in its payload. */
+static bool from_loopback(zmq_msg_t *frame)
+{
+    const char *address = zmq_msg_gets(frame, "Peer-Address");
+
+    return address != NULL &&
+           (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+            strncmp(address, "::ffff:127.", 11) == 0);
+}
+
 static void visit_router(struct net *net)
 {
     zmq_msg_t frames[2];
@@ -417,9 +429,12 @@ static void visit_router(struct net *net)
         return;
     link =
         find_accepted(net, zmq_msg_data(&frames[0]), zmq_msg_size(&frames[0]));
-    if (link == NULL)
+    if (link == NULL) {
         link = accept_link(net, zmq_msg_data(&frames[0]),
                            zmq_msg_size(&frames[0]));
+        if (link != NULL)
+            link->local = from_loopback(&frames[1]);
+    }
     zmq_msg_close(&frames[0]);
     if (link != NULL && link->reason == NULL)
         hold_frame(net, link, &frames[1]);
@@ -626,6 +641,13 @@ int net_wait(struct net *net, struct pollfd *fds, size_t fd_count,
         if (left == 0)
             return GV_OK;
     }
+}
+
+bool net_local(const struct net *net, gv_link number)
+{
+    const struct link *link = find_link(net, number);
+
+    return link != NULL && link->local;
 }
 
 void net_traffic(const struct net *net, gv_link number, uint64_t *sent,

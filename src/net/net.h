@@ -78,6 +78,10 @@ int net_wait(struct net *net, struct pollfd *fds, size_t fd_count,
  * messages and frames over MESSAGE_FRAME_SIZE_MAX never come out. */
 bool net_next(struct net *net, struct net_event *event);
 
+/* Whether @link leads to this machine: it was dialled at, or came from, a
+ * loopback address. */
+bool net_local(const struct net *net, gv_link link);
+
 /* Bytes of frames sent and received on @link so far. */
 void net_traffic(const struct net *net, gv_link link, uint64_t *sent,
                  uint64_t *received);

@@ -180,6 +180,7 @@ static int fill(struct config *config, const struct gv_node_options *options,
 {
     int rc = GV_OK;
 
+    config->static_peers = options->static_peers;
     config->insecure = options->insecure;
     config->create_tables = options->create_tables;
     if (!copy(&config->mesh, options->mesh) ||

@@ -11,6 +11,7 @@ struct config {
     char *advertise; /* NULL: what it listens on */
     char **peers;
     size_t peer_count;
+    bool static_peers; /* dial nobody else */
     bool insecure;
     bool create_tables;
 };

@@ -4,6 +4,7 @@
 #include "node/loop.h"
 
 #include "node/opening.h"
+#include "node/remembered.h"
 
 #include "wire/frame.h"
 
@@ -169,6 +170,7 @@ static void take_net_event(struct gv_node *node, const struct net_event *got)
     switch (got->kind) {
     case NET_UP:
         event.kind = EVENT_LINK_UP;
+        event.as.up.local = net_local(node->net, got->link);
         loop_feed(node, &event);
         break;
     case NET_DOWN:
@@ -231,6 +233,7 @@ static void take_commits(struct gv_node *node)
     if (due) {
         node->poll_due = now + LOOP_POLL_MS;
         deltas_expire(node);
+        remembered_turn(node);
         checkpoint(node);
     }
     if (woken || due)

@@ -13,6 +13,7 @@
 #include "node/outbox.h"
 #include "node/pace.h"
 #include "node/refusals.h"
+#include "node/remembered.h"
 #include "node/watch.h"
 #include "store/store.h"
 
@@ -37,6 +38,7 @@ struct gv_node {
     struct deltas deltas;
     struct outbox outbox;
     struct refusals refusals;
+    struct remembered remembered;
     struct finished finished;
     char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
     gv_link next_link;     /* for the next core to dial with; 0: the first */

@@ -100,6 +100,7 @@ int node_new(const char *path, const struct gv_node_options *options,
 int node_run(struct gv_node *node, struct gv_error *error)
 {
     loop_run(node);
+    remembered_save(node);
     opening_say_bye(node);
     if (node->end.code == GV_OK)
         log_line(&node->log, GV_LOG_INFO, "stopped");

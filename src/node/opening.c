@@ -143,6 +143,7 @@ static int make_core(struct gv_node *node, struct gv_error *error)
                                  .seed = random_number(node->host),
                                  .endpoints = &endpoint,
                                  .endpoint_count = endpoint != NULL,
+                                 .exchange = !node->config.static_peers,
                                  .vv = store_vv(node->store),
                                  .fingerprint = store_fingerprint(node->store),
                                  .schema_digest =
@@ -154,6 +155,8 @@ static int make_core(struct gv_node *node, struct gv_error *error)
         if (rc == GV_EEXIST)
             rc = GV_OK; /* named twice */
     }
+    if (rc == GV_OK)
+        remembered_load(node);
     return rc == GV_OK
                ? rc
                : error_set(error, rc, "The node could not be made: %s.",
@@ -185,6 +188,7 @@ void opening_say_bye(struct gv_node *node)
 /* All that stands on the store that is to be closed.  The sockets stay. */
 static void let_go(struct gv_node *node)
 {
+    remembered_save(node);
     node->next_link = core_next_link(node->core);
     deltas_close(&node->deltas);
     applies_close(&node->applies);

@@ -1,5 +1,6 @@
 #include "node/status.h"
 
+#include "node/health.h"
 #include "node/loop.h"
 
 #include <inttypes.h>
@@ -238,6 +239,7 @@ static json_t *link_object(const struct gv_node *node,
                         json_integer(info->clock_ahead_ms));
     json_object_set_new(object, "schema_differs",
                         json_boolean(info->schema_differs));
+    health_of_link(info, object);
     if (info->reason != NULL && info->reason[0] != '\0')
         json_object_set_new(object, "reason", text(info->reason));
     return object;
@@ -401,6 +403,7 @@ json_t *status_of_node(struct gv_node *node, struct gv_error *error)
     json_object_set_new(json, "endpoint",
                         endpoint != NULL ? text(endpoint) : json_null());
     json_object_set_new(json, "links", links_array(node, warnings));
+    health_of_node(node, json, warnings);
     json_object_set_new(json, "counters",
                         counters_object(core_counters(node->core)));
     json_object_set_new(json, "refusals", refusals_array(node));

@@ -178,7 +178,8 @@ class Case(unittest.TestCase):
         return node
 
     def mesh(self, count, dials=lambda i, j: j < i, **settings):
-        """Nodes with one tracked table each; node i dials j if dials(i, j)."""
+        """Nodes with one tracked table each; node i dials j if dials(i, j),
+        and nobody else."""
         ports = [free_port() for _ in range(count)]
         nodes = []
         for i in range(count):
@@ -187,8 +188,9 @@ class Case(unittest.TestCase):
                 if dials(i, j):
                     peers += ["--peer", "tcp://127.0.0.1:%d" % ports[j]]
             nodes.append(self.node(
-                self.database("%d.db" % i), "--name", "n%d" % i, "--listen",
-                "tcp://127.0.0.1:%d" % ports[i], *peers, **settings))
+                self.database("%d.db" % i), "--name", "n%d" % i, "--static",
+                "--listen", "tcp://127.0.0.1:%d" % ports[i], *peers,
+                **settings))
         for i, node in enumerate(nodes):
             degree = sum(dials(i, j) or dials(j, i) for j in range(count))
             node.ready()
