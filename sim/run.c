@@ -246,8 +246,10 @@ static void make_machine(struct simulation *simulation, size_t index,
     if (swarm->on[FAULT_SLICES])
         options.slices = (struct store_slices){
             .delta_size = 1500, .journal_rows = 12, .rows = 5, .keys = 4};
-    /* Half of the meshes are full. */
-    choose_peers(simulation, index, swarm->seed_of_strength % 6, &options);
+    /* Half of the meshes are full.  Strangers know the one before them. */
+    options.exchange = swarm->on[FAULT_STRANGERS];
+    choose_peers(simulation, index,
+                 options.exchange ? 1 : swarm->seed_of_strength % 6, &options);
     simulation->machines[index] = machine_new(&options);
     machine_set_work(simulation->machines[index], 2 * SIM_MS);
     if (!model)
@@ -418,6 +420,21 @@ static void count_odd(struct simulation *simulation, size_t machine)
     }
 }
 
+/* Links that it dialled and was not told to. */
+static void count_strangers(struct simulation *simulation,
+                            const struct machine *machine)
+{
+    const struct core *core = machine_core(machine);
+
+    for (size_t i = 0; core != NULL && i < core_link_count(core); i++) {
+        struct link_info info;
+
+        core_link_info(core, i, 0, &info);
+        simulation->fired[FAULT_STRANGERS] +=
+            info.state == LINK_UP && info.dialled && !info.given;
+    }
+}
+
 /* What the classes that change no flow of control did. */
 static void count_fired(struct simulation *simulation)
 {
@@ -434,6 +451,7 @@ static void count_fired(struct simulation *simulation)
     fired[FAULT_DAMAGED_FRAME] += network_count(network, NETWORK_FLIPPED) +
                                   network_count(network, NETWORK_TRUNCATED);
     for (size_t i = 0; i < simulation->count; i++) {
+        count_strangers(simulation, simulation->machines[i]);
         fired[FAULT_LOST_END] += machine_lost_ends(simulation->machines[i]);
         fired[FAULT_SLICES] += machine_slices(simulation->machines[i]);
         if (simulation->ledger == NULL)

@@ -354,6 +354,7 @@ static void make_core(struct machine *machine)
         .seed = random_u64(random),
         .endpoints = &endpoint,
         .endpoint_count = 1,
+        .exchange = machine->options.exchange,
         .vv = methods->vv(machine->keeper),
         .fingerprint = methods->fingerprint(machine->keeper),
         .schema_digest = methods->schema_digest(machine->keeper),

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define LINK_TIME (10 * SIM_SECOND)
+#define FIND_TIME (150 * SIM_SECOND)
 #define REST_TIME (20 * SIM_SECOND)
 /* Vectors and acknowledgements are still told after the last arrival. */
 #define CALM_TIME (5 * SIM_SECOND)
@@ -23,23 +24,25 @@
 
 static const struct scenario scenarios[] = {
     {"lan", "everybody in reach, 1 ms paths, 8 dials each (full up to 64)",
-     200, TOPOLOGY_RANDOM, 8, SIM_MS, 0, 0, 400, 50 * SIM_MS, false},
+     200, TOPOLOGY_RANDOM, 8, SIM_MS, 0, 0, 400, 50 * SIM_MS, false, false},
     {"wan",
      "60 ms mean paths, 2 % of the frames lost, 4 dials each (full up to 64)",
      1000, TOPOLOGY_RANDOM, 4, 30 * SIM_MS, 30 * SIM_MS, 20000, 300,
-     100 * SIM_MS, false},
+     100 * SIM_MS, false, false},
     {"split", "full mesh, 10 ms paths, two halves for an hour", 50,
-     TOPOLOGY_FULL, 0, 10 * SIM_MS, 0, 0, 400, 9 * SIM_SECOND, true},
+     TOPOLOGY_FULL, 0, 10 * SIM_MS, 0, 0, 400, 9 * SIM_SECOND, true, false},
+    {"view", "10 ms paths; each knows one other, a third dies and comes back",
+     150, TOPOLOGY_SEED, 0, 10 * SIM_MS, 0, 0, 300, 50 * SIM_MS, false, true},
     {"glomers-line", "100 ms paths, a line", 25, TOPOLOGY_LINE, 0,
-     100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false},
+     100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false, false},
     {"glomers-grid", "100 ms paths, a grid of 5 by 5", 25, TOPOLOGY_GRID, 0,
-     100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false},
+     100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false, false},
     {"glomers-tree", "100 ms paths, a tree with 4 children each", 25,
-     TOPOLOGY_TREE, 0, 100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false},
+     TOPOLOGY_TREE, 0, 100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false, false},
     {"glomers-random", "100 ms paths, 3 dials each", 25, TOPOLOGY_RANDOM, 3,
-     100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false},
+     100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false, false},
     {"glomers-full", "100 ms paths, everybody with everybody", 25,
-     TOPOLOGY_FULL, 0, 100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false},
+     TOPOLOGY_FULL, 0, 100 * SIM_MS, 0, 0, 500, 20 * SIM_MS, false, false},
 };
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 
@@ -196,7 +199,8 @@ static void make_machine(struct scale *scale, size_t node,
                                       .world = scale->world,
                                       .network = scale->network,
                                       .watcher = watcher,
-                                      .model = true};
+                                      .model = true,
+                                      .exchange = scenario->find};
     struct origin *origin = &scale->origins[node];
 
     options.peer_count =
@@ -338,18 +342,48 @@ static void run_until_all_arrived(struct scale *scale)
     scale->ended = world_now(scale->world);
 }
 
+/* A third of the nodes, none of which is then needed by another. */
+static void kill_some(struct scale *scale)
+{
+    struct random *random = world_random(scale->world, STREAM_SCRIPT);
+
+    for (size_t i = 1; i < scale->count; i += 3) {
+        sim_time back = world_now(scale->world) +
+                        between(random, SIM_SECOND, 30 * SIM_SECOND);
+        machine_kill(scale->origins[i].machine);
+        world_at(scale->world, back, start_machine, scale, i);
+    }
+}
+
+static size_t links_of(const struct scale *scale, size_t node)
+{
+    const struct core *core = machine_core(scale->origins[node].machine);
+    struct core_status status;
+
+    core_status(core, &status);
+    return status.links_up;
+}
+
+/* All look for links, then some are gone for a while. */
+static void find(struct scale *scale)
+{
+    run_for(scale, FIND_TIME / 3);
+    kill_some(scale);
+    run_for(scale, FIND_TIME);
+    scale->links_min = SIZE_MAX;
+    for (size_t i = 0; i < scale->count; i++) {
+        size_t links = links_of(scale, i);
+        scale->links_min = links < scale->links_min ? links : scale->links_min;
+        scale->links_max = links > scale->links_max ? links : scale->links_max;
+    }
+}
+
 static size_t count_links(const struct scale *scale)
 {
     size_t up = 0;
 
-    for (size_t i = 0; i < scale->count; i++) {
-        const struct core *core = machine_core(scale->origins[i].machine);
-        struct link_info info;
-        for (size_t j = 0; j < core_link_count(core); j++) {
-            core_link_info(core, j, world_now(scale->world) / SIM_MS, &info);
-            up += info.state == LINK_UP;
-        }
-    }
+    for (size_t i = 0; i < scale->count; i++)
+        up += links_of(scale, i);
     return up;
 }
 
@@ -358,6 +392,8 @@ static void play(struct scale *scale)
     sim_time last;
 
     run_for(scale, LINK_TIME);
+    if (scale->scenario->find)
+        find(scale);
     scale->links = count_links(scale);
     scale->idle = traffic_now(scale);
     scale->began = world_now(scale->world);

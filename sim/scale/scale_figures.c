@@ -164,6 +164,9 @@ void scale_print(struct scale *scale, FILE *out)
             scale->scenario->name, scale->count, scale->scenario->what,
             scale->operation_count, scale->intervals,
             (double)scale->links / (double)scale->count);
+    if (scale->scenario->find)
+        fprintf(out, "  links of a node: from %zu to %zu\n", scale->links_min,
+                scale->links_max);
     if (!scale_all_arrived(scale))
         fprintf(out, "  NOT EVERYTHING ARRIVED: %zu of %zu\n",
                 scale->latency_count,

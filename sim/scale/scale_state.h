@@ -17,6 +17,8 @@ struct scenario {
     size_t operations;
     sim_time gap; /* mean time between two operations */
     bool split;   /* two halves from the first operation on, for an hour */
+    bool find;    /* peers tell of peers; a third of the nodes is killed and
+                     comes back while they find one another */
 };
 
 struct operation {
@@ -43,8 +45,8 @@ struct traffic {
 
 struct scale {
     const struct scenario *scenario;
-    size_t count; /* of nodes */
-    size_t links;
+    size_t count;                       /* of nodes */
+    size_t links, links_min, links_max; /* the latter with @find */
     struct world *world;
     struct network *network;
     struct origin *origins;

@@ -80,6 +80,9 @@ size_t topology_peers(enum topology topology, size_t node, size_t count,
         return tree_peers(node, peers);
     case TOPOLOGY_RANDOM:
         return random_peers(node, count, dials, random, peers);
+    case TOPOLOGY_SEED:
+        peers[0] = node > 0 ? random_below(random, node) : 0;
+        return node > 0;
     case TOPOLOGY_FULL:
         if (count > CORE_LINKS_MAX)
             return random_peers(node, count, 8, random, peers);

@@ -9,6 +9,7 @@ enum topology {
     TOPOLOGY_GRID,   /* as square as can be, links to four sides */
     TOPOLOGY_TREE,   /* four children each */
     TOPOLOGY_RANDOM, /* a ring, and random others */
+    TOPOLOGY_SEED,   /* one that was there before, at random */
     TOPOLOGY_FULL    /* up to 128 nodes; more: random with 8 dials */
 };
 

@@ -109,6 +109,10 @@ static const struct fault_class classes[FAULTS] = {
                     "two live nodes with one site id; with a census for a "
                     "ledger, in one seed of 20",
                     NULL},
+    [FAULT_STRANGERS] = {"strangers",
+                         "nodes are told of one peer each, and find the "
+                         "others by PEERS; in one seed of 3",
+                         NULL},
 };
 
 const struct fault_class *fault_class(enum fault fault)
@@ -148,12 +152,13 @@ static unsigned temper_draw(struct random *random)
 
 #define SLICES_ONE_OF 12
 #define TWIN_ONE_OF 20
+#define STRANGERS_ONE_OF 3
 
 /* No die of its own: it would move those that are thrown after it. */
 static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
-                        enum fault fault, unsigned one_of)
+                        enum fault fault, unsigned from, unsigned one_of)
 {
-    bool drawn = swarm->seed_of_strength / 1000 % one_of == 0;
+    bool drawn = swarm->seed_of_strength / from % one_of == 0;
 
     if (wishes->only || wishes->forbid[fault])
         drawn = false;
@@ -162,15 +167,17 @@ static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
 
 static bool is_seldom(enum fault fault)
 {
-    return fault == FAULT_SLICES || fault == FAULT_TWIN;
+    return fault == FAULT_SLICES || fault == FAULT_TWIN ||
+           fault == FAULT_STRANGERS;
 }
 
 /* Additions that a file which is put back or copied has not sealed yet count
  * in both files: then nobody could say that none counts twice. */
 static void seldom_draw(struct swarm *swarm, const struct wishes *wishes)
 {
-    draw_seldom(swarm, wishes, FAULT_SLICES, SLICES_ONE_OF);
-    draw_seldom(swarm, wishes, FAULT_TWIN, TWIN_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_SLICES, 1000, SLICES_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_TWIN, 1000, TWIN_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_STRANGERS, 24, STRANGERS_ONE_OF);
     if (!swarm->on[FAULT_TWIN])
         return;
     swarm->on[FAULT_OLD_FILE] = wishes->force[FAULT_OLD_FILE];

@@ -37,12 +37,13 @@ enum fault {
     FAULT_STEP_KILL, /* between any two effects of a step */
     FAULT_TEXT,
     FAULT_NUMBERS,
-    FAULT_COMPOUND, /* a fault during the recovery from another */
-    FAULT_PLANT,    /* a planted bug that must be found */
-    FAULT_TRIGGERS, /* the application's own, other ones on each machine */
-    FAULT_KINDS,    /* counters and multi-value columns */
-    FAULT_SLICES,   /* short slices */
-    FAULT_TWIN,     /* two live nodes with one site id */
+    FAULT_COMPOUND,  /* a fault during the recovery from another */
+    FAULT_PLANT,     /* a planted bug that must be found */
+    FAULT_TRIGGERS,  /* the application's own, other ones on each machine */
+    FAULT_KINDS,     /* counters and multi-value columns */
+    FAULT_SLICES,    /* short slices */
+    FAULT_TWIN,      /* two live nodes with one site id */
+    FAULT_STRANGERS, /* nodes that know one peer each find the others */
     FAULTS
 };
 

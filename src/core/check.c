@@ -53,6 +53,7 @@ static void describe_link(const struct core *core, const struct link *link,
     GV_ASSERT(link->state != LINK_WAITING && link->state != LINK_REFUSED);
     info->link = link->number;
     info->dialled = link->peer != NULL;
+    info->given = link->peer != NULL && link->peer->given;
     info->state = link->state;
     info->endpoint = link->peer != NULL         ? link->peer->endpoint
                      : link->endpoint_count > 0 ? link->endpoints[0]
@@ -101,6 +102,7 @@ void core_link_info(const struct core *core, size_t index, gv_time_ms now,
     if (link != NULL)
         describe_link(core, link, now, info);
     info->endpoint = peer->endpoint;
+    info->given = true;
     if (link != NULL && link->state == LINK_UP)
         return;
     if (link == NULL) {

@@ -244,6 +244,7 @@ enum link_state {
 struct link_info {
     gv_link link; /* 0: none at present */
     bool dialled;
+    bool given; /* the peer is one that people named; else it was learned */
     enum link_state state;
     const char *endpoint;
     const char *name;   /* "" until its HELLO */

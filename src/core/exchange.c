@@ -88,9 +88,7 @@ void exchange_tell(struct core *core, struct link *link)
     struct message message = {.kind = MESSAGE_PEERS};
 
     GV_ASSERT(link->state != LINK_CONNECTING);
-    link->exchange_at =
-        core->now + EXCHANGE_EVERY_MS / 2 +
-        (gv_time_ms)random_below(&core->random, EXCHANGE_EVERY_MS);
+    link->exchange_at = NEVER;
     gather(core, link, &message.as.peers);
     if (message.as.peers.count > 0)
         (void)emit_message(core, link->number, &message);
@@ -152,7 +150,7 @@ void exchange_learn(struct core *core, struct link *link)
         peer_heard(core, peer);
     }
     /* One that comes back to a place that is known is nothing new. */
-    link->placed_anew = core->known_changes != changes || !core->exchange;
+    link->placed_anew |= core->known_changes != changes || !core->exchange;
 }
 
 void exchange_begin(struct core *core, struct link *link)
@@ -161,6 +159,11 @@ void exchange_begin(struct core *core, struct link *link)
     exchange_tell(core, link);
     if (link->endpoint_count > 0 && link->placed_anew)
         tell_others_soon(core, link);
+}
+
+static gv_time_ms earlier(gv_time_ms a, gv_time_ms b)
+{
+    return a < b ? a : b;
 }
 
 static void hear(struct core *core, const struct link *link,
@@ -181,6 +184,11 @@ static void hear(struct core *core, const struct link *link,
         return;
     if (told_at > peer->told_at)
         peer->told_at = told_at;
+    /* Others reach it: that is worth another try. */
+    if (told_at > peer->dialled_at && peer->retry_at > core->now &&
+        !peer->refused)
+        peer->retry_at =
+            earlier(peer->retry_at, peer->dialled_at + CORE_LEARNED_MAX_MS);
     /* What was seen counts for more than what was told. */
     if (peer->heard_at == LONG_AGO && peer->link == NULL)
         peer_place(core, peer, &address->site);
@@ -201,8 +209,31 @@ int exchange_receive(struct core *core, struct link *link,
     return GV_OK;
 }
 
+/* Now and then one peer is told, so that ages do not grow for want of a word
+ * and a link costs next to nothing. */
+static void tell_anyone(struct core *core)
+{
+    bool first = core->exchange_at == 0; /* only now is it known when now is */
+    struct link *chosen = NULL;
+    uint64_t count = 0;
+
+    core->exchange_at =
+        core->now + EXCHANGE_EVERY_MS / 2 +
+        (gv_time_ms)random_below(&core->random, EXCHANGE_EVERY_MS);
+    GV_ASSERT(core->exchange_at > core->now);
+    for (size_t i = 0; !first && i < core->link_count; i++) {
+        if (core->links[i]->state == LINK_UP &&
+            random_below(&core->random, ++count) == 0)
+            chosen = core->links[i];
+    }
+    if (chosen != NULL)
+        exchange_tell(core, chosen);
+}
+
 void exchange_tick(struct core *core)
 {
+    if (core->link_count > 0 && core->exchange_at <= core->now)
+        tell_anyone(core);
     for (size_t i = 0; i < core->link_count; i++) {
         struct link *link = core->links[i];
         if (link->state == LINK_UP && link->exchange_at <= core->now)
@@ -212,7 +243,7 @@ void exchange_tick(struct core *core)
 
 gv_time_ms exchange_deadline(const struct core *core)
 {
-    gv_time_ms deadline = NEVER;
+    gv_time_ms deadline = core->link_count > 0 ? core->exchange_at : NEVER;
 
     for (size_t i = 0; i < core->link_count; i++) {
         if (core->links[i]->exchange_at < deadline)

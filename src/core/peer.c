@@ -42,7 +42,7 @@ static struct peer *peer_new(struct core *core, const char *endpoint)
     (void)snprintf(peer->endpoint, sizeof(peer->endpoint), "%s", endpoint);
     peer->backoff_ms = CORE_RECONNECT_MIN_MS;
     peer->retry_at = core->now;
-    peer->heard_at = peer->told_at = LONG_AGO;
+    peer->heard_at = peer->told_at = peer->dialled_at = LONG_AGO;
     peer->rtt_ms = -1;
     return peer;
 }
@@ -191,11 +191,11 @@ void peer_heard(struct core *core, struct peer *peer)
 void peer_greeted(struct core *core, struct link *link)
 {
     struct peer *own = link->peer;
+    uint64_t changes = core->known_changes;
 
     GV_ASSERT(link->greeted);
     if (own != NULL) {
         GV_ASSERT(own->link == link);
-        own->rtt_ms = core->now - link->since;
         peer_place(core, own, &link->site);
         peer_heard(core, own);
     }
@@ -207,6 +207,7 @@ void peer_greeted(struct core *core, struct link *link)
             peer_heard(core, peer);
         }
     }
+    link->placed_anew = core->known_changes != changes;
 }
 
 /* Doubled each time, and spread by half either way: peers that lost one
@@ -341,6 +342,7 @@ void peer_dial(struct core *core, struct peer *peer)
         return;
     }
     core->next_link += 2;
+    peer->dialled_at = core->now;
     GV_ASSERT(peer->link == link);
     effect.link = link->number;
     effect.as.connect.endpoint = emit_text(core, peer->endpoint);

@@ -31,15 +31,15 @@
 #define PEER_STRANGER_MS 50
 
 /* With fewer links a node is let in where others are refused. */
-#define VIEW_URGENT 2
+#define VIEW_URGENT 4
 /* ... and not let go of at once. */
 #define VIEW_GRACE_MS 30000
 /* Links that are kept with peers that people named. */
 #define VIEW_GIVEN 2
 
-/* PEERS go out once in a while, and soon after something new; a receiver does
- * not listen more often than each pause.  What was not seen for an hour is not
- * told. */
+/* PEERS go to one peer once in a while, and soon after something new; a
+ * receiver does not listen more often than each pause.  What was not seen for
+ * an hour is not told. */
 #define EXCHANGE_EVERY_MS (5 * 60 * 1000)
 #define EXCHANGE_SOON_MS 2000
 #define EXCHANGE_PAUSE_MS 500
@@ -142,6 +142,7 @@ struct link {
     char endpoints[MESSAGE_ENDPOINTS_MAX][TEXT_SPACE];
     size_t endpoint_count;
     bool urgent;      /* it had hardly a link */
+    bool probe;       /* dialled to be looked at, beyond the links wanted */
     bool placed_anew; /* where it can be dialled was not known before */
 
     bool spoken;        /* our HELLO left */
@@ -189,7 +190,7 @@ struct link {
     enum beat_refusal peer_refuses; /* what this node has, and until when */
     gv_time_ms peer_retry_at;
 
-    gv_time_ms exchange_at; /* the next PEERS */
+    gv_time_ms exchange_at; /* PEERS are due since something is new */
     gv_time_ms listen_at;   /* PEERS before that are not read */
 
     unsigned want_failures;
@@ -216,8 +217,9 @@ struct peer {
     struct link *twin; /* another link with its site: not dialled meanwhile */
     gv_time_ms retry_at;
     gv_time_ms backoff_ms;
-    unsigned failures; /* dials in a row that nobody answered */
-    int complaint;     /* what people were told last; 0: nothing */
+    gv_time_ms dialled_at; /* LONG_AGO: never */
+    unsigned failures;     /* dials in a row that nobody answered */
+    int complaint;         /* what people were told last; 0: nothing */
     bool refused;
     bool sited; /* @site is, or is said to be, there */
     struct site site;
@@ -286,6 +288,7 @@ struct core {
     uint64_t known_changes;
     gv_time_ms stranger_at;       /* the next learned one may be dialled */
     gv_time_ms trim_at, probe_at; /* of the view */
+    gv_time_ms exchange_at;       /* PEERS for anyone */
     int clock_wrong; /* by most peers: 1 ahead, -1 behind, and people know */
     struct link *links[CORE_LINKS_MAX];
     size_t link_count;

@@ -3,16 +3,18 @@
  * 2007).
  *
  * It dials while it has fewer than CORE_VIEW_WANTED links and refuses above
- * CORE_VIEW_MAX, naming others; who has hardly a link is never refused, so
- * that the mesh stays one piece.  Links that stand are left alone.  The other
- * peers are passive: dialled one at a time now and then, so that their
- * addresses and round trips are fresh when one is promoted. */
+ * CORE_VIEW_MAX, naming others; who has hardly a link is let in and another
+ * goes, so that the mesh stays one piece.  Links that stand are left alone.
+ * The other peers are passive: dialled one at a time now and then, so that
+ * their addresses and round trips are fresh when one is promoted. */
 #include "core/state.h"
 
 #include "base/assert.h"
 
 _Static_assert(CORE_VIEW_WANTED < CORE_VIEW_MAX,
                "some have room for who still looks for links");
+_Static_assert(VIEW_URGENT < CORE_VIEW_WANTED,
+               "who is urgent still looks for links");
 _Static_assert(VIEW_GIVEN < CORE_VIEW_WANTED, "links differ in kind");
 
 /* Peers that there may be somebody at. */
@@ -101,10 +103,16 @@ static void release(struct core *core, struct link *link)
 
 bool view_admit(struct core *core, struct link *link)
 {
+    size_t up = links_up(core);
     struct link *other;
 
     GV_ASSERT(link->greeted && link->state == LINK_GREETING);
-    if (!view_narrow(core) || links_up(core) < CORE_VIEW_MAX)
+    if (link->peer != NULL) {
+        link->peer->rtt_ms = core->now - link->since;
+        link->probe = view_narrow(core) && up >= CORE_VIEW_WANTED;
+        return true;
+    }
+    if (!view_narrow(core) || up < CORE_VIEW_MAX)
         return true;
     other = link->urgent ? victim(core) : NULL;
     if (other == NULL) {
@@ -116,31 +124,42 @@ bool view_admit(struct core *core, struct link *link)
     return true;
 }
 
-/* Given peers first, until there are some; then by turns the nearest one and
- * any one, which keeps the mesh of one piece and its paths short. */
-static struct peer *choose(struct core *core)
+/* One that may be dialled, by chance; after @best one that is nearer, or
+ * @best. */
+static struct peer *draw(struct core *core, struct peer *best)
 {
-    bool given = given_links(core) < VIEW_GIVEN;
-    bool near = random_below(&core->random, 2) == 0;
-    struct peer *chosen = NULL;
+    struct peer *drawn = NULL;
     uint64_t count = 0;
 
     for (size_t i = 0; i < core->peer_count; i++) {
         struct peer *peer = core->peers[i];
-        if (peer_due(core, peer) > core->now)
-            continue;
-        if (given && peer->given)
-            return peer;
-        if (near && peer->rtt_ms >= 0 &&
-            (chosen == NULL || chosen->rtt_ms < 0 ||
-             peer->rtt_ms < chosen->rtt_ms)) {
-            chosen = peer;
-        } else if (!near || chosen == NULL || chosen->rtt_ms < 0) {
-            count++;
-            if (random_below(&core->random, count) == 0)
-                chosen = peer;
+        if (peer_due(core, peer) <= core->now &&
+            random_below(&core->random, ++count) == 0)
+            drawn = peer;
+    }
+    GV_ASSERT((drawn != NULL) == (count > 0));
+    if (best != NULL && best->rtt_ms >= 0 &&
+        (drawn->rtt_ms < 0 || drawn->rtt_ms >= best->rtt_ms))
+        return best;
+    return drawn;
+}
+
+/* Given peers first, until there are some; then by turns the nearest of three
+ * and any one.  Who always took the nearest would end in a clique. */
+static struct peer *choose(struct core *core)
+{
+    bool near = random_below(&core->random, 2) == 0;
+    struct peer *chosen;
+
+    if (given_links(core) < VIEW_GIVEN) {
+        for (size_t i = 0; i < core->given_count; i++) {
+            if (peer_due(core, core->peers[i]) <= core->now)
+                return core->peers[i];
         }
     }
+    chosen = draw(core, NULL);
+    for (int i = 0; near && chosen != NULL && i < 2; i++)
+        chosen = draw(core, chosen);
     GV_ASSERT(chosen == NULL || chosen->link == NULL);
     return chosen;
 }
@@ -170,13 +189,39 @@ static void probe(struct core *core)
         peer_dial(core, peer);
 }
 
+/* A peer that was only looked at. */
+static struct link *looked_at(const struct core *core)
+{
+    for (size_t i = 0; i < core->link_count; i++) {
+        if (core->links[i]->probe && core->links[i]->state == LINK_UP)
+            return core->links[i];
+    }
+    return NULL;
+}
+
+/* Who holds the same is reached by others too.  Who does not for some time may
+ * be of another part of the mesh: that link stays, and another goes. */
+static void judge(struct core *core, struct link *link)
+{
+    GV_ASSERT(link->probe && link->state == LINK_UP);
+    if (link->believed.hash == core->vv.hash)
+        release(core, link);
+    else if (core->now - link->up_at >= CORE_SILENCE_MAX_MS)
+        link->probe = false;
+}
+
 /* One a heartbeat: two that let go of one another's links at once shall see
  * what is left before they go on. */
 static void trim(struct core *core)
 {
-    struct link *link = links_up(core) > CORE_VIEW_MAX ? victim(core) : NULL;
+    struct link *link = looked_at(core);
 
     core->trim_at = core->now + CORE_HEARTBEAT_MS;
+    if (link != NULL) {
+        judge(core, link);
+        return;
+    }
+    link = links_up(core) > CORE_VIEW_MAX ? victim(core) : NULL;
     if (link != NULL)
         release(core, link);
 }
@@ -199,7 +244,8 @@ gv_time_ms view_deadline(const struct core *core)
 {
     gv_time_ms deadline = core->probe_at;
 
-    if (links_up(core) > CORE_VIEW_MAX && core->trim_at < deadline)
+    if ((looked_at(core) != NULL || links_up(core) > CORE_VIEW_MAX) &&
+        core->trim_at < deadline)
         deadline = core->trim_at;
     for (size_t i = 0;
          core->link_count < CORE_VIEW_WANTED && i < core->peer_count; i++) {

@@ -2125,7 +2125,7 @@ TEST(after_convergence_there_are_heartbeats_only)
     for (int i = 0; i < 20; i++)
         mesh_commit(mesh, (size_t)i % 4);
     CHECK(mesh_settle(mesh, 2000));
-    mesh_run(mesh, 2000);
+    mesh_run(mesh, 4000); /* PEERS of the links that came up too */
     memset(mesh->sent, 0, sizeof(mesh->sent));
     mesh_run(mesh, 10000);
     for (int kind = MESSAGE_HELLO; kind <= MESSAGE_BYE; kind++) {

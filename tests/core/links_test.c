@@ -521,7 +521,8 @@ static void all_dials_fail(struct lone *lone, gv_time_ms ms)
 
     while (lone->now < end) {
         gv_time_ms next = core_deadline(lone->core);
-        lone->now = next < lone->now + 2000 ? next : lone->now + 2000;
+        if (next > lone->now)
+            lone->now = next < lone->now + 2000 ? next : lone->now + 2000;
         keep_alive(lone, 1, 1);
         feed(lone, (struct event){.kind = EVENT_TICK});
         while (nth(lone, EFFECT_CONNECT, 0) != NULL)

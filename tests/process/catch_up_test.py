@@ -124,7 +124,8 @@ class Late(Tables):
         before = a.status()["counters"]
         tap = Tap(free_port(), endpoint)
         self.addCleanup(tap.close)
-        b = self.start(b.path, peers=[tap.endpoint])
+        # It remembers where the other is without the tap.
+        b = self.node(b.path, "--static", "--peer", tap.endpoint).ready()
         self.wait_equal([a, b])
         self.assertEqual(execute(b.path, "SELECT name FROM contacts WHERE "
                                          "id = 'c123456'"), [("changed",)])

@@ -301,7 +301,8 @@ class Twins(Case):
                          "rb") as copy:
                 file.write(copy.read())
                 file.truncate()
-        alone = self.start(a.path)
+        # It remembers b, and shall not dial it yet.
+        alone = self.node(a.path, "--static").ready()
         write(a.path, "new life")
         wait_until(lambda: status(a.path)["journal"] == 0, "the seal")
         self.assertEqual(alone.stop(), 0)
