@@ -346,6 +346,15 @@ GV_API int gv_store_apply_bytes(struct gv_store *store, const void *delta,
 
 /* The node */
 
+/* Listen for @timeout_ms for nodes that announce themselves on the LAN, of
+ * @mesh or (NULL) of any.  *@json, to be freed with gv_free(), is an object:
+ * `nodes` (name, site, endpoint, interface, mesh_mark, count of beacons),
+ * `passed` (from, interface, why, count: what was passed over), `interfaces`
+ * (name; skipped: why it was not listened on), `heard`, `unlisted`.
+ * Errors: GV_EADDRESS (the UDP port is taken), GV_ENOMEM. */
+GV_API int gv_discover(const char *mesh, int timeout_ms, char **json,
+                       struct gv_error *error);
+
 /* Ask the node that runs on @db to stop, and wait up to @timeout_ms for it.
  * Errors: GV_ENONODE, GV_EBUSY (still running after the time). */
 GV_API int gv_shutdown(struct gv_db *db, int timeout_ms,
@@ -362,6 +371,9 @@ struct gv_node_options {
     const char *peers_file; /* one endpoint a line, # comments */
     bool static_peers;      /* never dial anyone but these */
     bool insecure;          /* allow addresses off loopback */
+    bool discover;          /* find peers on the LAN by UDP, and let them find
+                               this node; listens on a free port if @listen is
+                               NULL.  Not with static_peers. */
     bool create_tables;     /* make the mesh's tables as peers define them, and
                                track them, if the file has no tables yet; kept in
                                the file.  A table that is there is never taken

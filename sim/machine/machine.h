@@ -52,7 +52,7 @@ struct machine_options {
     /* Who is dialled; accepted links come on top. */
     size_t peers[MACHINE_PEERS_MAX];
     size_t peer_count;
-    bool exchange; /* dials also whom peers tell of */
+    bool exchange;       /* dials also whom peers tell of */
     unsigned sector;     /* of the disk */
     int characteristics; /* of the disk */
     /* Of the watcher's context too; NULL: nobody counts. */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "node/blame.h"
 #include "node/client.h"
+#include "node/listening.h"
 #include "node/node.h"
 #include "node/status.h"
 #include "node/tracking.h"
@@ -421,6 +422,12 @@ int gv_node_new(struct gv_db *db, const struct gv_node_options *options,
                 struct gv_node **node, struct gv_error *error)
 {
     return node_new(db->path, options, node, error);
+}
+
+int gv_discover(const char *mesh, int timeout_ms, char **json,
+                struct gv_error *error)
+{
+    return listening_run(mesh, timeout_ms, json, error);
 }
 
 int gv_node_run(struct gv_node *node, struct gv_error *error)

@@ -16,6 +16,7 @@ const struct command commands[] = {
     {"blame", "show who wrote each value of a row, and what it beat",
      help_blame, command_blame},
     {"backup", "copy a database into a new file", help_backup, command_backup},
+    {"discover", "list the nodes on the LAN", help_discover, command_discover},
     {"lab", "try it out: several nodes on this machine", help_lab,
      command_lab},
     {"help", "explain a command", help_help, command_help},

@@ -18,7 +18,8 @@ enum {
     OPTION_MESH,
     OPTION_NAME,
     OPTION_INSECURE,
-    OPTION_CREATE
+    OPTION_CREATE,
+    OPTION_DISCOVER
 };
 
 struct run_options {
@@ -78,6 +79,9 @@ static void take_option(struct run_options *options, int found)
     case OPTION_INSECURE:
         options->node.insecure = true;
         break;
+    case OPTION_DISCOVER:
+        options->node.discover = true;
+        break;
     case OPTION_CREATE:
         options->open_flags = GV_OPEN_CREATE;
         options->node.create_tables = true;
@@ -97,6 +101,7 @@ static int take_options(int argc, char **argv, struct run_options *options)
         {"advertise", required_argument, NULL, OPTION_ADVERTISE},
         {"mesh", required_argument, NULL, OPTION_MESH},
         {"name", required_argument, NULL, OPTION_NAME},
+        {"discover", no_argument, NULL, OPTION_DISCOVER},
         {"insecure", no_argument, NULL, OPTION_INSECURE},
         {"create", no_argument, NULL, OPTION_CREATE},
         {0},

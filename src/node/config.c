@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "core/core.h"
+#include "net/interfaces.h"
 #include "net/net.h"
 
 #include <ctype.h>
@@ -153,10 +154,24 @@ static int check_text(const char *option, const char *text,
     return GV_EINVAL;
 }
 
+static int check_discover(const struct gv_node_options *options,
+                          struct gv_error *error)
+{
+    if (!options->discover || !options->static_peers)
+        return GV_OK;
+    error_set(error, GV_EINVAL, "--discover does not go with --static.");
+    error_meaning(error, "The one looks for peers on the LAN, the other keeps"
+                         " the node to those it was given.");
+    error_remedy(error, "Leave one of them out.");
+    return GV_EINVAL;
+}
+
 static int check(const struct gv_node_options *options, struct gv_error *error)
 {
     int rc = check_text("--mesh", options->mesh, error);
 
+    if (rc == GV_OK)
+        rc = check_discover(options, error);
     if (rc == GV_OK)
         rc = check_text("--name", options->name, error);
     if (rc == GV_OK && options->listen != NULL)
@@ -175,6 +190,16 @@ static bool copy(char **to, const char *from)
     return from == NULL || *to != NULL;
 }
 
+/* Who shall be found must listen: where peers may come from, on any port. */
+static const char *listening(const struct gv_node_options *options)
+{
+    if (options->listen != NULL || !options->discover)
+        return options->listen;
+    if (!options->insecure)
+        return "tcp://127.0.0.1:*";
+    return interfaces_have_ipv6() ? "tcp://[::]:*" : "tcp://*:*";
+}
+
 static int fill(struct config *config, const struct gv_node_options *options,
                 struct gv_error *error)
 {
@@ -182,9 +207,10 @@ static int fill(struct config *config, const struct gv_node_options *options,
 
     config->static_peers = options->static_peers;
     config->insecure = options->insecure;
+    config->discover = options->discover;
     config->create_tables = options->create_tables;
     if (!copy(&config->mesh, options->mesh) ||
-        !copy(&config->listen, options->listen) ||
+        !copy(&config->listen, listening(options)) ||
         !copy(&config->advertise, options->advertise))
         return out_of_memory(error);
     config->name = options->name != NULL ? strdup(options->name) : host_name();

@@ -13,6 +13,7 @@ struct config {
     size_t peer_count;
     bool static_peers; /* dial nobody else */
     bool insecure;
+    bool discover; /* find peers on the LAN; then it listens */
     bool create_tables;
 };
 

@@ -137,6 +137,8 @@ static int timeout(const struct gv_node *node)
         return 0;
     if (node->poll_due < due)
         due = node->poll_due;
+    if (discovery_deadline(&node->discovery) < due)
+        due = discovery_deadline(&node->discovery);
     if (write_pending(node) && pace_due(&node->pace) < due)
         due = pace_due(&node->pace);
     if (idle(node) && node->audit_due < due)
@@ -276,17 +278,18 @@ static void audit_if_idle(struct gv_node *node)
 
 static void wait(struct gv_node *node)
 {
-    struct pollfd fds[3 + CONTROL_FDS_MAX] = {
+    struct pollfd fds[3 + LAN_FDS + CONTROL_FDS_MAX] = {
         {.fd = node->stop_fd, .events = POLLIN},
         {.fd = node->watch.fd, .events = POLLIN},
         {.fd = node->watch.timer, .events = POLLIN},
     };
-    size_t count = 3 + control_poll(node->control, fds + 3);
+    size_t own = 3 + discovery_poll(&node->discovery, fds + 3);
+    size_t count = own + control_poll(node->control, fds + own);
 
     net_wait(node->net, fds, count, timeout(node));
     if (fds[0].revents != 0)
         node->stopping = true;
-    control_serve(node->control, fds + 3, count - 3);
+    control_serve(node->control, fds + own, count - own);
 }
 
 static void turn(struct gv_node *node)
@@ -294,6 +297,7 @@ static void turn(struct gv_node *node)
     wait(node);
     take_commits(node);
     take_net_events(node);
+    discovery_turn(node);
     take_time(node);
     write_if_due(node);
     deltas_turn(node);

@@ -10,6 +10,7 @@
 #include "node/config.h"
 #include "node/control.h"
 #include "node/deltas.h"
+#include "node/discovery.h"
 #include "node/outbox.h"
 #include "node/pace.h"
 #include "node/refusals.h"
@@ -39,6 +40,7 @@ struct gv_node {
     struct outbox outbox;
     struct refusals refusals;
     struct remembered remembered;
+    struct discovery discovery;
     struct finished finished;
     char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
     gv_link next_link;     /* for the next core to dial with; 0: the first */

@@ -60,6 +60,8 @@ static int open_rooms(struct gv_node *node, struct gv_error *error)
     if (rc == GV_OK)
         rc = opening_core(node, error);
     if (rc == GV_OK)
+        rc = discovery_open(node, error);
+    if (rc == GV_OK)
         say_ready(node);
     return rc;
 }
@@ -124,6 +126,7 @@ void node_free(struct gv_node *node)
         return;
     if (node->control != NULL)
         control_unlink(node->control);
+    discovery_close(&node->discovery);
     net_free(node->net, NODE_LINGER_MS);
     deltas_close(&node->deltas);
     applies_close(&node->applies);

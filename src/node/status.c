@@ -404,6 +404,9 @@ json_t *status_of_node(struct gv_node *node, struct gv_error *error)
                         endpoint != NULL ? text(endpoint) : json_null());
     json_object_set_new(json, "links", links_array(node, warnings));
     health_of_node(node, json, warnings);
+    if (node->discovery.lan != NULL)
+        json_object_set_new(json, "discovery",
+                            discovery_object(&node->discovery, loop_now()));
     json_object_set_new(json, "counters",
                         counters_object(core_counters(node->core)));
     json_object_set_new(json, "refusals", refusals_array(node));

@@ -56,10 +56,10 @@ def wait_until(condition, what, limit=LIMIT_S):
 class Node:
     """A `grapevine run` process on one database."""
 
-    def __init__(self, path, *options, mesh="test", env=None):
+    def __init__(self, path, *options, mesh="test", env=None, prefix=()):
         self.path = path
         self.log_path = path + ".log"
-        arguments = [GRAPEVINE, "run", path]
+        arguments = [*prefix, GRAPEVINE, "run", path]
         if mesh is not None:
             arguments += ["--mesh", mesh]
         with open(self.log_path, "ab") as log:
