@@ -264,7 +264,7 @@ static int scenario(const struct options *options)
     printf("seed %" PRIu64 "\n", options->seed);
     fflush(stdout);
     return scale_run(options->scenario, options->seed, options->wishes.nodes,
-                     stdout);
+                     options->svg, stdout);
 }
 
 int main(int argc, char **argv)

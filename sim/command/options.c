@@ -57,6 +57,7 @@ static const char help_text[] =
     "                   invariants, scenarios, plants\n"
     "  --scenario NAME  a large mesh on the model of a store, and its "
     "figures\n"
+    "  --svg FILE       draw its latencies\n"
     "\n"
     "Exit codes: 0 all holds, 1 an invariant broke, 2 wrong usage.\n";
 
@@ -176,6 +177,7 @@ enum letter {
     LETTER_WITHOUT,
     LETTER_ONLY,
     LETTER_SCENARIO,
+    LETTER_SVG,
     LETTER_SCRIPT,
     LETTER_SAVE,
     LETTER_LEDGER,
@@ -227,6 +229,9 @@ static int read_valued(struct options *options, int letter, const char *name,
         return read_size(name, value, 1, JOBS_MAX, &options->jobs);
     case LETTER_SCENARIO:
         options->scenario = value;
+        return EXIT_HOLDS;
+    case LETTER_SVG:
+        options->svg = value;
         return EXIT_HOLDS;
     case LETTER_SCRIPT:
         options->script = value;
@@ -290,6 +295,8 @@ static int check_together(const struct options *options)
                  options->ledger || options->script || options->scenario))
         return usage("--trace, --shrink, --save, --ledger, --script and "
                      "--scenario are for one run, without --seeds.");
+    if (options->svg != NULL && options->scenario == NULL)
+        return usage("--svg draws a --scenario.");
     if (options->scenario != NULL && options->script != NULL)
         return usage("--scenario and --script are two different runs.");
     if (options->script != NULL && options->again[0] != '\0' &&
@@ -326,6 +333,7 @@ static const struct option long_options[] = {
     {"without", required_argument, NULL, LETTER_WITHOUT},
     {"only", required_argument, NULL, LETTER_ONLY},
     {"scenario", required_argument, NULL, LETTER_SCENARIO},
+    {"svg", required_argument, NULL, LETTER_SVG},
     {"script", required_argument, NULL, LETTER_SCRIPT},
     {"save", required_argument, NULL, LETTER_SAVE},
     {"ledger", required_argument, NULL, LETTER_LEDGER},

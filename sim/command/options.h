@@ -11,7 +11,7 @@ struct options {
     uint64_t seeds; /* how many, from seed on; 0: just that one, in detail */
     size_t jobs;
     struct wishes wishes;
-    const char *scenario, *script, *save, *ledger, *plant;
+    const char *scenario, *svg, *script, *save, *ledger, *plant;
     bool help, list, shrink, trace, twice, quiet;
     /* What shapes a run, to be typed again behind a seed. */
     char again[512];

@@ -30,6 +30,8 @@ struct network_faults {
     unsigned flip;      /* one bit of the frame is turned */
     unsigned truncate;  /* the frame ends early */
     unsigned reset;     /* the connection breaks as the frame is sent */
+    unsigned resend;    /* it is lost on the way, and TCP sends it again: those
+                           behind it wait */
     sim_time jitter;    /* mean of an exponential delay on top of the path's */
     uint64_t bandwidth; /* bytes a second each way of a connection; 0: no
                            limit */

@@ -1,6 +1,8 @@
 /* What becomes of a frame on its way out. */
 #include "network_state.h"
 
+/* Linux waits the round trip and at least this long before it sends again. */
+#define RESEND_AFTER (200 * SIM_MS)
 #define REPLAY_DELAY_MAX (600 * SIM_SECOND)
 /* A line that is busy for longer takes nothing more. */
 #define BUSY_MAX (3 * SIM_SECOND)
@@ -49,6 +51,8 @@ static void put_on_way(struct network *network, struct frame *frame,
     struct end *end = &frame->connection->ends[frame->side];
     sim_time due = departs + travel(network);
 
+    if (chance(random, network->faults.resend))
+        due += RESEND_AFTER + 2 * network->path;
     if (due < end->due)
         due = end->due;
     if (happens(network, network->faults.reorder, NETWORK_REORDERED))

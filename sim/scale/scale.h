@@ -10,9 +10,11 @@
 /* The scenarios, one a line. */
 void scale_list(FILE *out);
 
-/* Play @scenario and print its figures.  @nodes: 0 for the scenario's.  0:
+/* Play @scenario and print its figures; draw them into @svg, if not NULL.
+ * @nodes: 0 for the scenario's.  0:
  * everything arrived everywhere and all nodes hold the same; 1: not so; 2: no
  * such scenario. */
-int scale_run(const char *scenario, uint64_t seed, size_t nodes, FILE *out);
+int scale_run(const char *scenario, uint64_t seed, size_t nodes,
+              const char *svg, FILE *out);
 
 #endif

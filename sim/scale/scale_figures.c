@@ -62,12 +62,25 @@ static struct core_counters all_counters(const struct scale *scale)
         all.news_received += counters->news_received;
         all.news_duplicate += counters->news_duplicate;
         all.news_early += counters->news_early;
+        all.news_in_time += counters->news_in_time;
+        all.news_sent += counters->news_sent;
+        all.news_frames += counters->news_frames;
         all.wants_sent += counters->wants_sent;
         all.deltas_applied += counters->deltas_applied;
         all.divergences += counters->divergences;
         all.forks += counters->forks;
     }
     return all;
+}
+
+/* Copies that a node got of each interval, by news, from publication 100 on.
+ */
+static double warm_copies(const struct scale *scale)
+{
+    double wanted = (double)scale->warm_intervals * (double)(scale->count - 1);
+
+    GV_ASSERT(scale->intervals >= scale->warm_intervals);
+    return wanted > 0 ? (double)scale->warm_received / wanted : 0;
 }
 
 static void print_copies(const struct scale *scale, FILE *out)
@@ -80,10 +93,14 @@ static void print_copies(const struct scale *scale, FILE *out)
         in_deltas += model_received(machine_keeper(scale->origins[i].machine));
     fprintf(out,
             "  copies of an interval received by a node: %.2f by news (%.2f "
-            "known already, %.3f early), %.2f in deltas\n",
-            (double)all.news_received / wanted,
-            (double)all.news_duplicate / wanted,
-            (double)all.news_early / wanted, (double)in_deltas / wanted);
+            "from publication 100 on), %.2f in deltas\n",
+            (double)all.news_received / wanted, warm_copies(scale),
+            (double)in_deltas / wanted);
+    fprintf(out,
+            "  of those by news %.3f came early, and for %.3f what they "
+            "waited for came; %.1f intervals a frame\n",
+            (double)all.news_early / wanted, (double)all.news_in_time / wanted,
+            (double)all.news_sent / (double)(all.news_frames + 1));
     fprintf(out, "  wants %llu, deltas %llu, divergences %llu, forks %llu\n",
             (unsigned long long)all.wants_sent,
             (unsigned long long)all.deltas_applied,
@@ -115,6 +132,19 @@ static double per_second(const struct scale *scale, uint64_t total,
 {
     return (double)total * SIM_SECOND / (double)(to - from) /
            (double)scale->count;
+}
+
+void scale_summary(const struct scale *scale, char *text, size_t size)
+{
+    struct traffic busy = traffic_between(&scale->idle, &scale->busy);
+    uint64_t frames = 0;
+
+    for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_BYE; kind++)
+        frames += busy.frames[kind];
+    (void)snprintf(text, size, "%s: %.1f frames an operation, %.2f copies",
+                   scale->scenario->name,
+                   (double)frames / (double)scale->operation_count,
+                   warm_copies(scale));
 }
 
 static void print_messages(const struct scale *scale, FILE *out)

@@ -69,6 +69,7 @@ static void describe_link(const struct core *core, const struct link *link,
     info->news_received = link->news_received;
     info->news_duplicate = link->news_duplicate;
     info->news_bytes = link->news_bytes;
+    mark_count(core, link, &info->lazy, &info->pruned);
     if (link->greeted && llabs(link->clock_ahead) > CLOCK_DRIFT_MAX_MS)
         info->clock_ahead_ms = link->clock_ahead;
     if (link->greeted)
@@ -214,6 +215,11 @@ static bool check_link(const struct core *core, const struct link *link,
               link->news_unacked <= CORE_NEWS_CREDIT &&
                   link->news_pending + link->news_owed <=
                       2 * CORE_NEWS_CREDIT);
+    INVARIANT(13, "what leaves together fits a frame",
+              link->out.count <= MESSAGE_INTERVALS_MAX &&
+                  link->out.size <= MESSAGE_NEWS_SIZE_MAX);
+    INVARIANT(14, "no link is silenced for whom it is the source of",
+              mark_sound(core, link));
     INVARIANT(9, "a peer is told, and sent, only what the store holds",
               vv_covers(&core->vv, &link->told) &&
                   vv_covers(&core->vv, &link->pushed));
@@ -225,8 +231,19 @@ static bool check_link(const struct core *core, const struct link *link,
               link->state == LINK_CONNECTING ||
                   (!link->greeted && link->own_sketch > 0) ||
                   link->vv_at <= core->now + CORE_HEARTBEAT_MS);
-    INVARIANT(11, "an acknowledgement that is owed has its time",
-              link->news_owed == 0 || link->ack_at != NEVER);
+    return true;
+}
+
+static bool check_room(const struct core *core, const char **which)
+{
+    const struct room *room = &core->room;
+    size_t size = 0;
+
+    for (size_t i = 0; i < room->count; i++)
+        size += room->guests[i].parcel->interval.size;
+    INVARIANT(13, "what waits stays within the room",
+              room->count <= ROOM_COUNT_MAX && size == room->size &&
+                  size <= ROOM_SIZE_MAX);
     return true;
 }
 
@@ -301,5 +318,5 @@ bool core_check(const struct core *core, const char **which)
     }
     return check_vectors(core, which) && check_want(core, which) &&
            check_give(core, which) && check_sites(core, which) &&
-           check_known(core, which);
+           check_known(core, which) && check_room(core, which);
 }

@@ -72,6 +72,9 @@ void core_free(struct core *core)
         core->closed = link;
     }
     link_free_closed(core);
+    room_close(core);
+    parcel_free_spent(core);
+    mark_close(core);
     emit_close(core);
     peer_close(core);
     free(core->want.claim);
@@ -102,10 +105,10 @@ static int dispatch(struct core *core, struct link *link,
     case MESSAGE_BYE:
         link_receive_bye(core, link, &message->as.bye);
         return GV_OK;
+    case MESSAGE_PRUNE:
+        return mark_receive(core, link, &message->as.prune);
     case MESSAGE_PEERS:
         return exchange_receive(core, link, &message->as.peers);
-    case MESSAGE_PRUNE:
-        return GV_OK; /* of a later release; nothing depends on it */
     }
     return GV_EPROTO;
 }
@@ -167,7 +170,10 @@ static void tick(struct core *core)
     peer_tick(core);
     exchange_tick(core);
     give_tick(core);
+    room_tick(core);
     want_tick(core);
+    mark_tick(core);
+    push_tick(core);
     tell_tick(core);
 }
 
@@ -234,11 +240,13 @@ int core_step(struct core *core, const struct event *event,
     int rc;
 
     link_free_closed(core);
+    parcel_free_spent(core);
     emit_begin(core);
     GV_ASSERT(event->now >= core->now);
     core->now = event->now;
     core->wall = event->wall;
     rc = handle(core, event);
+    room_retry(core);
     give_next(core);
     assert_sound(core);
     effects->items = core->effects;
@@ -258,12 +266,16 @@ gv_time_ms core_deadline(const struct core *core)
     deadline = earlier(deadline, exchange_deadline(core));
     deadline = earlier(deadline, tell_deadline(core));
     deadline = earlier(deadline, want_deadline(core));
+    deadline = earlier(deadline, room_deadline(core));
+    deadline = earlier(deadline, mark_deadline(core));
+    deadline = earlier(deadline, push_deadline(core));
     return earlier(deadline, give_deadline(core));
 }
 
 void core_stop(struct core *core, gv_time_ms now, struct effects *effects)
 {
     link_free_closed(core);
+    parcel_free_spent(core);
     emit_begin(core);
     GV_ASSERT(now >= core->now);
     core->now = now;

@@ -30,8 +30,10 @@
  * found in 3 s). */
 #define CORE_HEARTBEAT_MS 1000
 #define CORE_SILENCE_MAX_MS 3000
-/* A VV after progress waits this long for more. */
+/* A VV after progress that the peer is to ask for waits this long for more;
+ * one that only tells, until nothing has come for so long. */
 #define CORE_VV_PROGRESS_MS 50
+#define CORE_VV_QUIET_MS 200
 /* How long something may be missing before it is asked for. */
 #define CORE_GRACE_MS 100
 /* A WANT that brings nothing for this long is given up. */
@@ -256,6 +258,8 @@ struct link_info {
     bool schema_differs;
     bool diverged; /* equal vectors, unequal fingerprints */
     bool itself;   /* this node, dialled by itself; it is not tried again */
+    size_t lazy;   /* origins whose intervals are not pushed to the peer */
+    size_t pruned; /* those that it is not to push to this node */
     uint64_t news_received;    /* intervals that came in NEWS on this link */
     uint64_t news_duplicate;   /* of them, held already */
     uint64_t news_bytes;       /* of the frames that brought them */
@@ -303,7 +307,11 @@ struct known_peer {
 /* Counters since the core was made; they only grow. */
 struct core_counters {
     uint64_t news_sent, news_received; /* intervals */
+    uint64_t news_frames;              /* in which they were sent */
     uint64_t news_applied, news_duplicate, news_early, news_refused;
+    /* Of those early: they waited for what they depend on, and it came. */
+    uint64_t news_waited, news_in_time;
+    uint64_t prunes_sent, prunes_received;
     uint64_t forks; /* intervals that straddled */
     uint64_t wants_sent, wants_received, deltas_applied, deltas_refused;
     uint64_t delta_bytes_sent, delta_bytes_received;

@@ -126,8 +126,6 @@ bool emit_message(struct core *core, gv_link link,
 
     GV_ASSERT(link != 0);
     GV_ASSERT(message->kind >= MESSAGE_HELLO && message->kind <= MESSAGE_BYE);
-    /* Reserved for a later release: no peer would know what to do. */
-    GV_ASSERT(message->kind != MESSAGE_PRUNE);
     effect.as.send.message = *message;
     return emit(core, &effect);
 }

@@ -287,6 +287,7 @@ void hello_complete(struct core *core, struct link *link)
     link->state = LINK_UP;
     link->up_at = core->now;
     known_linked(core, link);
+    mark_link_up(core, link);
     GV_ASSERT(link->up_at >= link->since);
     if (link->peer != NULL) {
         GV_ASSERT(link->peer->link == link);

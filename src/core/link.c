@@ -41,7 +41,8 @@ struct link *link_new(struct core *core, gv_link number, struct peer *peer)
     link->unheard_since = NEVER;
     link->lag_since = NEVER;
     link->vv_at = NEVER;
-    link->ack_at = NEVER;
+    link->quiet_at = NEVER;
+    link->marks.say_at = NEVER;
     link->refused_until = NEVER;
     link->exchange_at = NEVER;
     timing_reset(link);
@@ -86,7 +87,7 @@ void link_up(struct core *core, const struct event *event)
     if (link->state != LINK_CONNECTING)
         return;
     GV_ASSERT(!link->greeted && !link->announced);
-    GV_ASSERT(link->vv_at == NEVER && link->ack_at == NEVER);
+    GV_ASSERT(link->vv_at == NEVER && link->quiet_at == NEVER);
     link->state = LINK_GREETING;
     link->since = core->now;
     link->heard_at = core->now;
@@ -126,6 +127,7 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
     peer_link_gone(core, link, code);
     give_drop(core, link);
     want_link_gone(core, link);
+    mark_link_gone(core, link);
     GV_ASSERT(link->give.state == GIVE_NONE);
     GV_ASSERT(core->want.link != link);
     if (peer == NULL)
@@ -283,6 +285,8 @@ void link_free_closed(struct core *core)
         vv_close(&link->told);
         vv_close(&link->give.vv);
         free(link->passed);
+        push_drop(core, link);
+        free(link->marks.bytes);
         free(link);
     }
 }

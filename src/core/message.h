@@ -35,7 +35,7 @@ enum message_kind {
     MESSAGE_WANT,
     MESSAGE_DELTA,
     MESSAGE_ACK,
-    MESSAGE_PRUNE, /* reserved: eager and lazy marks per origin */
+    MESSAGE_PRUNE, /* whose intervals are not to be pushed, or are again */
     MESSAGE_PEERS, /* who else can be dialled */
     MESSAGE_BYE
 };
@@ -144,6 +144,7 @@ struct message_vv {
     struct word words[MESSAGE_WORDS_MAX];
     size_t word_count;
     struct message_beat beat;
+    uint64_t news_size; /* as in an ACK */
 };
 
 struct message_want {
@@ -184,6 +185,19 @@ struct message_peers {
     size_t count; /* at least 1 */
 };
 
+enum prune_kind {
+    PRUNE_STOP,   /* the sender gets what they publish from somewhere else */
+    PRUNE_LINKED, /* so it does, from themselves: it is linked with them */
+    PRUNE_PUSH,   /* push it again */
+    PRUNE_KINDS
+};
+
+struct message_prune {
+    const uint8_t *sites; /* of 16 bytes each */
+    size_t count;         /* 1 to VV_SITES_MAX */
+    enum prune_kind kind;
+};
+
 struct message_bye {
     enum bye_code code;
     struct text text;
@@ -199,6 +213,7 @@ struct message {
         struct message_delta delta;
         struct message_ack ack;
         struct message_peers peers;
+        struct message_prune prune;
         struct message_bye bye;
     } as;
 };

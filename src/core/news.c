@@ -1,5 +1,4 @@
-/* Intervals: pushed when sealed, checked when received, passed on when
- * applied. */
+/* Intervals: checked when received, given to push.c when sealed or applied. */
 #include "core/state.h"
 
 #include "base/assert.h"
@@ -9,43 +8,6 @@
 /* A refusal for the clock is tried again at the latest after this. */
 #define CLOCK_RETRY_MAX_MS 5000
 #define CLOCK_RETRY_MIN_MS 100
-
-_Static_assert(MESSAGE_NEWS_SIZE_MAX <= CORE_NEWS_CREDIT,
-               "the longest interval fits a credit nobody uses");
-
-/* Push @interval to @link unless its peer holds it; without credit a VV tells
- * the peer instead.  Nothing is pushed twice: a seal and an apply end once. */
-static void push(struct core *core, struct link *link,
-                 const struct interval *interval)
-{
-    struct message message = {.kind = MESSAGE_NEWS};
-
-    GV_ASSERT(interval->from < interval->to && interval->to <= VERSION_MAX);
-    GV_ASSERT(interval->bytes == NULL ||
-              interval->size <= MESSAGE_NEWS_SIZE_MAX);
-    if (link->state != LINK_UP ||
-        vv_get(&link->believed, &interval->site) >= interval->to)
-        return;
-    message.as.news.intervals[0] = *interval;
-    message.as.news.interval_count = 1;
-    if (interval->bytes == NULL ||
-        link->news_unacked + interval->size > CORE_NEWS_CREDIT ||
-        !emit_message(core, link->number, &message)) {
-        tell_soon(core, link);
-        return;
-    }
-    core->counters.news_sent++;
-    link->news_unacked += interval->size;
-    GV_ASSERT(link->news_unacked <= CORE_NEWS_CREDIT);
-    (void)vv_raise(&link->pushed, &interval->site, interval->to);
-    (void)vv_raise(&link->told, &interval->site, interval->to);
-}
-
-static void push_all(struct core *core, const struct interval *interval)
-{
-    for (size_t i = 0; i < core->link_count; i++)
-        push(core, core->links[i], interval);
-}
 
 void news_sealed(struct core *core, const struct event *event)
 {
@@ -104,9 +66,8 @@ static void found_fork(struct core *core, struct link *link,
                  link_who(link, who), site);
 }
 
-/* Hand @interval to the store; false if there is no room for it. */
-static bool apply(struct core *core, struct link *link,
-                  const struct interval *interval)
+bool news_apply(struct core *core, struct link *link,
+                const struct interval *interval)
 {
     struct effect effect = {.kind = EFFECT_APPLY, .link = link->number};
 
@@ -126,34 +87,47 @@ static bool apply(struct core *core, struct link *link,
     return true;
 }
 
-/* What becomes of @interval; true if the store has it now. */
+/* @interval is none of those that are new; true if it was one of those. */
+static bool is_old(struct core *core, struct link *link,
+                   const struct interval *interval)
+{
+    gv_version held = vv_get(&core->pending, &interval->site);
+
+    if (interval->to <= held || room_holds(core, interval)) {
+        core->counters.news_duplicate++;
+        link->news_duplicate++;
+        mark_again(core, link, &interval->site);
+        return true;
+    }
+    if (site_equal(&interval->site, &core->site) ||
+        (interval->from < held && held < interval->to)) {
+        found_fork(core, link, interval);
+        return true;
+    }
+    GV_ASSERT(held <= interval->from);
+    return false;
+}
+
+/* What becomes of @interval; true if its bytes count as dealt with when it
+ * has been applied, or has waited long enough. */
 static bool accept(struct core *core, struct link *link,
                    const struct interval *interval)
 {
     gv_version held = vv_get(&core->pending, &interval->site);
 
-    if (interval->to <= held) {
-        core->counters.news_duplicate++;
-        link->news_duplicate++;
+    if (is_old(core, link, interval))
         return false;
-    }
-    if (site_equal(&interval->site, &core->site) ||
-        (interval->from < held && held < interval->to)) {
-        found_fork(core, link, interval);
-        return false;
-    }
-    GV_ASSERT(held <= interval->from);
-    /* An effect before its cause, or after a hole: its link is believed to
-     * hold what comes before, and will be asked. */
     if (plant("gap-not-seen") && held < interval->from)
         held = interval->from;
-    if (held < interval->from ||
-        !vv_covers_view(&core->pending, interval->dependencies) ||
-        !apply(core, link, interval)) {
-        core->counters.news_early++;
-        return false;
-    }
-    return true;
+    mark_first(core, link, &interval->site);
+    if (held == interval->from &&
+        vv_covers_view(&core->pending, interval->dependencies) &&
+        news_apply(core, link, interval))
+        return true;
+    /* An effect before its cause, or after a hole: its link is believed to
+     * hold what comes before, and is asked unless that comes soon. */
+    core->counters.news_early++;
+    return room_enter(core, link, interval);
 }
 
 int news_receive(struct core *core, struct link *link,
@@ -264,7 +238,6 @@ void news_applied(struct core *core, const struct event *event)
     else
         core->counters.news_duplicate++;
     push_all(core, interval);
-    tell_all_soon(core);
 }
 
 void news_acknowledged(struct link *link, uint64_t size)

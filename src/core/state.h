@@ -119,6 +119,30 @@ struct sample {
     gv_time_ms ahead; /* this node's clock, of the peer's */
 };
 
+/* An interval that outlives its event (parcel.c). */
+struct parcel {
+    size_t owners;
+    struct parcel *next_spent;
+    struct interval interval; /* borrows @bytes */
+    uint8_t bytes[];
+};
+
+/* Intervals that leave together soon (push.c). */
+struct outgoing {
+    struct parcel *items[MESSAGE_INTERVALS_MAX];
+    size_t count;
+    size_t size; /* bytes */
+};
+
+/* A byte of marks for each of the core's origins, by slot (mark.c); those
+ * past the end have none. */
+struct marks {
+    uint8_t *bytes;
+    size_t count;
+    gv_time_ms say_at;  /* the next PRUNE; NEVER: nothing is to be said */
+    gv_time_ms said_at; /* the last one */
+};
+
 struct link {
     gv_link number;
     struct peer *peer; /* NULL: accepted */
@@ -151,11 +175,13 @@ struct link {
 
     /* What the peer said that it holds; what was pushed to it beyond that,
      * which returns the credit once it is covered; what of our vector it was
-     * told.  Per-origin eager and
-     * lazy marks will stand beside @pushed. */
+     * told. */
     struct vv believed;
     struct vv pushed;
     struct vv told;
+    struct marks marks;
+    struct outgoing out;
+    gv_time_ms push_at; /* what is held leaves; before: what comes is held */
 
     /* An entry of @believed that we lack (version 0: none), since when this
      * one, since when any; since when the peer's hash says that we did not
@@ -171,7 +197,7 @@ struct link {
     gv_time_ms words_at;   /* the next ones */
 
     gv_time_ms vv_at;        /* the next VV */
-    gv_time_ms ack_at;       /* the next ACK of news; NEVER: none is owed */
+    gv_time_ms quiet_at;     /* one before it, if nothing comes in between */
     size_t news_unacked;     /* sent, bytes */
     size_t news_pending;     /* received, bytes not dealt with yet */
     size_t news_owed;        /* dealt with, bytes not acknowledged yet */
@@ -252,6 +278,42 @@ struct want {
     gv_time_ms not_before; /* the next WANT */
 };
 
+/* An interval that came early, and who brought it. */
+struct guest {
+    struct parcel *parcel;
+    gv_link link;
+    gv_time_ms since;
+};
+
+/* In all, and of one link. */
+#define ROOM_COUNT_MAX 256
+#define ROOM_SIZE_MAX (1024 * 1024)
+#define ROOM_LINK_COUNT_MAX 64
+#define ROOM_LINK_SIZE_MAX (256 * 1024)
+
+struct room {
+    struct guest guests[ROOM_COUNT_MAX]; /* in the order in which they came */
+    size_t count;
+    size_t size;        /* bytes */
+    uint64_t looked_at; /* hash of the pending vector then */
+};
+
+/* A site that publishes, or may. */
+struct origin {
+    struct site site;
+    gv_link source; /* which brings what it publishes; 0: none known */
+    uint8_t late;   /* WANTs since it last brought anything */
+    bool near;      /* that is a link with it, or with who is linked with it */
+};
+
+/* Slots are given once; @order has them ascending by site. */
+struct origins {
+    struct origin *items;
+    uint32_t *order;
+    size_t count;
+    size_t capacity;
+};
+
 struct arena;
 
 /* Two instances of one site that were linked in turns. */
@@ -297,6 +359,9 @@ struct core {
 
     struct known *known; /* room for KNOWN_SITES_MAX, or NULL: none yet */
     size_t known_count;
+    struct room room;
+    struct origins origins;
+    struct parcel *spent; /* freed at the next step */
 
     struct want want;
     uint64_t give_order;
@@ -436,7 +501,8 @@ void tell_meet(struct core *core, struct link *link,
 /* Start anew with a peer that did: it was told nothing. */
 void tell_anew(struct core *core, struct link *link);
 void tell_soon(struct core *core, struct link *link);
-void tell_all_soon(struct core *core);
+/* When nothing has come for a while, or with the next heartbeat. */
+void tell_later(struct core *core, struct link *link);
 void tell_tick(struct core *core);
 gv_time_ms tell_deadline(const struct core *core);
 void tell_dealt(struct core *core, struct link *link, size_t news_size);
@@ -463,11 +529,61 @@ void known_linked(struct core *core, struct link *link);
 void known_parted(struct core *core, struct link *link);
 void known_close(struct core *core);
 
-/* news.c: intervals out and in. */
+/* parcel.c: copies of intervals.  Errors: NULL, and core->error. */
+struct parcel *parcel_new(struct core *core, const struct interval *interval);
+struct parcel *parcel_share(struct parcel *parcel);
+/* The last owner's frees it, at the next step. */
+void parcel_drop(struct core *core, struct parcel *parcel);
+void parcel_free_spent(struct core *core);
+
+/* mark.c: who pushes whose intervals to whom. */
+/* Whether the peer gets what @site publishes from somewhere else. */
+bool mark_lazy(const struct core *core, const struct link *link,
+               const struct site *site);
+/* @link brought something of @site that was new, or that was not. */
+void mark_first(struct core *core, struct link *link, const struct site *site);
+void mark_again(struct core *core, struct link *link, const struct site *site);
+int mark_receive(struct core *core, struct link *link,
+                 const struct message_prune *message);
+/* This node asks the peer. */
+void mark_asks(struct core *core, struct link *link);
+void mark_link_up(struct core *core, struct link *link);
+void mark_link_gone(struct core *core, const struct link *link);
+/* Of how many origins nothing is pushed to the peer, and by it. */
+void mark_count(const struct core *core, const struct link *link, size_t *lazy,
+                size_t *pruned);
+void mark_tick(struct core *core);
+gv_time_ms mark_deadline(const struct core *core);
+void mark_close(struct core *core);
+/* For core_check(). */
+bool mark_sound(const struct core *core, const struct link *link);
+
+/* push.c: intervals out. */
+void push_all(struct core *core, const struct interval *interval);
+/* Forget what is held for @link. */
+void push_drop(struct core *core, struct link *link);
+void push_tick(struct core *core);
+gv_time_ms push_deadline(const struct core *core);
+
+/* room.c: intervals that came early. */
+bool room_holds(const struct core *core, const struct interval *interval);
+/* False if there is no place. */
+bool room_enter(struct core *core, struct link *link,
+                const struct interval *interval);
+/* Hand the store what can be applied now. */
+void room_retry(struct core *core);
+void room_tick(struct core *core);
+gv_time_ms room_deadline(const struct core *core);
+void room_close(struct core *core);
+
+/* news.c: intervals in. */
 void news_sealed(struct core *core, const struct event *event);
 int news_receive(struct core *core, struct link *link,
                  const struct message_news *news);
 void news_applied(struct core *core, const struct event *event);
+/* Hand @interval to the store; false if there is no room for it. */
+bool news_apply(struct core *core, struct link *link,
+                const struct interval *interval);
 void news_acknowledged(struct link *link, uint64_t size);
 /* One apply has ended. */
 void news_apply_ended(struct core *core);

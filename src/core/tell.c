@@ -29,9 +29,7 @@ static void tell_ack(struct core *core, struct link *link)
 
     GV_ASSERT(link->state != LINK_CONNECTING);
     GV_ASSERT(link->news_owed <= 2 * CORE_NEWS_CREDIT);
-    link->ack_at = NEVER;
-    if (link->news_owed == 0)
-        return;
+    GV_ASSERT(link->news_owed >= NEWS_ACK_SIZE);
     message.as.ack.news_size = link->news_owed;
     if (emit_message(core, link->number, &message))
         link->news_owed = 0;
@@ -55,7 +53,9 @@ static void send_vv(struct core *core, struct link *link,
     if (last && link->state == LINK_UP)
         known_say(core, link, vv);
     timing_beat(core, link, &vv->beat);
-    (void)emit_message(core, link->number, &message);
+    vv->news_size = link->news_owed;
+    if (emit_message(core, link->number, &message))
+        link->news_owed = 0;
 }
 
 /* Send @entries in as many VVs as it takes.  With @closing the last one is
@@ -119,8 +119,8 @@ static void tell_vv(struct core *core, struct link *link)
 {
     struct vv_view changed;
 
-    tell_ack(core, link);
     link->vv_at = core->now + CORE_HEARTBEAT_MS;
+    link->quiet_at = NEVER;
     if (tell_changed(core, link, &changed))
         send_vvs(core, link, changed, false);
 }
@@ -250,10 +250,10 @@ void tell_soon(struct core *core, struct link *link)
         link->vv_at = soon;
 }
 
-void tell_all_soon(struct core *core)
+void tell_later(struct core *core, struct link *link)
 {
-    for (size_t i = 0; i < core->link_count; i++)
-        tell_soon(core, core->links[i]);
+    GV_ASSERT(link->state == LINK_UP);
+    link->quiet_at = core->now + CORE_VV_QUIET_MS;
 }
 
 void tell_dealt(struct core *core, struct link *link, size_t news_size)
@@ -261,8 +261,6 @@ void tell_dealt(struct core *core, struct link *link, size_t news_size)
     GV_ASSERT(news_size <= MESSAGE_NEWS_SIZE_MAX);
     link->news_owed += news_size;
     GV_ASSERT(link->news_pending + link->news_owed <= 2 * CORE_NEWS_CREDIT);
-    if (link->ack_at == NEVER)
-        link->ack_at = core->now + CORE_VV_PROGRESS_MS;
     if (link->news_owed >= NEWS_ACK_SIZE)
         tell_ack(core, link);
 }
@@ -271,10 +269,8 @@ void tell_tick(struct core *core)
 {
     for (size_t i = 0; i < core->link_count; i++) {
         struct link *link = core->links[i];
-        if (link->vv_at <= core->now)
+        if (link->vv_at <= core->now || link->quiet_at <= core->now)
             tell_vv(core, link);
-        else if (link->ack_at <= core->now)
-            tell_ack(core, link);
     }
 }
 
@@ -286,8 +282,8 @@ gv_time_ms tell_deadline(const struct core *core)
         const struct link *link = core->links[i];
         if (link->vv_at < deadline)
             deadline = link->vv_at;
-        if (link->ack_at < deadline)
-            deadline = link->ack_at;
+        if (link->quiet_at < deadline)
+            deadline = link->quiet_at;
     }
     return deadline;
 }
@@ -400,6 +396,7 @@ int tell_receive(struct core *core, struct link *link,
 
     if (!vv_view_valid(vv->entries))
         return GV_EPROTO;
+    news_acknowledged(link, vv->news_size);
     if (vv->epoch != link->epoch)
         return GV_OK; /* of an earlier HELLO: worth nothing */
     link->peer_clock = vv->clock;

@@ -62,6 +62,18 @@ void want_rescan(struct core *core, struct link *link)
     link->behind_since = NEVER;
 }
 
+/* An answer takes as long as the round trip, so it is worth to wait as long
+ * for what may be on its way. */
+static gv_time_ms grace_of(const struct link *link)
+{
+    gv_time_ms grace = CORE_GRACE_MS;
+
+    GV_ASSERT(link->rtt_ms >= -1);
+    if (link->rtt_ms > 0)
+        grace += link->rtt_ms;
+    return grace < BEHIND_MAX_MS ? grace : BEHIND_MAX_MS;
+}
+
 /* When @link is to be asked; NEVER while there is no cause. */
 static gv_time_ms due_at(const struct link *link)
 {
@@ -73,7 +85,7 @@ static gv_time_ms due_at(const struct link *link)
         /* Neither is NEVER, to which nothing can be added. */
         GV_ASSERT(link->missing_since != NEVER);
         GV_ASSERT(link->behind_since <= link->missing_since);
-        due = link->missing_since + CORE_GRACE_MS;
+        due = link->missing_since + grace_of(link);
         if (due > link->behind_since + BEHIND_MAX_MS)
             due = link->behind_since + BEHIND_MAX_MS;
     }
@@ -142,6 +154,7 @@ static void ask(struct core *core, struct link *link)
     want->sent_at = core->now;
     want->progress_at = core->now;
     core->counters.wants_sent++;
+    mark_asks(core, link);
 }
 
 static void end(struct core *core)
@@ -340,18 +353,24 @@ static void applied(struct core *core, struct link *link,
 {
     struct want *want = &core->want;
     struct vv_view vv = event->as.delta_applied.vv;
+    bool rose = false;
 
     GV_ASSERT(want->state == WANT_APPLYING);
     GV_ASSERT(vv.count <= VV_SITES_MAX);
     core->counters.deltas_applied++;
     for (size_t i = 0; i < vv.count; i++) {
         struct vv_entry entry = vv_view_at(vv, i);
-        if (vv_get(&core->vv, &entry.site) < entry.version)
-            tell_raise(core, &entry.site, entry.version);
+        if (vv_get(&core->vv, &entry.site) >= entry.version)
+            continue;
+        tell_raise(core, &entry.site, entry.version);
+        rose = true;
     }
     core->own_end = vv_get(&core->vv, &core->site);
     core->fingerprint = event->as.delta_applied.fingerprint;
-    tell_all_soon(core);
+    for (size_t i = 0; rose && i < core->link_count; i++) {
+        if (core->links[i]->lag_since != NEVER)
+            tell_soon(core, core->links[i]);
+    }
     if (link == NULL)
         return;
     acknowledge(core, true);

@@ -16,11 +16,12 @@
 /* Elements of each message, its kind included; of an interval. */
 #define HELLO_COUNT 14
 #define NEWS_COUNT 2
-#define VV_COUNT 8
+#define VV_COUNT 9
 #define WANT_COUNT 6
 #define DELTA_COUNT 7
 #define ACK_COUNT 5
 #define PEERS_COUNT 2
+#define PRUNE_COUNT 3
 #define BYE_COUNT 3
 #define INTERVAL_COUNT 5
 /* Of what stands inside them. */
@@ -159,6 +160,7 @@ static void encode_vv(msgpack_packer *packer, const struct message_vv *vv)
     for (size_t i = 0; i < vv->word_count; i++)
         encode_word(packer, &vv->words[i]);
     encode_beat(packer, &vv->beat);
+    msgpack_pack_uint64(packer, vv->news_size);
 }
 
 static void encode_want(msgpack_packer *packer,
@@ -217,6 +219,16 @@ static void encode_peers(msgpack_packer *packer,
     }
 }
 
+static void encode_prune(msgpack_packer *packer,
+                         const struct message_prune *prune)
+{
+    GV_ASSERT(prune->count >= 1 && prune->count <= VV_SITES_MAX);
+    msgpack_pack_array(packer, PRUNE_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_PRUNE);
+    pack_blob(packer, prune->sites, prune->count * sizeof(struct site));
+    msgpack_pack_uint8(packer, (uint8_t)prune->kind);
+}
+
 static void encode_bye(msgpack_packer *packer, const struct message_bye *bye)
 {
     msgpack_pack_array(packer, BYE_COUNT);
@@ -250,11 +262,12 @@ static void encode_message(msgpack_packer *packer,
     case MESSAGE_BYE:
         encode_bye(packer, &message->as.bye);
         return;
+    case MESSAGE_PRUNE:
+        encode_prune(packer, &message->as.prune);
+        return;
     case MESSAGE_PEERS:
         encode_peers(packer, &message->as.peers);
         return;
-    case MESSAGE_PRUNE:
-        break;
     }
     assert_failed("the kind can be sent", __FILE__, __LINE__);
 }
@@ -483,6 +496,7 @@ static void decode_vv(struct cursor *cursor, struct message_vv *vv)
     for (size_t i = 0; i < vv->word_count; i++)
         decode_word(cursor, &vv->words[i]);
     decode_beat(cursor, &vv->beat);
+    vv->news_size = cursor_u64(cursor);
 }
 
 static void decode_want(struct cursor *cursor, struct message_want *want)
@@ -535,6 +549,19 @@ static void decode_peers(struct cursor *cursor, struct message_peers *peers)
     }
 }
 
+static void decode_prune(struct cursor *cursor, struct message_prune *prune)
+{
+    size_t size;
+
+    prune->sites = cursor_blob(cursor, &size);
+    prune->count = size / sizeof(struct site);
+    prune->kind =
+        (enum prune_kind)decode_number(cursor, PRUNE_STOP, PRUNE_KINDS - 1);
+    if (size == 0 || size % sizeof(struct site) != 0 ||
+        prune->count > VV_SITES_MAX)
+        decode_fail(cursor);
+}
+
 static void decode_bye(struct cursor *cursor, struct message_bye *bye)
 {
     bye->code = (enum bye_code)decode_number(cursor, BYE_STOPPING, BYE_SILENT);
@@ -568,11 +595,12 @@ static uint32_t decode_message(struct cursor *cursor, struct message *message)
     case MESSAGE_BYE:
         decode_bye(cursor, &message->as.bye);
         return BYE_COUNT;
+    case MESSAGE_PRUNE:
+        decode_prune(cursor, &message->as.prune);
+        return PRUNE_COUNT;
     case MESSAGE_PEERS:
         decode_peers(cursor, &message->as.peers);
         return PEERS_COUNT;
-    case MESSAGE_PRUNE:
-        break;
     }
     decode_fail(cursor);
     return 0;

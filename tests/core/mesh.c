@@ -102,12 +102,16 @@ static void keep_message(struct frame *frame, const struct message *from)
     case MESSAGE_BYE:
         keep_text(frame, &message->as.bye.text);
         break;
+    case MESSAGE_PRUNE:
+        message->as.prune.sites =
+            keep(frame, message->as.prune.sites,
+                 message->as.prune.count * sizeof(struct site));
+        break;
     case MESSAGE_PEERS:
         for (size_t i = 0; i < message->as.peers.count; i++)
             keep_text(frame, &message->as.peers.addresses[i].endpoint);
         break;
     case MESSAGE_ACK:
-    case MESSAGE_PRUNE:
         break;
     }
     GV_ASSERT(frame->size < MESSAGE_FRAME_SIZE_MAX);

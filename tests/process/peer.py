@@ -286,7 +286,7 @@ class Peer(Connection):
     def beat(self, entries=b""):
         self.send(encode(VV, self.epoch, entries, vv_hash(self.vv),
                          bytes(16), int(time.time() * 1000), [],
-                         [int(time.monotonic() * 1000), 0, 0, 0, 0]))
+                         [int(time.monotonic() * 1000), 0, 0, 0, 0], 0))
 
     def live(self):
         while not self.ended.wait(HEARTBEAT_S):

@@ -111,6 +111,7 @@ static struct message sample_vv(void)
                                            .differs = vv_three};
     message.as.vv.beat =
         (struct message_beat){INT64_C(1) << 62, 3, 250, REFUSES_CLOCK, 5000};
+    message.as.vv.news_size = 70000;
     return message;
 }
 
@@ -167,7 +168,18 @@ static struct message sample_peers(void)
     return message;
 }
 
-#define SAMPLES 9
+static struct message sample_prune(void)
+{
+    struct message message = {.kind = MESSAGE_PRUNE};
+
+    message.as.prune.sites =
+        (const uint8_t *)"0123456789abcdefFEDCBA9876543210";
+    message.as.prune.count = 2;
+    message.as.prune.kind = PRUNE_LINKED;
+    return message;
+}
+
+#define SAMPLES 10
 
 static struct message sample(size_t index, struct buffer *intervals)
 {
@@ -189,6 +201,8 @@ static struct message sample(size_t index, struct buffer *intervals)
         return sample_ack();
     case 7:
         return sample_peers();
+    case 8:
+        return sample_prune();
     default:
         return sample_bye();
     }
@@ -327,6 +341,7 @@ TEST(a_vv_comes_back)
     CHECK(back.as.vv.beat.echo == 3 && back.as.vv.beat.held == 250);
     CHECK(back.as.vv.beat.refusal == REFUSES_CLOCK);
     CHECK(back.as.vv.beat.retry == 5000);
+    CHECK_INT(back.as.vv.news_size, ==, 70000);
     free(frame);
     message.as.vv.entries.count = 0;
     free(through_frame(&message, &back));
@@ -392,6 +407,17 @@ TEST(an_ack_comes_back)
     message.as.ack.delta_applied = false;
     free(through_frame(&message, &back));
     CHECK(!back.as.ack.delta_applied);
+}
+
+TEST(a_prune_comes_back)
+{
+    struct message message = sample_prune(), back;
+    uint8_t *frame = through_frame(&message, &back);
+
+    CHECK_INT(back.as.prune.count, ==, 2);
+    CHECK(memcmp(back.as.prune.sites, message.as.prune.sites, 32) == 0);
+    CHECK(back.as.prune.kind == PRUNE_LINKED);
+    free(frame);
 }
 
 TEST(a_bye_comes_back)
@@ -666,10 +692,10 @@ static uint64_t walk(const struct message *message)
         return message->as.ack.token;
     case MESSAGE_BYE:
         return touch(message->as.bye.text.bytes, message->as.bye.text.size);
+    case MESSAGE_PRUNE:
+        return touch(message->as.prune.sites, message->as.prune.count * 16);
     case MESSAGE_PEERS:
         return walk_peers(&message->as.peers);
-    case MESSAGE_PRUNE:
-        break;
     }
     CHECK(message->kind == MESSAGE_BYE);
     return 0;
@@ -834,7 +860,6 @@ static int message_of_kind(int kind)
 TEST(reserved_and_unknown_kinds_are_refused)
 {
     CHECK_INT(message_of_kind(0), ==, GV_EPROTO);
-    CHECK_INT(message_of_kind(MESSAGE_PRUNE), ==, GV_EPROTO);
     CHECK_INT(message_of_kind(MESSAGE_PEERS), ==, GV_EPROTO);
     CHECK_INT(message_of_kind(MESSAGE_BYE + 1), ==, GV_EPROTO);
     CHECK_INT(message_of_kind(-1), ==, GV_EPROTO);
@@ -930,7 +955,7 @@ static int word_of(uint32_t count, uint32_t fields, size_t name_size,
     struct raw raw;
 
     memset(letters, 'n', sizeof(letters));
-    raw_init(&raw, 8, MESSAGE_VV);
+    raw_init(&raw, 9, MESSAGE_VV);
     raw_u64(&raw, 1);
     raw_blob(&raw, "", 0);
     raw_u64(&raw, 1);
@@ -950,6 +975,7 @@ static int word_of(uint32_t count, uint32_t fields, size_t name_size,
         raw_blob(&raw, differs, size);
     }
     raw_beat(&raw, 5, 5, 0);
+    raw_u64(&raw, 0);
     return raw_decode(&raw);
 }
 
@@ -1008,7 +1034,7 @@ static int beat_of(uint32_t elements, size_t index, uint64_t number)
 {
     struct raw raw;
 
-    raw_init(&raw, 8, MESSAGE_VV);
+    raw_init(&raw, 9, MESSAGE_VV);
     raw_u64(&raw, 1);
     raw_blob(&raw, "", 0);
     raw_u64(&raw, 0);
@@ -1016,6 +1042,7 @@ static int beat_of(uint32_t elements, size_t index, uint64_t number)
     raw_u64(&raw, 1);
     msgpack_pack_array(&raw.packer, 0);
     raw_beat(&raw, elements, index, number);
+    raw_u64(&raw, 0);
     return raw_decode(&raw);
 }
 
@@ -1152,6 +1179,30 @@ static int delta_of(size_t size, bool last, size_t claim, uint64_t offset)
     raw_blob(&raw, vv_bytes, claim * VV_ENTRY_SIZE);
     free(bytes);
     return raw_decode(&raw);
+}
+
+static int prune_of(size_t size, uint64_t kind)
+{
+    static const uint8_t bytes[(VV_SITES_MAX + 1) * sizeof(struct site)];
+    struct raw raw;
+
+    CHECK(size <= sizeof(bytes));
+    raw_init(&raw, 3, MESSAGE_PRUNE);
+    raw_blob(&raw, bytes, size);
+    raw_u64(&raw, kind);
+    return raw_decode(&raw);
+}
+
+TEST(a_prune_names_whole_sites_and_not_too_many)
+{
+    CHECK_INT(prune_of(16, PRUNE_STOP), ==, GV_OK);
+    CHECK_INT(prune_of(32, PRUNE_PUSH), ==, GV_OK);
+    CHECK_INT(prune_of(32, PRUNE_KINDS), ==, GV_EPROTO);
+    CHECK_INT(prune_of(0, PRUNE_STOP), ==, GV_EPROTO);
+    CHECK_INT(prune_of(15, PRUNE_STOP), ==, GV_EPROTO);
+    CHECK_INT(prune_of(17, PRUNE_STOP), ==, GV_EPROTO);
+    CHECK_INT(prune_of(16 * VV_SITES_MAX, PRUNE_STOP), ==, GV_OK);
+    CHECK_INT(prune_of(16 * (VV_SITES_MAX + 1), PRUNE_STOP), ==, GV_EPROTO);
 }
 
 TEST(a_delta_has_240_kib_with_its_claim)

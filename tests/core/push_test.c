@@ -1,0 +1,691 @@
+/* Who pushes what to whom, when it leaves, and what comes before its time:
+ * one core fed by hand, and meshes in which copies are counted. */
+#include "check.h"
+#include "mesh.h"
+
+/* One core, its clock, and the effects of its last step. */
+struct hand {
+    struct core *core;
+    struct effects effects;
+    gv_time_ms now;
+    struct vv vv;
+};
+
+static const struct site own = {{5, 5, 5}};
+static const struct site left = {{1, 1, 1}};  /* on link 1 */
+static const struct site right = {{3, 3, 3}}; /* on link 3 */
+static const struct site far = {{9, 9, 9}};   /* on no link */
+
+#define EPOCH 99
+#define GATHER_MS 50
+#define PATIENCE_MS CORE_WANT_PATIENCE_MS
+
+static void feed(struct hand *hand, struct event event)
+{
+    const char *which = "";
+
+    event.now = hand->now;
+    event.wall = MESH_WALL + hand->now;
+    CHECK_INT(core_step(hand->core, &event, &hand->effects), ==, GV_OK);
+    if (!core_check(hand->core, &which))
+        CHECK_TEXT(which, "");
+}
+
+static void message_in(struct hand *hand, gv_link link,
+                       const struct message *message)
+{
+    struct event event = {.kind = EVENT_MESSAGE, .link = link};
+
+    event.as.message.message = message;
+    feed(hand, event);
+}
+
+static void greet(struct hand *hand, gv_link link, struct site site)
+{
+    struct message message = {.kind = MESSAGE_HELLO};
+    struct message_hello *hello = &message.as.hello;
+
+    feed(hand, (struct event){.kind = EVENT_LINK_UP, .link = link});
+    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->mesh = (struct text){"fish", 4};
+    hello->site = site;
+    hello->instance = 88;
+    hello->epoch = EPOCH;
+    hello->clock = MESH_WALL;
+    message_in(hand, link, &message);
+}
+
+static void hand_init(struct hand *hand)
+{
+    struct core_config config = {
+        .site = own, .mesh = "fish", .name = "me", .instance = 77, .seed = 1};
+
+    memset(hand, 0, sizeof(*hand));
+    CHECK_INT(vv_raise(&hand->vv, &own, 100), ==, GV_OK);
+    config.vv = &hand->vv;
+    CHECK_INT(core_new(&config, &hand->core), ==, GV_OK);
+    hand->now = 1000;
+    greet(hand, 1, left);
+    greet(hand, 3, right);
+}
+
+static void hand_close(struct hand *hand)
+{
+    core_free(hand->core);
+    vv_close(&hand->vv);
+}
+
+static void tick(struct hand *hand, gv_time_ms ms)
+{
+    hand->now += ms;
+    feed(hand, (struct event){.kind = EVENT_TICK});
+    CHECK_INT(core_deadline(hand->core), >, hand->now);
+}
+
+/* The links live on while time passes. */
+static void pass(struct hand *hand, gv_time_ms ms)
+{
+    struct message beat = {.kind = MESSAGE_ACK};
+
+    for (; ms > 0; ms -= CORE_HEARTBEAT_MS) {
+        tick(hand, ms < CORE_HEARTBEAT_MS ? ms : CORE_HEARTBEAT_MS);
+        message_in(hand, 1, &beat);
+        message_in(hand, 3, &beat);
+    }
+}
+
+static const struct effect *effect(const struct hand *hand,
+                                   enum effect_kind kind, size_t nth)
+{
+    for (size_t i = 0; i < hand->effects.count; i++) {
+        if (hand->effects.items[i].kind == kind && nth-- == 0)
+            return &hand->effects.items[i];
+    }
+    return NULL;
+}
+
+static const struct message *sent(const struct hand *hand, gv_link link,
+                                  enum message_kind kind)
+{
+    const struct effect *item;
+
+    for (size_t i = 0; (item = effect(hand, EFFECT_SEND, i)) != NULL; i++) {
+        if (item->link == link && item->as.send.message.kind == kind)
+            return &item->as.send.message;
+    }
+    return NULL;
+}
+
+/* Whether a PRUNE of @kind on @link names @site. */
+static bool says(const struct hand *hand, gv_link link, enum prune_kind kind,
+                 struct site site)
+{
+    const struct effect *item;
+
+    for (size_t i = 0; (item = effect(hand, EFFECT_SEND, i)) != NULL; i++) {
+        const struct message *message = &item->as.send.message;
+        if (item->link != link || message->kind != MESSAGE_PRUNE ||
+            message->as.prune.kind != kind)
+            continue;
+        for (size_t j = 0; j < message->as.prune.count; j++) {
+            if (memcmp(message->as.prune.sites + 16 * j, site.bytes, 16) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void prune_in(struct hand *hand, gv_link link, enum prune_kind kind,
+                     struct site site)
+{
+    struct message message = {.kind = MESSAGE_PRUNE};
+
+    message.as.prune.sites = site.bytes;
+    message.as.prune.count = 1;
+    message.as.prune.kind = kind;
+    message_in(hand, link, &message);
+}
+
+static uint8_t bytes[MESSAGE_NEWS_SIZE_MAX];
+
+static struct interval interval_of(struct site site, gv_version from,
+                                   gv_version to, size_t size)
+{
+    return (struct interval){
+        .site = site, .from = from, .to = to, .bytes = bytes, .size = size};
+}
+
+static void news_in(struct hand *hand, gv_link link, struct interval interval)
+{
+    struct message message = {.kind = MESSAGE_NEWS};
+
+    message.as.news.intervals[0] = interval;
+    message.as.news.interval_count = 1;
+    message_in(hand, link, &message);
+}
+
+static void applied(struct hand *hand, gv_link link, struct interval interval)
+{
+    struct event event = {.kind = EVENT_APPLIED, .link = link};
+
+    event.as.applied.interval = interval;
+    feed(hand, event);
+}
+
+/* It comes on @link, and the store takes it. */
+static void passes(struct hand *hand, gv_link link, struct interval interval)
+{
+    news_in(hand, link, interval);
+    CHECK(effect(hand, EFFECT_APPLY, 0) != NULL);
+    applied(hand, link, interval);
+}
+
+static void sealed(struct hand *hand, gv_version from, gv_version to)
+{
+    struct event event = {.kind = EVENT_SEALED};
+
+    event.as.sealed.interval = interval_of(own, from, to, 50);
+    feed(hand, event);
+}
+
+static void tells(struct hand *hand, gv_link link, struct site site,
+                  gv_version version)
+{
+    struct message message = {.kind = MESSAGE_VV};
+    struct vv_entry entry = {site, version};
+    uint8_t view[VV_ENTRY_SIZE];
+
+    vv_entry_store(&entry, view);
+    message.as.vv.epoch = EPOCH;
+    message.as.vv.entries = (struct vv_view){view, 1};
+    message_in(hand, link, &message);
+}
+
+static const struct core_counters *counters(const struct hand *hand)
+{
+    return core_counters(hand->core);
+}
+
+/* Frames */
+
+TEST(a_commit_alone_leaves_at_once_and_those_close_behind_it_together)
+{
+    struct hand hand;
+    const struct message *news;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    sealed(&hand, 100, 101);
+    CHECK_INT(sent(&hand, 1, MESSAGE_NEWS)->as.news.interval_count, ==, 1);
+    sealed(&hand, 101, 102);
+    CHECK(sent(&hand, 1, MESSAGE_NEWS) == NULL);
+    sealed(&hand, 102, 103);
+    CHECK(sent(&hand, 1, MESSAGE_NEWS) == NULL);
+    CHECK_INT(core_deadline(hand.core), ==, hand.now + 2);
+    tick(&hand, 2);
+    news = sent(&hand, 1, MESSAGE_NEWS);
+    CHECK_INT(news->as.news.interval_count, ==, 2);
+    CHECK(news->as.news.intervals[0].to == 102 &&
+          news->as.news.intervals[1].to == 103);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) != NULL);
+    CHECK_INT(counters(&hand)->news_sent, ==, 6);
+    CHECK_INT(counters(&hand)->news_frames, ==, 4);
+    tick(&hand, 10);
+    sealed(&hand, 103, 104);
+    CHECK(sent(&hand, 1, MESSAGE_NEWS) != NULL);
+    hand_close(&hand);
+}
+
+TEST(what_a_peer_gets_elsewhere_while_it_is_held_does_not_leave)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) != NULL);
+    passes(&hand, 1, interval_of(far, 7, 8, 100));
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
+    tells(&hand, 3, far, 8);
+    tick(&hand, 10);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
+    CHECK_INT(counters(&hand)->news_sent, ==, 1);
+    hand_close(&hand);
+}
+
+TEST(more_than_a_frame_holds_leaves_as_soon_as_it_is_full)
+{
+    struct hand hand;
+    size_t frames = 0;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    for (gv_version version = 100; version < 230; version++) {
+        sealed(&hand, version, version + 1);
+        frames += sent(&hand, 1, MESSAGE_NEWS) != NULL;
+    }
+    CHECK_INT(frames, >=, 2);
+    tick(&hand, 2);
+    CHECK_INT(counters(&hand)->news_sent, ==, 2 * 130);
+    hand_close(&hand);
+}
+
+/* Marks */
+
+TEST(a_copy_that_comes_twice_is_answered_by_a_prune_and_its_source_stays)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    news_in(&hand, 3, interval_of(far, 0, 7, 100));
+    tick(&hand, 0);
+    CHECK(says(&hand, 3, PRUNE_STOP, far));
+    CHECK(sent(&hand, 1, MESSAGE_PRUNE) == NULL);
+    news_in(&hand, 1, interval_of(far, 0, 7, 100)); /* from its source */
+    tick(&hand, 0);
+    CHECK(sent(&hand, 1, MESSAGE_PRUNE) == NULL);
+    CHECK_INT(counters(&hand)->prunes_sent, ==, 3); /* two as links came up */
+    hand_close(&hand);
+}
+
+TEST(a_prune_that_was_lost_is_said_again)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    news_in(&hand, 3, interval_of(far, 0, 7, 100));
+    tick(&hand, 0);
+    CHECK(says(&hand, 3, PRUNE_STOP, far));
+    news_in(&hand, 3, interval_of(far, 0, 7, 100)); /* was on its way */
+    tick(&hand, CORE_HEARTBEAT_MS - 1);
+    CHECK(!says(&hand, 3, PRUNE_STOP, far));
+    tick(&hand, 1);
+    news_in(&hand, 3, interval_of(far, 0, 7, 100));
+    tick(&hand, 0);
+    CHECK(says(&hand, 3, PRUNE_STOP, far));
+    hand_close(&hand);
+}
+
+TEST(what_was_pruned_and_comes_first_does_not_silence_the_source)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    news_in(&hand, 3, interval_of(far, 0, 7, 100));
+    tick(&hand, 0);
+    passes(&hand, 3, interval_of(far, 7, 8, 100)); /* sent before the PRUNE */
+    news_in(&hand, 1, interval_of(far, 7, 8, 100));
+    tick(&hand, GATHER_MS);
+    CHECK(!says(&hand, 1, PRUNE_STOP, far));
+    hand_close(&hand);
+}
+
+TEST(a_lazy_link_is_told_when_it_is_quiet)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    prune_in(&hand, 3, PRUNE_STOP, own);
+    sealed(&hand, 100, 101);
+    CHECK(sent(&hand, 1, MESSAGE_NEWS) != NULL);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
+    tick(&hand, CORE_VV_QUIET_MS - 1);
+    CHECK(sent(&hand, 3, MESSAGE_VV) == NULL);
+    tick(&hand, 1);
+    CHECK_INT(sent(&hand, 3, MESSAGE_VV)->as.vv.entries.count, ==, 1);
+    hand_close(&hand);
+}
+
+/* The answer to what this node asked for on link 3. */
+static void answered(struct hand *hand, gv_version version)
+{
+    struct message delta = {.kind = MESSAGE_DELTA};
+    struct event event = {.kind = EVENT_STAGED, .link = 3};
+    struct vv_entry entry = {far, version};
+    uint8_t view[VV_ENTRY_SIZE];
+
+    vv_entry_store(&entry, view);
+    delta.as.delta.token = sent(hand, 3, MESSAGE_WANT)->as.want.token;
+    delta.as.delta.last = true;
+    delta.as.delta.claim = (struct vv_view){view, 1};
+    message_in(hand, 3, &delta);
+    event.as.staged.token = delta.as.delta.token;
+    feed(hand, event);
+    event.kind = EVENT_DELTA_APPLIED;
+    event.as.delta_applied.token = delta.as.delta.token;
+    event.as.delta_applied.vv = delta.as.delta.claim;
+    feed(hand, event);
+}
+
+TEST(who_is_asked_twice_what_the_source_did_not_bring_pushes_again)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    news_in(&hand, 3, interval_of(far, 0, 7, 100));
+    tick(&hand, 0);
+    CHECK(says(&hand, 3, PRUNE_STOP, far));
+    for (gv_version version = 8; version < 10; version++) {
+        tells(&hand, 3, far, version);
+        tick(&hand, CORE_GRACE_MS);
+        CHECK(sent(&hand, 3, MESSAGE_WANT) != NULL);
+        CHECK_INT(says(&hand, 3, PRUNE_PUSH, far), ==, version == 9);
+        answered(&hand, version);
+        tick(&hand, 0);
+    }
+    passes(&hand, 3, interval_of(far, 9, 10, 100)); /* the source now */
+    news_in(&hand, 1, interval_of(far, 9, 10, 100));
+    tick(&hand, 0);
+    CHECK(says(&hand, 1, PRUNE_STOP, far));
+    hand_close(&hand);
+}
+
+TEST(a_prune_taken_back_makes_eager_again)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    prune_in(&hand, 3, PRUNE_STOP, own);
+    prune_in(&hand, 3, PRUNE_PUSH, own);
+    sealed(&hand, 100, 101);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) != NULL);
+    hand_close(&hand);
+}
+
+TEST(who_is_linked_with_a_site_tells_its_neighbours_before_it_is_pushed)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, GATHER_MS);
+    CHECK(says(&hand, 1, PRUNE_LINKED, right));
+    CHECK(says(&hand, 3, PRUNE_LINKED, left));
+    CHECK(!says(&hand, 1, PRUNE_LINKED, left));
+    prune_in(&hand, 1, PRUNE_LINKED, far);
+    tick(&hand, GATHER_MS);
+    CHECK(says(&hand, 3, PRUNE_STOP, far));
+    CHECK(sent(&hand, 1, MESSAGE_PRUNE) == NULL);
+    prune_in(&hand, 3, PRUNE_LINKED, far); /* there is a source */
+    tick(&hand, GATHER_MS);
+    CHECK(sent(&hand, 1, MESSAGE_PRUNE) == NULL);
+    hand_close(&hand);
+}
+
+TEST(when_a_source_is_gone_or_lost_its_own_all_push_again)
+{
+    struct hand hand;
+
+    for (int gone = 0; gone < 2; gone++) {
+        hand_init(&hand);
+        prune_in(&hand, 1, PRUNE_LINKED, far);
+        tick(&hand, GATHER_MS);
+        CHECK(says(&hand, 3, PRUNE_STOP, far));
+        if (gone)
+            feed(&hand, (struct event){.kind = EVENT_LINK_DOWN, .link = 1});
+        else
+            prune_in(&hand, 1, PRUNE_PUSH, far);
+        tick(&hand, GATHER_MS);
+        CHECK(says(&hand, 3, PRUNE_PUSH, far));
+        CHECK_INT(says(&hand, 3, PRUNE_PUSH, left), ==, gone);
+        hand_close(&hand);
+    }
+}
+
+TEST(sites_that_nobody_holds_take_half_of_the_marks_at_most)
+{
+    static uint8_t sites[VV_SITES_MAX * sizeof(struct site)];
+    struct message message = {.kind = MESSAGE_PRUNE};
+    struct hand hand;
+    struct link_info info;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    for (size_t i = 0; i < VV_SITES_MAX; i++) {
+        sites[16 * i] = 200;
+        sites[16 * i + 1] = (uint8_t)(i >> 8);
+        sites[16 * i + 2] = (uint8_t)i;
+    }
+    message.as.prune.sites = sites;
+    message.as.prune.count = VV_SITES_MAX;
+    message_in(&hand, 3, &message);
+    message_in(&hand, 3, &message);
+    core_link_info(hand.core, 1, hand.now, &info);
+    CHECK_INT(info.lazy, <=, VV_SITES_MAX / 2);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    passes(&hand, 1, interval_of(far, 7, 8, 100));
+    news_in(&hand, 3, interval_of(far, 7, 8, 100));
+    tick(&hand, 0);
+    CHECK(says(&hand, 3, PRUNE_STOP, far)); /* it has its mark */
+    hand_close(&hand);
+}
+
+/* The waiting room */
+
+static struct interval answer_of(struct site cause, uint8_t *view)
+{
+    struct interval answer = interval_of(far, 0, 7, 100);
+    struct vv_entry entry = {cause, 5};
+
+    vv_entry_store(&entry, view);
+    answer.dependencies = (struct vv_view){view, 1};
+    return answer;
+}
+
+TEST(an_effect_waits_for_its_cause_and_is_applied_behind_it)
+{
+    struct hand hand;
+    uint8_t view[VV_ENTRY_SIZE];
+    struct interval cause = interval_of(right, 0, 5, 60);
+    struct interval answer = answer_of(right, view);
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    news_in(&hand, 1, answer);
+    CHECK(effect(&hand, EFFECT_APPLY, 0) == NULL);
+    memset(view, 0, sizeof(view)); /* the frame is gone */
+    news_in(&hand, 3, cause);
+    CHECK(site_equal(&effect(&hand, EFFECT_APPLY, 0)->as.apply.interval.site,
+                     &right));
+    CHECK(site_equal(&effect(&hand, EFFECT_APPLY, 1)->as.apply.interval.site,
+                     &far));
+    CHECK_INT(effect(&hand, EFFECT_APPLY, 1)->link, ==, 1);
+    CHECK_INT(counters(&hand)->news_in_time, ==, 1);
+    applied(&hand, 3, cause);
+    applied(&hand, 1, answer);
+    CHECK_INT(vv_get(core_vv(hand.core), &far), ==, 7);
+    tick(&hand, CORE_HEARTBEAT_MS);
+    CHECK_INT(sent(&hand, 1, MESSAGE_VV)->as.vv.news_size, ==, 100);
+    CHECK_INT(counters(&hand)->wants_sent, ==, 0);
+    hand_close(&hand);
+}
+
+TEST(what_comes_before_a_hole_is_filled_waits_in_any_order)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    news_in(&hand, 1, interval_of(far, 2, 3, 100));
+    news_in(&hand, 1, interval_of(far, 1, 2, 100));
+    news_in(&hand, 3, interval_of(far, 1, 2, 100)); /* no second guest */
+    CHECK_INT(counters(&hand)->news_waited, ==, 2);
+    CHECK_INT(counters(&hand)->news_duplicate, ==, 1);
+    news_in(&hand, 1, interval_of(far, 0, 1, 100));
+    for (gv_version to = 1; to <= 3; to++)
+        CHECK_INT(effect(&hand, EFFECT_APPLY, to - 1)->as.apply.interval.to,
+                  ==, to);
+    hand_close(&hand);
+}
+
+TEST(what_waits_is_asked_for_after_the_grace)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    news_in(&hand, 1, interval_of(far, 2, 3, 100));
+    tick(&hand, CORE_GRACE_MS - 1);
+    CHECK(sent(&hand, 1, MESSAGE_WANT) == NULL);
+    tick(&hand, 1);
+    CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
+    hand_close(&hand);
+}
+
+TEST(the_room_of_a_link_is_bounded_and_leaves_room_for_others)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    for (gv_version from = 10; from < 80; from++)
+        news_in(&hand, 1, interval_of(far, from, from + 1, 10));
+    CHECK_INT(counters(&hand)->news_early, ==, 70);
+    CHECK_INT(counters(&hand)->news_waited, ==, 64);
+    news_in(&hand, 3, interval_of(far, 100, 101, 60000));
+    CHECK_INT(counters(&hand)->news_waited, ==, 65);
+    for (gv_version from = 200; from < 206; from++)
+        news_in(&hand, 3, interval_of(far, from, from + 1, 60000));
+    CHECK_INT(counters(&hand)->news_waited, ==, 68); /* 256 KiB of a link */
+    hand_close(&hand);
+}
+
+TEST(who_waits_in_vain_goes_and_returns_its_credit)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    news_in(&hand, 1, interval_of(far, 2, 3, 100));
+    pass(&hand, PATIENCE_MS - CORE_HEARTBEAT_MS);
+    CHECK_INT(counters(&hand)->news_in_time, ==, 0);
+    tick(&hand, CORE_HEARTBEAT_MS);
+    CHECK_INT(sent(&hand, 1, MESSAGE_VV)->as.vv.news_size, ==, 100);
+    news_in(&hand, 3, interval_of(far, 2, 3, 100)); /* there is a place */
+    CHECK_INT(counters(&hand)->news_waited, ==, 2);
+    hand_close(&hand);
+}
+
+/* Vectors after progress */
+
+TEST(a_delta_that_brings_nothing_is_told_to_nobody)
+{
+    for (int brings = 0; brings < 2; brings++) {
+        struct message delta = {.kind = MESSAGE_DELTA};
+        struct event event = {.kind = EVENT_STAGED, .link = 1};
+        struct vv_entry entry = {far, 7};
+        uint8_t view[VV_ENTRY_SIZE];
+        struct hand hand;
+
+        hand_init(&hand);
+        pass(&hand, 950);
+        tells(&hand, 1, far, 7);
+        tick(&hand, CORE_GRACE_MS);
+        vv_entry_store(&entry, view);
+        delta.as.delta.token = sent(&hand, 1, MESSAGE_WANT)->as.want.token;
+        delta.as.delta.last = true;
+        delta.as.delta.claim = (struct vv_view){view, (size_t)brings};
+        message_in(&hand, 1, &delta);
+        event.as.staged.token = delta.as.delta.token;
+        feed(&hand, event);
+        CHECK(effect(&hand, EFFECT_APPLY_DELTA, 0) != NULL);
+        event.kind = EVENT_DELTA_APPLIED;
+        event.as.delta_applied.token = delta.as.delta.token;
+        event.as.delta_applied.vv = delta.as.delta.claim;
+        feed(&hand, event);
+        tick(&hand, CORE_VV_PROGRESS_MS);
+        CHECK_INT(sent(&hand, 3, MESSAGE_VV) != NULL, ==, brings);
+        hand_close(&hand);
+    }
+}
+
+/* Meshes */
+
+static uint64_t received(const struct mesh *mesh)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < mesh->node_count; i++)
+        count += core_counters(mesh->nodes[i].core)->news_received;
+    return count;
+}
+
+static void ring(struct mesh *mesh)
+{
+    for (size_t i = 0; i < mesh->node_count; i++)
+        mesh_dial(mesh, i, (i + 1) % mesh->node_count);
+}
+
+/* Each dials three others. */
+static void thick(struct mesh *mesh)
+{
+    for (size_t i = 0; i < mesh->node_count; i++) {
+        for (size_t step = 1; step <= 3; step++)
+            mesh_dial(mesh, i, (i + step) % mesh->node_count);
+    }
+}
+
+TEST(each_change_crosses_once_to_each_node_whatever_the_graph)
+{
+    void (*const graphs[])(struct mesh *) = {mesh_full, mesh_line, ring,
+                                             thick};
+
+    for (size_t graph = 0; graph < 4; graph++) {
+        struct mesh *mesh = mesh_new(7 + graph, 9);
+        uint64_t before;
+
+        graphs[graph](mesh);
+        CHECK(mesh_settle(mesh, 20000));
+        for (size_t round = 0; round < 2; round++) {
+            for (size_t i = 0; i < 9; i++) {
+                (void)mesh_commit(mesh, i);
+                mesh_run(mesh, 300);
+            }
+        }
+        before = received(mesh);
+        for (size_t i = 0; i < 18; i++) {
+            (void)mesh_commit(mesh, i % 9);
+            mesh_run(mesh, 100);
+        }
+        CHECK(mesh_settle(mesh, 20000));
+        CHECK_INT(received(mesh) - before, ==, 18 * 8);
+        CHECK_INT(mesh->sent[MESSAGE_WANT], ==, 0);
+        mesh_free(mesh);
+    }
+}
+
+TEST(a_tree_whose_link_breaks_grows_another_way)
+{
+    struct mesh *mesh = mesh_new(11, 9);
+
+    ring(mesh);
+    CHECK(mesh_settle(mesh, 20000));
+    for (size_t i = 0; i < 18; i++) {
+        (void)mesh_commit(mesh, i % 9);
+        mesh_run(mesh, 300);
+    }
+    mesh_cut(mesh, 0, 1, true);
+    mesh_break(mesh, 0, 1);
+    mesh_run(mesh, 500);
+    (void)mesh_commit(mesh, 0);
+    mesh_run(mesh, 1500);
+    for (size_t i = 1; i < 9; i++)
+        CHECK(vv_get(core_vv(mesh->nodes[i].core), &mesh->nodes[0].site) ==
+              vv_get(core_vv(mesh->nodes[0].core), &mesh->nodes[0].site));
+    CHECK_INT(mesh->sent[MESSAGE_WANT], ==, 0);
+    mesh_free(mesh);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}
