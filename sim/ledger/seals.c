@@ -183,8 +183,7 @@ static gv_version give_versions(struct publication *publication,
     for (size_t i = 0; i < publication->run_count; i++) {
         gv_time_ms ms = publication->runs[i];
         gv_time_ms wall = ms == UNTIMED || ms > now ? now : ms;
-        gv_version version =
-            wall >= WALL_MAX_MS ? 0 : (gv_version)wall << 16;
+        gv_version version = wall >= WALL_MAX_MS ? 0 : (gv_version)wall << 16;
 
         last = version > last ? version : last + 1;
         versions[i] = last;
