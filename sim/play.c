@@ -2,6 +2,7 @@
 #include "sim/simulation.h"
 
 #include "base/assert.h"
+#include "core/clock.h"
 
 #define RETRY (20 * SIM_MS)
 
@@ -462,6 +463,12 @@ static void drift_end(void *context, uint64_t index)
                         0);
 }
 
+/* Whether versions follow such a clock. */
+static bool clock_counts(gv_time_ms wall)
+{
+    return (gv_version)wall < CLOCK_TOP >> 16;
+}
+
 static void jump(struct simulation *simulation, const struct action *action)
 {
     struct machine *machine = machine_at(simulation, action);
@@ -472,7 +479,7 @@ static void jump(struct simulation *simulation, const struct action *action)
     machine_clock_jump(machine, action->amount);
     ahead = machine_wall(machine) - MACHINE_WALL -
             world_now(simulation->world) / SIM_MS;
-    if (ahead > simulation->ahead)
+    if (ahead > simulation->ahead && clock_counts(machine_wall(machine)))
         simulation->ahead = ahead;
     simulation->fired[FAULT_CLOCK]++;
 }

@@ -210,7 +210,7 @@ static void prepare(struct simulation *simulation, size_t index)
 {
     const struct swarm *swarm = &simulation->script->swarm;
     enum skew_shape shape = alter_shape(simulation, index);
-    char schema[8192], names[200];
+    char schema[8192], names[200], rows[200] = "";
     size_t used =
         (size_t)snprintf(schema, sizeof schema, "%s", application_schema);
 
@@ -225,7 +225,12 @@ static void prepare(struct simulation *simulation, size_t index)
     snprintf(names, sizeof names, "%s%s%s", application_tables,
              shape == SKEW_MISSING ? "" : " skew",
              simulation->census != NULL ? " " CENSUS_TABLE : "");
-    machine_prepare(simulation->machines[index], schema, names);
+    if (index == 0 && swarm->rows > 0)
+        snprintf(rows, sizeof rows,
+                 "INSERT INTO log WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+                 " SELECT i+1 FROM n LIMIT %zu) SELECT 'row '||i,i FROM n;",
+                 swarm->rows);
+    machine_prepare(simulation->machines[index], schema, names, rows);
 }
 
 static void make_machine(struct simulation *simulation, size_t index,

@@ -11,6 +11,7 @@
 #include <malloc.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* A run takes about a fifth of a second, and after so many of them a script
@@ -25,6 +26,16 @@ static double now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Of the processes that ran. */
+static double busy(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static FILE *open_file(const char *path, const char *mode)
@@ -255,7 +266,7 @@ static int many(const struct options *options)
            options->seed + options->seeds - 1);
     fflush(stdout);
     workers_run(&workers);
-    totals_print(&tally.totals, now() - begin, stdout);
+    totals_print(&tally.totals, now() - begin, busy(), stdout);
     return tally.totals.failures > 0 ? EXIT_BROKEN : EXIT_HOLDS;
 }
 

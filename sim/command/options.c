@@ -44,6 +44,7 @@ static const char help_text[] =
     "\n"
     "  --nodes N        3 to 1000; over 50, a model takes the store's place\n"
     "  --ops N          transactions of programs\n"
+    "  --rows N         that are in a file when the mesh begins\n"
     "  --minutes M, --hours H   of faults, before all is healed\n"
     "  --with CLASS,…   these faults are on\n"
     "  --without CLASS,…   these are off\n"
@@ -171,6 +172,7 @@ enum letter {
     LETTER_JOBS,
     LETTER_NODES,
     LETTER_OPS,
+    LETTER_ROWS,
     LETTER_MINUTES,
     LETTER_HOURS,
     LETTER_WITH,
@@ -199,6 +201,8 @@ static int read_wish(struct wishes *wishes, int letter, const char *name,
         return read_size(name, value, NODES_MIN, NODES_MAX, &wishes->nodes);
     case LETTER_OPS:
         return read_size(name, value, 1, 1000000000, &wishes->operations);
+    case LETTER_ROWS:
+        return read_size(name, value, 0, 10000000, &wishes->rows);
     case LETTER_MINUTES:
         return read_span(name, value, 60 * SIM_SECOND, &wishes->chaos);
     case LETTER_HOURS:
@@ -327,6 +331,7 @@ static const struct option long_options[] = {
     {"jobs", required_argument, NULL, LETTER_JOBS},
     {"nodes", required_argument, NULL, LETTER_NODES},
     {"ops", required_argument, NULL, LETTER_OPS},
+    {"rows", required_argument, NULL, LETTER_ROWS},
     {"minutes", required_argument, NULL, LETTER_MINUTES},
     {"hours", required_argument, NULL, LETTER_HOURS},
     {"with", required_argument, NULL, LETTER_WITH},

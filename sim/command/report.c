@@ -109,7 +109,8 @@ static void print_classes(const struct totals *totals, FILE *out)
     }
 }
 
-void totals_print(const struct totals *totals, double seconds, FILE *out)
+void totals_print(const struct totals *totals, double seconds, double busy,
+                  FILE *out)
 {
     double minutes = seconds / 60;
 
@@ -126,5 +127,7 @@ void totals_print(const struct totals *totals, double seconds, FILE *out)
             totals->node_hours / minutes, totals->node_hours_counted / minutes,
             (double)totals->commits / minutes,
             (double)totals->fired / minutes);
+    fprintf(out, "a minute of one processor: %.1f node-hours\n",
+            totals->node_hours / (busy / 60));
     fflush(out);
 }

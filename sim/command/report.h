@@ -20,7 +20,8 @@ struct totals {
 };
 
 void totals_add(struct totals *totals, const struct outcome *outcome);
-/* @seconds: of real time, for all of it. */
-void totals_print(const struct totals *totals, double seconds, FILE *out);
+/* @seconds: of real time, for all of it; @busy: of all processors. */
+void totals_print(const struct totals *totals, double seconds, double busy,
+                  FILE *out);
 
 #endif

@@ -12,6 +12,8 @@
 #define RUN_PAUSE_MS 10000
 #define TIME_MAX_MS 253402300799999
 #define UNTIMED (-1)
+/* A version tells times to the year 4199 but for its last 16 ms. */
+#define WALL_MAX_MS (((gv_time_ms)1 << 46) - 16)
 /* The clock goes on between a look and its seal, but not by more than this. */
 #define SEAL_TIME_MAX_MS 60000
 
@@ -180,8 +182,8 @@ static gv_version give_versions(struct publication *publication,
         last = publication->seen_max;
     for (size_t i = 0; i < publication->run_count; i++) {
         gv_time_ms ms = publication->runs[i];
-        gv_version version = (gv_version)(ms == UNTIMED || ms > now ? now : ms)
-                             << 16;
+        gv_time_ms wall = ms == UNTIMED || ms > now ? now : ms;
+        gv_version version = wall >= WALL_MAX_MS ? 0 : (gv_version)wall << 16;
 
         last = version > last ? version : last + 1;
         versions[i] = last;

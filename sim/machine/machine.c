@@ -233,7 +233,7 @@ static void make_file(struct machine *machine, const char *schema)
 }
 
 void machine_prepare(struct machine *machine, const char *schema,
-                     const char *tables)
+                     const char *tables, const char *rows)
 {
     struct gv_error why = {0};
     struct store *store;
@@ -249,6 +249,7 @@ void machine_prepare(struct machine *machine, const char *schema,
     track_all(store, tables);
     machine->keeper->methods->close(machine->keeper);
     machine->keeper = NULL;
+    make_file(machine, rows);
     close_process(machine);
     disk_power_cut(machine->disk, LOSS_NONE);
     open_observer(machine);

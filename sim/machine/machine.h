@@ -64,10 +64,10 @@ struct machine *machine_new(const struct machine_options *options);
 void machine_free(struct machine *machine);
 
 /* Make the file with @schema and track @tables (separated by spaces; behind a
- * colon a counter and a multi-value column) by a node's own means.  Before the
- * first start; without faults. */
+ * colon a counter and a multi-value column) by a node's own means; then
+ * @rows, SQL of a program, is run.  Before the first start; without faults. */
 void machine_prepare(struct machine *machine, const char *schema,
-                     const char *tables);
+                     const char *tables, const char *rows);
 
 /* Its node runs and is between two transactions. */
 bool machine_idle(const struct machine *machine);

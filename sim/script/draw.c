@@ -118,12 +118,17 @@ static sim_time draw_near(struct draw *draw, sim_time when, sim_time spread)
     return when < 0 ? 0 : when > end ? end : when;
 }
 
+/* To the year 5800, which no version can tell: it counts as no clock. */
+#define BEYOND_MS INT64_C(120000000000000)
+
 /* Milliseconds.  Forward at most five minutes: the mesh takes what a clock
  * that is ahead has written only when its own clocks have come that far.  Back
  * by years at most three times, so that it is never before 1970. */
 static int64_t draw_jump(struct draw *draw)
 {
-    switch (draw_below(draw, 8)) {
+    switch (draw_below(draw, 9)) {
+    case 8:
+        return BEYOND_MS;
     case 0:
         if (draw->years++ >= 3)
             return -HOUR_MS;

@@ -236,6 +236,7 @@ void swarm_draw(struct swarm *swarm, struct random *random,
             1;
         swarm->chaos = wishes->chaos;
     }
+    swarm->rows = wishes->rows;
     if (wishes->operations != 0)
         swarm->operations = wishes->operations;
 }

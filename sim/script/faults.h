@@ -64,6 +64,7 @@ struct swarm {
     size_t nodes, programs; /* programs a machine */
     sim_time chaos;         /* how long it lasts */
     size_t operations;      /* transactions of programs in it */
+    size_t rows;            /* in the first file at the beginning */
     unsigned sector;
     int characteristics;
     bool full_sync;
@@ -74,6 +75,7 @@ struct swarm {
 struct wishes {
     size_t nodes;      /* 0: the seed's */
     size_t operations; /* 0: the seed's */
+    size_t rows;       /* that the mesh begins with */
     sim_time chaos;    /* 0: the seed's */
     bool force[FAULTS], forbid[FAULTS];
     bool only; /* none but the forced ones */

@@ -62,9 +62,12 @@ static void swarm_write(const struct swarm *swarm, FILE *out)
     time_write(" chaos=", swarm->chaos, out);
     fprintf(out,
             " operations=%zu sector=%u characteristics=%d full_sync=%d "
-            "strength=%u\non",
+            "strength=%u",
             swarm->operations, swarm->sector, swarm->characteristics,
             swarm->full_sync, swarm->seed_of_strength);
+    if (swarm->rows > 0)
+        fprintf(out, " rows=%zu", swarm->rows);
+    fprintf(out, "\non");
     for (enum fault fault = 1; fault < FAULTS; fault++)
         if (swarm->on[fault])
             fprintf(out, " %s", fault_class(fault)->name);
@@ -199,6 +202,8 @@ static void read_swarm_word(struct reader *reader, char *word)
         swarm->chaos = read_time(reader, value);
     else if (strcmp(word, "operations") == 0)
         swarm->operations = (size_t)read_number(reader, value, 0, NUMBER_MAX);
+    else if (strcmp(word, "rows") == 0)
+        swarm->rows = (size_t)read_number(reader, value, 0, NUMBER_MAX);
     else if (strcmp(word, "sector") == 0)
         swarm->sector = (unsigned)read_number(reader, value, 512, 65536);
     else if (strcmp(word, "characteristics") == 0)
