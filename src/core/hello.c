@@ -159,7 +159,7 @@ static void replace(struct core *core, struct link *old,
 
     link_bye(core, old, BYE_DUPLICATE, "another link stays");
     if (peer != NULL && other)
-        peer->twin = false;
+        peer_doubt(core, peer);
 }
 
 /* False if @link had to go because another one with its peer stays. */
