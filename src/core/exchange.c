@@ -76,8 +76,8 @@ static void gather(struct core *core, const struct link *link,
                            e < other->endpoint_count;
              e++)
             add(core, link, peers, other->endpoints[e], &other->site, 0);
-        if (peer != NULL && peer->sited && peer->heard_at != LONG_AGO &&
-            peer->link == NULL && peer->twin == NULL)
+        if (peer != NULL && peer->sited && peer->link == NULL &&
+            peer->twin == NULL)
             add(core, link, peers, peer->endpoint, &peer->site,
                 core->now - peer->heard_at);
     }

@@ -158,10 +158,8 @@ static void replace(struct core *core, struct link *old,
     bool other = old->instance != new->instance;
 
     link_bye(core, old, BYE_DUPLICATE, "another link stays");
-    if (peer != NULL && other) {
-        peer->sited = false;
-        peer->twin = NULL;
-    }
+    if (peer != NULL && other)
+        peer_doubt(core, peer);
 }
 
 /* False if @link had to go because another one with its peer stays. */

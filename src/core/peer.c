@@ -164,6 +164,17 @@ struct peer *peer_learn(struct core *core, const char *endpoint)
     return peer;
 }
 
+void peer_doubt(struct core *core, struct peer *peer)
+{
+    for (size_t i = 0; i < core->peer_count; i++) {
+        if (core->peers[i] != peer)
+            continue;
+        GV_ASSERT(peer->link == NULL);
+        peer->twin = NULL;
+        peer->sited = false;
+    }
+}
+
 void peer_place(struct core *core, struct peer *peer, const struct site *site)
 {
     /* What was kept of it is not what it is. */

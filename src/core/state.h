@@ -404,6 +404,8 @@ struct peer *peer_find(const struct core *core, const char *endpoint);
 struct peer *peer_learn(struct core *core, const char *endpoint);
 /* It was learned, and has no link. */
 void peer_forget(struct core *core, struct peer *peer);
+/* If @peer is still known: who is there is not. */
+void peer_doubt(struct core *core, struct peer *peer);
 /* @site is at @peer. */
 void peer_place(struct core *core, struct peer *peer, const struct site *site);
 /* Its site is, or just was, linked. */

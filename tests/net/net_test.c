@@ -134,6 +134,7 @@ TEST(ipv6_loopback_works)
 
     CHECK_INT(send_text(server, back, "welcome"), ==, GV_OK);
     expect_frame(client, 2, "welcome");
+    CHECK(net_local(client, 2) && net_local(server, back));
     net_free(client, 0);
     net_free(server, 0);
 }
@@ -667,6 +668,29 @@ TEST(without_insecure_connections_leave_from_loopback)
     source = source_of_dial(listener, endpoint, false);
     CHECK_INT(source.s_addr, ==, htonl(INADDR_LOOPBACK));
     close(listener);
+}
+
+TEST(a_link_is_local_where_it_goes_by_loopback)
+{
+    struct net_options options = {.insecure = true, .seed = 7};
+    struct net *server = make_listener("127.0.0.1"), *client = make_net(NULL);
+    gv_link back = link_up(client, 2, server);
+    struct in_addr own;
+
+    CHECK(net_local(client, 2) && net_local(server, back));
+    CHECK(!net_local(client, 4));
+    net_free(client, 0);
+    net_free(server, 0);
+    if (!own_address(&own)) {
+        fprintf(stderr, "  this machine has no address but loopback\n");
+        return;
+    }
+    server = make_listener(inet_ntoa(own));
+    CHECK_INT(net_new(&options, &client, NULL), ==, GV_OK);
+    back = link_up(client, 2, server);
+    CHECK(!net_local(client, 2) && !net_local(server, back));
+    net_free(client, 0);
+    net_free(server, 0);
 }
 
 /* 192.0.2.0/24 is kept for documentation: nobody has it. */
