@@ -183,6 +183,9 @@ static int fill(struct config *config, const struct gv_node_options *options,
     config->static_peers = options->static_peers;
     config->insecure = options->insecure;
     config->create_tables = options->create_tables;
+    config->row = options->row;
+    config->link = options->link;
+    config->event_context = options->event_context;
     if (!copy(&config->mesh, options->mesh) ||
         !copy(&config->listen, options->listen) ||
         !copy(&config->advertise, options->advertise))
