@@ -196,20 +196,11 @@ static json_t *link_sentence(struct gv_node *node,
 }
 
 struct count {
-    size_t named;     /* peers to dial that are not this node itself */
-    size_t called_up; /* of them up */
-    size_t up;        /* all links that are */
-    size_t all;       /* that are or should be */
+    size_t given;    /* peers that people named, this node itself excepted */
+    size_t given_up; /* of them linked */
+    size_t up;       /* all links that are */
+    size_t all;      /* that are, or were named */
 };
-
-static bool is_named(const struct gv_node *node, const char *endpoint)
-{
-    for (size_t i = 0; i < node->config.peer_count; i++) {
-        if (strcmp(node->config.peers[i], endpoint) == 0)
-            return true;
-    }
-    return false;
-}
 
 static struct count count_links(const struct gv_node *node)
 {
@@ -223,11 +214,11 @@ static struct count count_links(const struct gv_node *node)
         core_link_info(node->core, i, loop_now(), &info);
         up = info.state == LINK_UP;
         count.up += up;
-        if (is_named(node, info.endpoint) && !info.itself) {
-            count.named++;
-            count.called_up += up;
+        if (info.given && !info.itself) {
+            count.given++;
+            count.given_up += up;
         }
-        count.all += !info.itself && (up || info.dialled);
+        count.all += !info.itself && (up || info.given);
     }
     return count;
 }
@@ -236,8 +227,8 @@ static void add_unlinked(struct gv_node *node, size_t peers, json_t *sentences)
 {
     struct count count = count_links(node);
     size_t links = core_link_count(node->core);
-    size_t wanted = peers > 0 ? peers : count.named > 0 ? count.named : 1;
-    size_t got = peers > 0 || count.named == 0 ? count.up : count.called_up;
+    size_t wanted = peers > 0 ? peers : count.given > 0 ? count.given : 1;
+    size_t got = peers > 0 || count.given == 0 ? count.up : count.given_up;
 
     if (got >= wanted)
         return;
@@ -247,7 +238,7 @@ static void add_unlinked(struct gv_node *node, size_t peers, json_t *sentences)
         struct link_info info;
 
         core_link_info(node->core, i, loop_now(), &info);
-        if (info.state != LINK_UP && info.dialled && !info.itself)
+        if (info.state != LINK_UP && info.given && !info.itself)
             json_array_append_new(
                 sentences,
                 json_sprintf("%s is not connected%s%s", peer_name(&info),
