@@ -355,10 +355,57 @@ GV_API int gv_store_apply_bytes(struct gv_store *store, const void *delta,
 GV_API int gv_discover(const char *mesh, int timeout_ms, char **json,
                        struct gv_error *error);
 
+/* Wait until the file of @db and its peers hold the same: nothing is unsealed,
+ * @peers links are up (0: all peers that the node was told to dial, and at
+ * least one), and on each link both sides hold the same.  Sites without a link
+ * here are not waited for.
+ *
+ * Errors: GV_ENONODE, GV_EBUSY (not within @timeout_ms: the error's meaning
+ * says what is lacking), … */
+GV_API int gv_wait(struct gv_db *db, unsigned peers, int timeout_ms,
+                   struct gv_error *error);
+
+/* Call @line for each thing that happens on the node that runs on @db, until
+ * it returns something else than 0: one JSON object each,
+ * {"event": "row", "table", "key", "alive", "local", "site", "name",
+ * "version", "time_ms"}, {"event": "more rows", "site", "name", …},
+ * {"event": "link", "state": "up" or "down", "site", "name", "endpoint",
+ * "reason", "time_ms"}, and {"event": "lost", "count"} where the caller was
+ * over 1 MiB behind.  The first is {"watching": true, "summary"}.
+ *
+ * GV_OK when @line ended it.  Errors: GV_ENONODE (none runs, or it ended),
+ * GV_ELIMIT (eight others watch it). */
+GV_API int gv_watch(struct gv_db *db,
+                    int (*line)(void *context, const char *json),
+                    void *context, struct gv_error *error);
+
 /* Ask the node that runs on @db to stop, and wait up to @timeout_ms for it.
  * Errors: GV_ENONODE, GV_EBUSY (still running after the time). */
 GV_API int gv_shutdown(struct gv_db *db, int timeout_ms,
                        struct gv_error *error);
+
+/* A row that was written, here or elsewhere, and that the file now shows (or,
+ * of a table it has not, keeps).  What it points to is good until the call
+ * returns. */
+struct gv_row_event {
+    const char *table;   /* NULL: more rows than are told one by one (1,000):
+                            look at all that matters to you */
+    const char *key;     /* as SQL literals; a very long one is cut */
+    bool alive;          /* false: deleted */
+    bool local;          /* written in this file */
+    const uint8_t *site; /* who wrote it: GV_SITE_SIZE bytes */
+    const char *name;    /* what its node calls itself, "" if not known */
+    uint64_t version;
+};
+
+/* A link that came up or went down. */
+struct gv_link_event {
+    bool up;
+    const uint8_t *site;
+    const char *name;
+    const char *endpoint; /* "" of a peer that dialled and has none */
+    const char *reason;   /* why it went down, as far as is known */
+};
 
 /* Settings of a node.  Zeroes are the defaults; texts are copied. */
 struct gv_node_options {
@@ -380,6 +427,13 @@ struct gv_node_options {
                                over. */
     void (*log)(void *context, enum gv_log_level level, const char *line);
     void *log_context;
+    /* Called after each commit that brought changes, a row at a time, and when
+     * links come and go.  All three callbacks run in the thread that runs the
+     * node, which waits for them: they should be short, and may call nothing
+     * of this library but gv_node_stop(). */
+    void (*row)(void *context, const struct gv_row_event *event);
+    void (*link)(void *context, const struct gv_link_event *event);
+    void *event_context;
 };
 
 /* Take the file's lock, check its identity, bind the endpoint, open the
@@ -396,10 +450,30 @@ GV_API int gv_node_new(struct gv_db *db, const struct gv_node_options *options,
  * underneath and what is there now cannot be used; GV_EIO, GV_EFULL. */
 GV_API int gv_node_run(struct gv_node *node, struct gv_error *error);
 
+/* Run it in a thread of its own instead, in which signals are blocked.
+ *
+ *     gv_node_new(db, &options, &node, &error)
+ *     gv_node_start(node, &error)
+ *     … use the file as ever; gv_status() and gv_wait() answer …
+ *     gv_node_stop(node)
+ *     gv_node_join(node, &error)
+ *     gv_node_free(node)
+ *
+ * The program opens the file with an SQLite of its own, on connections that
+ * are its own, and must not fork() and go on in the child.
+ *
+ * Errors: GV_ELIMIT (no thread), GV_EMISUSE (it runs). */
+GV_API int gv_node_start(struct gv_node *node, struct gv_error *error);
+
+/* Wait for that thread: what gv_node_run() returned in it.
+ * Errors: GV_EMISUSE (it was not started), and those of gv_node_run(). */
+GV_API int gv_node_join(struct gv_node *node, struct gv_error *error);
+
 /* Make gv_node_run() return soon.  Any thread; async-signal-safe. */
 GV_API void gv_node_stop(struct gv_node *node);
 
-/* NULL is harmless. */
+/* NULL is harmless.  Stops a thread that gv_node_start() made, and waits for
+ * it. */
 GV_API void gv_node_free(struct gv_node *node);
 
 #ifdef __cplusplus

@@ -435,6 +435,16 @@ int gv_node_run(struct gv_node *node, struct gv_error *error)
     return node_run(node, error);
 }
 
+int gv_node_start(struct gv_node *node, struct gv_error *error)
+{
+    return node_start(node, error);
+}
+
+int gv_node_join(struct gv_node *node, struct gv_error *error)
+{
+    return node_join(node, error);
+}
+
 void gv_node_stop(struct gv_node *node)
 {
     node_stop(node);

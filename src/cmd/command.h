@@ -25,13 +25,15 @@ extern const struct command commands[];
 extern const char help_intro[], help_outro[];
 extern const char help_track[], help_untrack[], help_run[], help_status[],
     help_verify[], help_blame[], help_backup[], help_discover[], help_lab[],
-    help_help[];
+    help_help[], help_watch[], help_wait[];
 
 int command_track(int argc, char **argv);
 int command_untrack(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_watch(int argc, char **argv);
+int command_wait(int argc, char **argv);
 int command_blame(int argc, char **argv);
 int command_backup(int argc, char **argv);
 int command_discover(int argc, char **argv);

@@ -40,6 +40,51 @@ static void print_tables(const json_t *status)
     }
 }
 
+/* "lacks nothing", "lacks 3 changes, the oldest 20 ms old" */
+static void print_lack(const json_t *lack)
+{
+    int64_t sites = field_number(lack, "sites");
+    int64_t changes = field_number(lack, "changes");
+
+    if (sites == 0) {
+        fputs("lacks nothing", stdout);
+    } else if (changes == 0) {
+        fputs("lacks something newer of ", stdout);
+        print_count(sites, "site");
+    } else {
+        fputs(json_is_true(json_object_get(lack, "more")) ? "lacks more than "
+                                                          : "lacks ",
+              stdout);
+        print_count(changes, "change");
+        printf(", the oldest %" PRId64 " ms old",
+               field_number(lack, "oldest_ms"));
+    }
+}
+
+/* What stands below a link that is up. */
+static void print_traffic(const json_t *link)
+{
+    const json_t *here = json_object_get(link, "we_lack");
+    int64_t sites = field_number(here, "sites");
+
+    printf("%-12s ", "");
+    print_lack(json_object_get(link, "peer_lacks"));
+    if (sites > 0) {
+        fputs("; this file lacks what it has of ", stdout);
+        print_count(sites, "site");
+        printf(", %" PRId64 " ms behind", field_number(here, "behind_ms"));
+    }
+    printf("\n%-12s", "");
+    print_bytes(" sent", field_number(link, "sent_bytes"));
+    printf(" in %" PRId64, field_number(link, "sent_frames"));
+    print_bytes(" received", field_number(link, "received_bytes"));
+    printf(" in %" PRId64 " frames", field_number(link, "received_frames"));
+    printf("  heard %" PRId64 " ms ago", field_number(link, "heard_ms"));
+    if (json_is_integer(json_object_get(link, "rtt_ms")))
+        printf(", %" PRId64 " ms away", field_number(link, "rtt_ms"));
+    putchar('\n');
+}
+
 static void print_link(const json_t *link, const char *label)
 {
     const char *endpoint = field_text(link, "endpoint");
@@ -50,16 +95,50 @@ static void print_link(const json_t *link, const char *label)
            name[0] != '\0' ? name : endpoint);
     if (name[0] != '\0' && endpoint[0] != '\0')
         printf(" (%s)", endpoint);
-    if (strcmp(field_text(link, "state"), "up") == 0) {
-        if (json_is_integer(json_object_get(link, "rtt_ms")))
-            printf("  %" PRId64 " ms away", field_number(link, "rtt_ms"));
-        printf("  lag %" PRId64 " ms", field_number(link, "lag_ms"));
-        print_bytes("sent", field_number(link, "sent_bytes"));
-        print_bytes("received", field_number(link, "received_bytes"));
-    }
     if (reason[0] != '\0')
         printf(": %s", reason);
     putchar('\n');
+    if (strcmp(field_text(link, "state"), "up") == 0)
+        print_traffic(link);
+}
+
+/* "120 ms", "42 s", "3 h" */
+static void print_ago(int64_t ms)
+{
+    if (ms < 10000)
+        printf("%" PRId64 " ms", ms);
+    else if (ms < 600000)
+        printf("%" PRId64 " s", ms / 1000);
+    else if (ms < 36000000)
+        printf("%" PRId64 " min", ms / 60000);
+    else
+        printf("%" PRId64 " h", ms / 3600000);
+}
+
+/* Sites that have no link here; of others their link says it. */
+static void print_known(const json_t *status)
+{
+    const char *label = "known";
+    size_t index;
+    json_t *site;
+
+    json_array_foreach(json_object_get(status, "known"), index, site)
+    {
+        const json_t *lack = json_object_get(site, "lacks");
+
+        if (json_is_true(json_object_get(site, "linked")))
+            continue;
+        printf("%-12s %s (%.8s), heard ", label, field_text(site, "name"),
+               field_text(site, "site"));
+        print_ago(field_number(site, "heard_ms"));
+        fputs(" ago by way of others: ", stdout);
+        if (lack != NULL)
+            print_lack(lack);
+        else
+            fputs("what it holds was not passed on", stdout);
+        putchar('\n');
+        label = "";
+    }
 }
 
 static void print_links(const json_t *status)
@@ -125,6 +204,7 @@ static void print_status(const char *path, const json_t *status)
     bool running = json_is_true(json_object_get(status, "running"));
     const char *endpoint = field_text(status, "endpoint");
 
+    printf("%s\n\n", field_text(status, "summary"));
     printf("file         %s\n", path);
     if (running) {
         printf("node         %s, process %" PRId64 "%s%s\n",
@@ -150,8 +230,10 @@ static void print_status(const char *path, const json_t *status)
     print_count((int64_t)json_object_size(json_object_get(status, "vv")),
                 "site");
     putchar('\n');
-    if (running)
+    if (running) {
         print_links(status);
+        print_known(status);
+    }
     print_warnings(status);
 }
 

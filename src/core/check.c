@@ -82,6 +82,8 @@ static void describe_link(const struct core *core, const struct link *link,
     info->peer_refuses = link->peer_refuses;
     if (link->peer_refuses != REFUSES_NOTHING)
         info->peer_retry_ms = left(now, link->peer_retry_at);
+    if (now > link->heard_at)
+        info->heard_ms = now - link->heard_at;
     if (link->greeted && link->lag_since != NEVER)
         info->lag_ms = now > link->lag_since ? now - link->lag_since : 1;
 }

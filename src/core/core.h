@@ -265,6 +265,7 @@ struct link_info {
     uint64_t news_bytes;       /* of the frames that brought them */
     gv_time_ms clock_ahead_ms; /* this node's is ahead of the peer's, if by
                                   more than a node takes; behind: negative */
+    gv_time_ms heard_ms;       /* the last frame came so long ago */
     const struct vv *believed; /* what it is believed to hold; NULL: nothing
                                   was heard yet */
     gv_time_ms rtt_ms;         /* there and back; -1: not measured */

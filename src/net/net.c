@@ -31,7 +31,7 @@ struct link {
     const char *reason;              /* not NULL: NET_DOWN is due */
     uint8_t id[ROUTING_ID_SIZE_MAX]; /* the peer's, where it came in */
     size_t id_size;
-    uint64_t sent, received;
+    struct net_traffic traffic;
 };
 
 /* What net_next() will say: up, then a frame, then down. */
@@ -352,6 +352,12 @@ static int send_to(struct net *net, struct link *link, zmq_msg_t *message)
     return GV_ENOTFOUND;
 }
 
+static void count_frame(uint64_t *bytes, uint64_t *frames, size_t size)
+{
+    *bytes += size;
+    (*frames)++;
+}
+
 int net_send(struct net *net, gv_link number, const uint8_t *frame,
              size_t size)
 {
@@ -369,7 +375,8 @@ int net_send(struct net *net, gv_link number, const uint8_t *frame,
     memcpy(zmq_msg_data(&message), frame, size);
     rc = send_to(net, link, &message);
     if (rc == GV_OK)
-        link->sent += size;
+        count_frame(&link->traffic.sent_bytes, &link->traffic.sent_frames,
+                    size);
     else
         zmq_msg_close(&message);
     return rc;
@@ -387,7 +394,8 @@ static void hold_frame(struct net *net, struct link *link, zmq_msg_t *message)
     zmq_msg_move(&held->message, message);
     zmq_msg_close(message);
     link->up = true;
-    link->received += zmq_msg_size(&held->message);
+    count_frame(&link->traffic.received_bytes, &link->traffic.received_frames,
+                zmq_msg_size(&held->message));
 }
 
 static struct link *accept_link(struct net *net, const uint8_t *id,
@@ -650,11 +658,10 @@ bool net_local(const struct net *net, gv_link number)
     return link != NULL && link->local;
 }
 
-void net_traffic(const struct net *net, gv_link number, uint64_t *sent,
-                 uint64_t *received)
+void net_traffic(const struct net *net, gv_link number,
+                 struct net_traffic *traffic)
 {
     const struct link *link = find_link(net, number);
 
-    *sent = link == NULL ? 0 : link->sent;
-    *received = link == NULL ? 0 : link->received;
+    *traffic = link == NULL ? (struct net_traffic){0} : link->traffic;
 }

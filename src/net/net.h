@@ -82,8 +82,13 @@ bool net_next(struct net *net, struct net_event *event);
  * loopback address. */
 bool net_local(const struct net *net, gv_link link);
 
-/* Bytes of frames sent and received on @link so far. */
-void net_traffic(const struct net *net, gv_link link, uint64_t *sent,
-                 uint64_t *received);
+/* Frames on a link so far. */
+struct net_traffic {
+    uint64_t sent_bytes, sent_frames;
+    uint64_t received_bytes, received_frames;
+};
+/* Zeroes for a link that is not there. */
+void net_traffic(const struct net *net, gv_link link,
+                 struct net_traffic *traffic);
 
 #endif

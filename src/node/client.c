@@ -5,6 +5,7 @@
 #include "node/control.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,8 @@ static int call_wait(const struct call *call, short events)
     for (;;) {
         struct pollfd fd = {.fd = call->fd, .events = events};
         int64_t left = call->deadline - now_ms();
-        int rc = left <= 0 ? 0 : poll(&fd, 1, (int)left);
+        int rc =
+            left <= 0 ? 0 : poll(&fd, 1, left > INT_MAX ? INT_MAX : (int)left);
 
         if (rc > 0)
             return GV_OK;
@@ -182,6 +184,62 @@ int client_ask(const char *path, const char *request, bool until_closed,
     /* The buffer's memory is plain malloc()'s. */
     *answer = (char *)in.data;
     return GV_OK;
+}
+
+/* Call @line for each whole line of @in; *@ended when it returned non-zero.
+ * What is left stays. */
+static void take_lines(struct buffer *in,
+                       int (*line)(void *context, const char *text),
+                       void *context, bool *ended)
+{
+    size_t start = 0;
+
+    for (size_t i = 0; i < in->size && !*ended; i++) {
+        if (in->data[i] != '\n')
+            continue;
+        in->data[i] = '\0';
+        *ended = line(context, (const char *)in->data + start) != 0;
+        start = i + 1;
+    }
+    memmove(in->data, in->data + start, in->size - start);
+    in->size -= start;
+}
+
+/* There is no end but the node's, or the caller's. */
+static int follow(struct call *call, struct buffer *in,
+                  int (*line)(void *context, const char *text), void *context)
+{
+    bool closed = false, ended = false;
+    int rc = GV_OK;
+
+    call->deadline = INT64_MAX;
+    while (rc == GV_OK && !closed && !ended) {
+        rc = call_receive(call, in, &closed);
+        if (rc == GV_OK && in->size > 0)
+            take_lines(in, line, context, &ended);
+    }
+    return rc == GV_OK && closed && !ended ? GV_ENONODE : rc;
+}
+
+int client_follow(const char *path, const char *request,
+                  int (*line)(void *context, const char *text), void *context,
+                  struct gv_error *error)
+{
+    struct call call = {.fd = -1, .deadline = now_ms() + CLIENT_PATIENCE_MS};
+    struct buffer in;
+    int rc = call_connect(&call, path);
+
+    buffer_init(&in, CLIENT_ANSWER_SIZE_MAX);
+    if (rc == GV_OK)
+        rc = call_send(&call, request, strlen(request));
+    if (rc == GV_OK)
+        rc = call_send(&call, "\n", 1);
+    if (rc == GV_OK)
+        rc = follow(&call, &in, line, context);
+    if (call.fd >= 0)
+        close(call.fd);
+    buffer_close(&in);
+    return rc == GV_OK ? GV_OK : explain(rc, path, error);
 }
 
 bool client_answers(const char *path)

@@ -19,6 +19,14 @@
 int client_ask(const char *path, const char *request, bool until_closed,
                int patience_ms, char **answer, struct gv_error *error);
 
+/* Send @request and call @line for each line of the answer, which has no end,
+ * until it returns something else than 0.
+ *
+ * Errors: GV_ENONODE (none runs, or it ended), GV_EBUSY, GV_EIO, GV_ENOMEM. */
+int client_follow(const char *path, const char *request,
+                  int (*line)(void *context, const char *text), void *context,
+                  struct gv_error *error);
+
 /* Whether a node's control socket takes connections. */
 bool client_answers(const char *path);
 

@@ -209,6 +209,9 @@ static int fill(struct config *config, const struct gv_node_options *options,
     config->insecure = options->insecure;
     config->discover = options->discover;
     config->create_tables = options->create_tables;
+    config->row = options->row;
+    config->link = options->link;
+    config->event_context = options->event_context;
     if (!copy(&config->mesh, options->mesh) ||
         !copy(&config->listen, listening(options)) ||
         !copy(&config->advertise, options->advertise))

@@ -15,6 +15,9 @@ struct config {
     bool insecure;
     bool discover; /* find peers on the LAN; then it listens */
     bool create_tables;
+    void (*row)(void *context, const struct gv_row_event *event);
+    void (*link)(void *context, const struct gv_link_event *event);
+    void *event_context;
 };
 
 /* Errors: GV_EINVAL (an endpoint, the peers file, a name too long),

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ struct client {
     struct buffer in;  /* a line that is not complete yet */
     struct buffer out; /* answers that the client has not read yet */
     size_t sent;       /* of out */
+    bool watches;
+    uint64_t lost; /* lines it was not told */
 };
 
 struct control {
@@ -152,6 +155,8 @@ static void control_accept(struct control *control)
     client = &control->clients[control->count++];
     client->fd = fd;
     client->sent = 0;
+    client->watches = false;
+    client->lost = 0;
     buffer_init(&client->in, CONTROL_LINE_MAX);
     buffer_init(&client->out, CONTROL_ANSWERS_MAX);
 }
@@ -175,13 +180,15 @@ static bool client_send(struct client *client)
 static bool client_answer(struct control *control, struct client *client,
                           const char *line, size_t size)
 {
-    char *answer = control->answer(control->context, line, size);
+    bool watches = client->watches;
+    char *answer = control->answer(control->context, line, size, &watches);
 
     if (answer == NULL)
         return false;
     buffer_append(&client->out, answer, strlen(answer));
     buffer_append_u8(&client->out, '\n');
     free(answer);
+    client->watches = watches;
     return client->out.error == GV_OK;
 }
 
@@ -215,6 +222,62 @@ static bool client_read(struct control *control, struct client *client)
     if (size == 0 || buffer_append(&client->in, bytes, (size_t)size) != GV_OK)
         return false;
     return client_lines(control, client) && client_send(client);
+}
+
+size_t control_watchers(const struct control *control)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < control->count; i++)
+        count += control->clients[i].watches;
+    return count;
+}
+
+static bool client_has_room(const struct client *client, size_t size)
+{
+    return client->out.size - client->sent + size <= CONTROL_BACKLOG_MAX;
+}
+
+/* Take what was sent out of the backlog, now and then. */
+static void client_compact(struct client *client)
+{
+    if (client->sent < CONTROL_BACKLOG_MAX / 2)
+        return;
+    client->out.size -= client->sent;
+    memmove(client->out.data, client->out.data + client->sent,
+            client->out.size);
+    client->sent = 0;
+}
+
+static void client_tell(struct client *client, const char *line)
+{
+    char missed[64];
+    size_t size = strlen(line);
+
+    client_compact(client);
+
+    /* What was missed is said before anything newer. */
+    if (!client_has_room(client, size + sizeof missed)) {
+        client->lost++;
+        return;
+    }
+    if (client->lost > 0) {
+        int length = snprintf(missed, sizeof missed,
+                              "{\"event\":\"lost\",\"count\":%" PRIu64 "}\n",
+                              client->lost);
+        buffer_append(&client->out, missed, (size_t)length);
+        client->lost = 0;
+    }
+    buffer_append(&client->out, line, size);
+    buffer_append_u8(&client->out, '\n');
+}
+
+void control_tell(struct control *control, const char *line)
+{
+    for (size_t i = 0; i < control->count; i++) {
+        if (control->clients[i].watches)
+            client_tell(&control->clients[i], line);
+    }
 }
 
 void control_serve(struct control *control, const struct pollfd *fds,

@@ -10,19 +10,26 @@
 #include "grapevine.h"
 
 #include <poll.h>
+#include <stdbool.h>
 #include <sys/un.h>
 
 #define CONTROL_CLIENTS_MAX 16
 #define CONTROL_FDS_MAX (CONTROL_CLIENTS_MAX + 1)
 #define CONTROL_LINE_MAX 65536
+/* Of these, at most so many are told what happens; what one of them has not
+ * read is bounded, and beyond that what it missed is only counted. */
+#define CONTROL_WATCHERS_MAX 8
+#define CONTROL_BACKLOG_MAX (1024 * 1024)
 /* A client that does not read its answers is cut off. */
 #define CONTROL_ANSWERS_MAX (16 * 1024 * 1024)
 
 struct control;
 
 /* Answer one line of @size bytes (NUL-terminated as well) with one line
- * without its newline, to be freed; NULL: out of memory. */
-typedef char *control_answer(void *context, const char *line, size_t size);
+ * without its newline, to be freed; NULL: out of memory.  *@watches: from now
+ * on the client is told what happens. */
+typedef char *control_answer(void *context, const char *line, size_t size,
+                             bool *watches);
 
 /* Listen in the node's directory beside @path.  The caller holds the file's
  * lock, so a socket that is there belongs to nobody.
@@ -42,6 +49,14 @@ size_t control_poll(const struct control *control, struct pollfd *fds);
 /* Serve those that are ready of what control_poll() filled.  Never blocks. */
 void control_serve(struct control *control, const struct pollfd *fds,
                    size_t count);
+
+/* How many are told what happens. */
+size_t control_watchers(const struct control *control);
+
+/* Tell them @line (without newline).  Who is too far behind gets a line that
+ * counts what it missed, {"event": "lost", "count": n}, once it has read the
+ * rest. */
+void control_tell(struct control *control, const char *line);
 
 /* Open the directory of the database at @path and write the address of its
  * control socket; the address is good as long as the descriptor is open.

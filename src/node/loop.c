@@ -302,6 +302,7 @@ static void turn(struct gv_node *node)
     write_if_due(node);
     deltas_turn(node);
     audit_if_idle(node);
+    events_turn(node);
     outbox_flush(&node->outbox, node->net);
 }
 
@@ -309,6 +310,8 @@ void loop_run(struct gv_node *node)
 {
     node->poll_due = loop_now();
     node->write_wanted = true;
+    if (node->config.row != NULL || node->config.link != NULL)
+        events_begin(node);
     while (!node->stopping && node->end.code == GV_OK) {
         if (node->moved.code != GV_OK)
             opening_again(node);

@@ -11,12 +11,15 @@
 #include "node/control.h"
 #include "node/deltas.h"
 #include "node/discovery.h"
+#include "node/events.h"
 #include "node/outbox.h"
 #include "node/pace.h"
 #include "node/refusals.h"
 #include "node/remembered.h"
 #include "node/watch.h"
 #include "store/store.h"
+
+#include <pthread.h>
 
 /* Events that wait for the step in which they arose to end. */
 struct finished {
@@ -42,6 +45,10 @@ struct gv_node {
     struct remembered remembered;
     struct discovery discovery;
     struct finished finished;
+    struct events events;
+    pthread_t thread; /* that runs it; thread.c */
+    bool threaded;
+    struct gv_error result; /* of its run there */
     char mesh[MESSAGE_TEXT_SIZE_MAX + 1];
     gv_link next_link;     /* for the next core to dial with; 0: the first */
     struct gv_error moved; /* why the file must be opened again; code GV_OK */
@@ -100,6 +107,7 @@ void writes_turn(struct gv_node *node);
 void writes_tell_sealed(struct gv_node *node);
 
 /* requests.c: the answer to one line from the control socket, to be freed. */
-char *requests_answer(void *node, const char *line, size_t size);
+char *requests_answer(void *node, const char *line, size_t size,
+                      bool *watches);
 
 #endif

@@ -84,6 +84,7 @@ int node_new(const char *path, const struct gv_node_options *options,
     deltas_init(&fresh->deltas);
     outbox_init(&fresh->outbox);
     refusals_init(&fresh->refusals);
+    events_init(&fresh->events);
     rc = config_init(&fresh->config, options, error);
     if (rc == GV_OK) {
         fresh->path = strdup(path);
@@ -124,6 +125,10 @@ void node_free(struct gv_node *node)
 {
     if (node == NULL)
         return;
+    if (node->threaded) {
+        node_stop(node);
+        (void)node_join(node, NULL);
+    }
     if (node->control != NULL)
         control_unlink(node->control);
     discovery_close(&node->discovery);
@@ -133,6 +138,7 @@ void node_free(struct gv_node *node)
     free(node->slicing);
     outbox_close(&node->outbox);
     refusals_close(&node->refusals);
+    events_close(&node->events);
     core_free(node->core);
     watch_close(&node->watch);
     store_close(node->store);

@@ -17,6 +17,14 @@ int node_new(const char *path, const struct gv_node_options *options,
  * gv_node_run(). */
 int node_run(struct gv_node *node, struct gv_error *error);
 
+/* Run in a thread of its own, in which all signals are blocked.
+ * Errors: GV_ELIMIT (no thread to be had), GV_EMISUSE (it does already). */
+int node_start(struct gv_node *node, struct gv_error *error);
+
+/* Wait until that thread ended; what node_run() returned in it.
+ * Errors: GV_EMISUSE (it was not started). */
+int node_join(struct gv_node *node, struct gv_error *error);
+
 /* Any thread; async-signal-safe. */
 void node_stop(struct gv_node *node);
 

@@ -9,10 +9,14 @@
  *     {"op": "blame", "table": "t", "key": ["ann"]}
  *                                    what `grapevine blame --json` prints
  *     {"op": "untrack", "table": "t", "purge": false}  {"notes": "…"}
+ *     {"op": "level", "peers": 2}    {"level": true, "summary", "lacking"}
+ *     {"op": "watch"}                {"watching": true}, then a line for all
+ *                                    that happens
  *     {"op": "stop"}                 {"stopping": true}
  *
  * An error is {"error": {"code", "what", "meaning", "remedy"}}. */
 #include "node/blame.h"
+#include "node/lacks.h"
 #include "node/loop.h"
 #include "node/status.h"
 #include "node/tracking.h"
@@ -78,22 +82,9 @@ static json_t *ask_track(struct gv_node *node, const json_t *request,
     return answer;
 }
 
-/* Names come with a HELLO: they are known of peers that are linked. */
 static const char *name_of(void *context, const struct site *site)
 {
-    struct gv_node *node = context;
-    size_t count = core_link_count(node->core);
-
-    if (site_equal(site, store_site(node->store)))
-        return node->config.name;
-    for (size_t i = 0; i < count; i++) {
-        struct link_info info;
-
-        core_link_info(node->core, i, loop_now(), &info);
-        if (site_equal(&info.site, site))
-            return info.name;
-    }
-    return "";
+    return status_name_of(context, site);
 }
 
 static json_t *ask_blame(struct gv_node *node, const json_t *request,
@@ -136,6 +127,33 @@ static json_t *ask_untrack(struct gv_node *node, const json_t *request,
     return answer;
 }
 
+/* Whether this file and its peers hold the same; @peers are to be linked. */
+static json_t *ask_level(struct gv_node *node, const json_t *request,
+                         struct gv_error *error)
+{
+    json_int_t peers = json_integer_value(json_object_get(request, "peers"));
+    json_t *lacking = lacks_sentences(node, peers > 0 ? (size_t)peers : 0);
+
+    (void)error;
+    return json_pack("{s:b, s:o, s:o}", "level", json_array_size(lacking) == 0,
+                     "summary", lacks_summary(node), "lacking", lacking);
+}
+
+static json_t *ask_watch(struct gv_node *node, const json_t *request,
+                         struct gv_error *error)
+{
+    (void)request;
+    if (control_watchers(node->control) < CONTROL_WATCHERS_MAX) {
+        events_begin(node);
+        return json_pack("{s:b, s:o}", "watching", 1, "summary",
+                         lacks_summary(node));
+    }
+    error_set(error, GV_ELIMIT, "%d others watch this node already.",
+              CONTROL_WATCHERS_MAX);
+    error_remedy(error, "End one of them.");
+    return NULL;
+}
+
 static json_t *ask_stop(struct gv_node *node, const json_t *request,
                         struct gv_error *error)
 {
@@ -152,7 +170,7 @@ static const struct {
 } operations[] = {
     {"status", ask_status}, {"verify", ask_verify},   {"accept", ask_accept},
     {"track", ask_track},   {"untrack", ask_untrack}, {"blame", ask_blame},
-    {"stop", ask_stop},
+    {"level", ask_level},   {"watch", ask_watch},     {"stop", ask_stop},
 };
 
 static json_t *ask(struct gv_node *node, const json_t *request,
@@ -167,12 +185,12 @@ static json_t *ask(struct gv_node *node, const json_t *request,
     error_set(error, GV_EINVAL, "The request is not one that is known.");
     error_meaning(error, "A request is a line such as {\"op\": \"status\"}; "
                          "there are status, verify, accept, track, untrack, "
-                         "blame and "
-                         "stop.");
+                         "blame, level, watch and stop.");
     return NULL;
 }
 
-char *requests_answer(void *context, const char *line, size_t size)
+char *requests_answer(void *context, const char *line, size_t size,
+                      bool *watches)
 {
     struct gv_node *node = context;
     struct gv_error error = {0};
@@ -181,6 +199,7 @@ char *requests_answer(void *context, const char *line, size_t size)
     json_t *answer = ask(node, request, &error);
     char *text;
 
+    *watches |= json_is_true(json_object_get(answer, "watching"));
     if (answer == NULL)
         answer = json_pack("{s:o}", "error", status_of_error(&error));
     text = json_dumps(answer, JSON_COMPACT);

@@ -1,6 +1,7 @@
 #include "node/status.h"
 
 #include "node/health.h"
+#include "node/lacks.h"
 #include "node/loop.h"
 
 #include <inttypes.h>
@@ -36,6 +37,22 @@ static json_t *text(const char *bytes)
 json_t *status_text(const char *bytes)
 {
     return text(bytes);
+}
+
+const char *status_name_of(const struct gv_node *node, const struct site *site)
+{
+    size_t count = core_known_count(node->core);
+
+    if (site_equal(site, store_site(node->store)))
+        return node->config.name;
+    for (size_t i = 0; i < count; i++) {
+        struct known_info info;
+
+        core_known_info(node->core, i, loop_now(), &info);
+        if (site_equal(&info.site, site))
+            return info.name;
+    }
+    return "";
 }
 
 static json_t *site_text(const struct site *site)
@@ -154,6 +171,17 @@ static json_t *notes_array(const struct store_status *status)
     return array;
 }
 
+static json_t *offline_summary(const struct store_status *status)
+{
+    if (!status->tracked)
+        return json_string("No node runs, and nothing is shared yet.");
+    if (status->journal == 0)
+        return json_string("No node runs.");
+    return json_sprintf("No node runs; %lld row%s written and not published.",
+                        (long long)status->journal,
+                        status->journal == 1 ? " is" : "s are");
+}
+
 json_t *status_of_store(struct store *store, struct gv_error *error)
 {
     struct store_status status;
@@ -169,6 +197,7 @@ json_t *status_of_store(struct store *store, struct gv_error *error)
         json_object_set_new(json, "site", json_string(""));
     json_object_set_new(json, "name", json_string(""));
     json_object_set_new(json, "mesh", text(status.mesh));
+    json_object_set_new(json, "summary", offline_summary(&status));
     json_object_set_new(json, "running", json_false());
     json_object_set_new(json, "vv", vv_object(store_vv(store)));
     json_object_set_new(json, "fingerprint",
@@ -206,15 +235,18 @@ static const char *state_name(enum link_state state)
     return "unknown";
 }
 
-static json_t *link_object(const struct gv_node *node,
-                           const struct link_info *info)
+static void set_count(json_t *object, const char *name, uint64_t count)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)count));
+}
+
+static json_t *link_object(struct gv_node *node, const struct link_info *info)
 {
     static const struct site nobody;
-    uint64_t sent = 0, received = 0;
+    struct net_traffic traffic;
     json_t *object = json_object();
 
-    if (info->link != 0)
-        net_traffic(node->net, info->link, &sent, &received);
+    net_traffic(node->net, info->link, &traffic);
     json_object_set_new(object, "endpoint", text(info->endpoint));
     json_object_set_new(object, "dialled", json_boolean(info->dialled));
     json_object_set_new(object, "name", text(info->name));
@@ -224,9 +256,10 @@ static json_t *link_object(const struct gv_node *node,
                             : site_text(&info->site));
     json_object_set_new(object, "state", json_string(state_name(info->state)));
     json_object_set_new(object, "lag_ms", json_integer(info->lag_ms));
-    json_object_set_new(object, "sent_bytes", json_integer((json_int_t)sent));
-    json_object_set_new(object, "received_bytes",
-                        json_integer((json_int_t)received));
+    set_count(object, "sent_bytes", traffic.sent_bytes);
+    set_count(object, "sent_frames", traffic.sent_frames);
+    set_count(object, "received_bytes", traffic.received_bytes);
+    set_count(object, "received_frames", traffic.received_frames);
     json_object_set_new(object, "news_received",
                         json_integer((json_int_t)info->news_received));
     json_object_set_new(object, "news_duplicate",
@@ -242,6 +275,13 @@ static json_t *link_object(const struct gv_node *node,
     health_of_link(info, object);
     if (info->reason != NULL && info->reason[0] != '\0')
         json_object_set_new(object, "reason", text(info->reason));
+    if (info->state == LINK_UP) {
+        json_object_set_new(object, "heard_ms", json_integer(info->heard_ms));
+        json_object_set_new(object, "peer_lacks",
+                            lacks_object(node, info->believed));
+        json_object_set_new(object, "we_lack",
+                            lacks_here_object(node, info->believed));
+    }
     return object;
 }
 
@@ -269,7 +309,7 @@ static void warn_of_link(json_t *warnings, const struct link_info *info)
                                            name, info->reason));
 }
 
-static json_t *links_array(const struct gv_node *node, json_t *warnings)
+static json_t *links_array(struct gv_node *node, json_t *warnings)
 {
     json_t *array = json_array();
     size_t count = core_link_count(node->core);
@@ -402,11 +442,13 @@ json_t *status_of_node(struct gv_node *node, struct gv_error *error)
     json_object_set_new(json, "pid", json_integer(getpid()));
     json_object_set_new(json, "endpoint",
                         endpoint != NULL ? text(endpoint) : json_null());
+    json_object_set_new(json, "summary", lacks_summary(node));
     json_object_set_new(json, "links", links_array(node, warnings));
     health_of_node(node, json, warnings);
     if (node->discovery.lan != NULL)
         json_object_set_new(json, "discovery",
                             discovery_object(&node->discovery, loop_now()));
+    json_object_set_new(json, "known", lacks_known_array(node));
     json_object_set_new(json, "counters",
                         counters_object(core_counters(node->core)));
     json_object_set_new(json, "refusals", refusals_array(node));

@@ -18,6 +18,10 @@ json_t *status_of_node(struct gv_node *node, struct gv_error *error);
 /* A name as JSON; what is not UTF-8 in it is replaced. */
 json_t *status_text(const char *bytes);
 
+/* What a live site calls itself, "" if it was not heard of in this run. */
+const char *status_name_of(const struct gv_node *node,
+                           const struct site *site);
+
 /* What verify finds, as JSON: ok, rows, records, findings (the first
  * STATUS_FINDINGS_MAX) and finding_count.  NULL: @error. */
 #define STATUS_FINDINGS_MAX 1000

@@ -456,35 +456,6 @@ int identity_check(struct store *store, struct gv_error *error)
 
 /* Moving */
 
-/* The key of the row @rid into @bytes. */
-static int key_of(struct store *store, const struct store_table *table,
-                  int64_t rid, struct buffer *bytes)
-{
-    sqlite3_str *names = sqlite3_str_new(store->db);
-    sqlite3_stmt *keys = NULL;
-    char *text;
-    bool null = false;
-    int rc = GV_ENOMEM;
-
-    for (size_t i = 0; i < table->key_count; i++)
-        sqlite3_str_appendf(names, "k%d,", (int)i + 1);
-    text = sqlite3_str_finish(names);
-    if (text != NULL)
-        rc = sql_prepare(store->db, &keys,
-                         "SELECT %srid FROM gv_row_%lld WHERE rid=%lld",
-                         table->integer_key ? "" : text, (long long)table->id,
-                         (long long)rid);
-    sqlite3_free(text);
-    if (rc == GV_OK)
-        rc = sql_step(keys);
-    buffer_clear(bytes);
-    if (rc >= 0)
-        rc = rc == 0 ? GV_ECORRUPT
-                     : row_key_read(keys, 0, table->key_count, bytes, &null);
-    sqlite3_finalize(keys);
-    return rc;
-}
-
 /* Its records of the lost id become the new one's. */
 static int move_row(struct store *store, struct store_table *table,
                     const struct buffer *bytes, gv_version *last,
@@ -527,7 +498,7 @@ static int move_rows(struct store *store, sqlite3_stmt *next, gv_version *last,
         int64_t rid = sqlite3_column_int64(next, 1);
 
         sqlite3_reset(next);
-        rc = table == NULL ? GV_ECORRUPT : key_of(store, table, rid, &key);
+        rc = table == NULL ? GV_ECORRUPT : row_key_of(store, table, rid, &key);
         if (rc == GV_OK)
             rc = move_row(store, table, &key, last, error);
         if (rc != GV_OK)

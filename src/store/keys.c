@@ -51,6 +51,34 @@ void row_name(const struct store_table *table, const struct row_key *key,
 }
 
 /* A statement that still stands on a row would keep the key it has. */
+int row_key_of(struct store *store, const struct store_table *table,
+               int64_t rid, struct buffer *bytes)
+{
+    sqlite3_str *names = sqlite3_str_new(store->db);
+    sqlite3_stmt *keys = NULL;
+    char *text;
+    bool null = false;
+    int rc = GV_ENOMEM;
+
+    for (size_t i = 0; i < table->key_count; i++)
+        sqlite3_str_appendf(names, "k%d,", (int)i + 1);
+    text = sqlite3_str_finish(names);
+    if (text != NULL)
+        rc = sql_prepare(store->db, &keys,
+                         "SELECT %srid FROM gv_row_%lld WHERE rid=%lld",
+                         table->integer_key ? "" : text, (long long)table->id,
+                         (long long)rid);
+    sqlite3_free(text);
+    if (rc == GV_OK)
+        rc = sql_step(keys);
+    buffer_clear(bytes);
+    if (rc >= 0)
+        rc = rc == 0 ? GV_ECORRUPT
+                     : row_key_read(keys, 0, table->key_count, bytes, &null);
+    sqlite3_finalize(keys);
+    return rc;
+}
+
 void row_key_bind(sqlite3_stmt *statement, const struct row_key *key)
 {
     GV_ASSERT(!sqlite3_stmt_busy(statement));

@@ -417,6 +417,32 @@ int store_blame(struct store *store, const char *table,
                 struct store_blame *blame, struct gv_error *error);
 void store_blame_close(struct store_blame *blame);
 
+/* What the log has of one site within a span of versions, for people. */
+struct store_span {
+    struct site site;
+    gv_version from; /* above this */
+    gv_version to;   /* up to this */
+};
+/* How many changes (rows that the site's publications wrote and that still
+ * are as it wrote them, in part at least), up to @max, and the oldest one's
+ * version, 0 if there is none.  Cheap: a range of an index. */
+int store_span_count(struct store *store, const struct store_span *span,
+                     uint64_t max, uint64_t *count, gv_version *oldest);
+/* A row of it; good until the call returns. */
+struct store_row {
+    const char *table; /* its local name, else that on the wire */
+    const char *key;   /* as SQL literals, cut to fit some 500 bytes */
+    bool alive;
+    gv_version version;
+};
+/* Name up to @max rows of it, the oldest first; *@more: there are others. */
+int store_span_rows(struct store *store, const struct store_span *span,
+                    uint64_t max,
+                    void (*row)(void *context, const struct store_row *row),
+                    void *context, bool *more);
+/* Rows written and not sealed yet, counted up to @max. */
+int store_unsealed(struct store *store, uint64_t max, uint64_t *count);
+
 /* Recompute everything; call @found for each thing that is not as it should
  * be.  Writes nothing.  Returns GV_OK also when something was found. */
 struct store_finding {

@@ -110,19 +110,23 @@ static gv_link link_up(struct net *client, gv_link link, struct net *server)
 TEST(frames_go_both_ways_over_one_link)
 {
     struct net *server = make_listener("127.0.0.1"), *client = make_net(NULL);
-    uint64_t sent, received;
+    struct net_traffic traffic;
     gv_link back = link_up(client, 2, server);
 
     CHECK_INT(send_text(server, back, "welcome"), ==, GV_OK);
     expect_frame(client, 2, "welcome");
     CHECK_INT(send_text(client, 2, ""), ==, GV_OK);
     expect_frame(server, back, "");
-    net_traffic(client, 2, &sent, &received);
-    CHECK_INT(sent, ==, 5);
-    CHECK_INT(received, ==, 7);
-    net_traffic(server, back, &sent, &received);
-    CHECK_INT(sent, ==, 7);
-    CHECK_INT(received, ==, 5);
+    net_traffic(client, 2, &traffic);
+    CHECK_INT(traffic.sent_bytes, ==, 5);
+    CHECK_INT(traffic.sent_frames, ==, 2);
+    CHECK_INT(traffic.received_bytes, ==, 7);
+    CHECK_INT(traffic.received_frames, ==, 1);
+    net_traffic(server, back, &traffic);
+    CHECK_INT(traffic.sent_bytes, ==, 7);
+    CHECK_INT(traffic.received_bytes, ==, 5);
+    net_traffic(server, 99, &traffic);
+    CHECK_INT(traffic.sent_frames, ==, 0);
     net_free(client, 0);
     net_free(server, 0);
 }

@@ -53,7 +53,7 @@ class Golden(Case):
     def test_help(self):
         self.command("help")
         for name in ("track", "untrack", "run", "status", "verify", "blame",
-                     "backup", "lab", "help"):
+                     "backup", "lab", "watch", "wait", "help"):
             self.command("help", name)
             self.assertEqual(run("help", name), run(name, "--help"))
         self.assertEqual(run("help"), run("--help"))
@@ -81,7 +81,12 @@ class Golden(Case):
                 ("lab", "up"), ("lab", "up", "none"), ("lab", "up", "0"),
                 ("lab", "up", "65"), ("lab", "up", "2", "--topology", "x"),
                 ("lab", "up", "2", "--dir"), ("lab", "down", "now"),
-                ("lab", "status", "--topology", "line")):
+                ("lab", "status", "--topology", "line"), ("watch",),
+                ("watch", "--xml", "a.db"), ("wait", "a.db"),
+                ("wait", "--converged"),
+                ("wait", "a.db", "--converged", "--peers", "0"),
+                ("wait", "a.db", "--converged", "--timeout", "soon"),
+                ("wait", "a.db", "--converged", "--timeout", "2d")):
             self.assertEqual(self.command(*arguments), 2, arguments)
         self.compare("usage")
 
@@ -90,7 +95,7 @@ class Golden(Case):
         with open(self.file("text.db"), "w", encoding="utf-8") as text:
             text.write("This is not a database, as anyone can read.\n")
         for command in (("run",), ("status",), ("verify",), ("track",),
-                        ("blame",), ("untrack",)):
+                        ("blame",), ("untrack",), ("watch",)):
             for name in ("none.db", "folder", "text.db"):
                 table = {"track": ("t",), "blame": ("t", "k"),
                          "untrack": ("t",)}.get(

@@ -56,6 +56,8 @@ class Examples(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("Both files hold the same.\nAnn\nBob\nAnn\nBob\n",
                       done.stdout)
+        self.assertRegex(done.stdout,
+                         r"right\.db: hello from the right\n$")
 
     def test_edits_of_both_files_live(self):
         self.make("a.db", "('x', 1, 1)", "('y', 1, 1)")
