@@ -10,7 +10,7 @@ static void play(const char *name, uint64_t seed, size_t nodes, char last[200])
     char line[200];
 
     CHECK(out != NULL);
-    CHECK_INT(scale_run(name, seed, nodes, out), ==, 0);
+    CHECK_INT(scale_run(name, seed, nodes, NULL, out), ==, 0);
     rewind(out);
     last[0] = '\0';
     while (fgets(line, sizeof line, out) != NULL) {
@@ -55,7 +55,7 @@ TEST(an_unknown_scenario_is_said_to_be_none)
     FILE *out = tmpfile();
 
     CHECK(out != NULL);
-    CHECK_INT(scale_run("none", 1, 0, out), ==, 2);
+    CHECK_INT(scale_run("none", 1, 0, NULL, out), ==, 2);
     CHECK(ftell(out) > 0);
     fclose(out);
 }
