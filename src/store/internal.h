@@ -985,11 +985,15 @@ void audit_close(struct store *store);
 char *store_file_path(const struct store *store, const char *name);
 /* Make the directory and take its lock. */
 int directory_lock(struct store *store, struct gv_error *error);
-/* Delete the spools of an earlier run. */
-int directory_clean(struct store *store);
 
 /* extract.c */
 void extracts_close(struct store *store);
+
+/* kept.c */
+
+/* The spools that an earlier run left: those of this site that are complete
+ * are kept on, the others deleted. */
+int kept_load(struct store *store);
 
 /* reader.c */
 

@@ -45,6 +45,10 @@ void work_limits(struct store_slices *limits)
         limits->seal_many = BATCH_ROWS_MIN;
     if (limits->apply_many == 0)
         limits->apply_many = RUN_ROWS_MIN;
+    if (limits->spool_size == 0)
+        limits->spool_size = MESSAGE_DELTA_SIZE_MAX;
+    if (limits->stage_size == 0)
+        limits->stage_size = inbox_batch_size();
     GV_ASSERT(limits->rows > 0 && limits->keys > 0);
 }
 
