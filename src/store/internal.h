@@ -380,6 +380,7 @@ struct store {
                                  not */
     struct sealing *sealing;  /* the seal in slices; NULL: none, or none of its
                                  journal is known yet */
+    size_t slice_rows;        /* of a delta; 0: limits.rows */
     size_t slice_keys;        /* keys of its next slice */
     struct extract *extracts; /* all that live */
     unsigned extract_tries;   /* in a row that met a journal not empty */

@@ -225,6 +225,8 @@ struct store_worked {
  * done before stays, and the rest can be tried again later. */
 int store_work(struct store *store, struct store_worked *worked,
                struct gv_error *error);
+/* Rows of a slice of a delta from now on; 0: the usual 1,000. */
+void store_slice_rows(struct store *store, size_t rows);
 /* All that is left of it; on an application's own connection in one
  * transaction.  @sealed gets what was sealed last, as of store_commit(); NULL:
  * not asked for.  Errors: that of the delta of @token (0: none), too. */
