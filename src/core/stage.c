@@ -78,8 +78,8 @@ int stage_answered(struct core *core, const struct link *link,
     if (delta->spool == 0)
         return GV_EPROTO;
     if (stage_is_of(core, link) &&
-        (delta->spool == held->spool || plant("any-spool")) &&
-        delta->offset >= held->size) {
+        ((delta->spool == held->spool && delta->offset >= held->size) ||
+         plant("new-spool-unseen"))) {
         want->received = want->staged = held->size;
         want->kept = want->acked = held->size;
         core->stage.held.token = 0; /* the next stage goes on with it */

@@ -391,7 +391,7 @@ static bool is_good_for(const struct extract *extract, const struct vv *vv)
                             extract->asked.size / VV_ENTRY_SIZE};
 
     GV_ASSERT(extract->done && extract->kept);
-    return (vv_covers_view(vv, asked) || plant("any-asker")) &&
+    return vv_covers_view(vv, asked) &&
            vv_covers_view(&extract->store->vv, extract_claim(extract));
 }
 
