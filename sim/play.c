@@ -613,9 +613,13 @@ void play_begin(struct simulation *simulation)
     draw_habits(simulation);
     simulation->chaos = true;
     network_set_faults(simulation->network, &simulation->frame_faults);
-    for (size_t i = 0; i < simulation->count; i++)
+    for (size_t i = 0; i < simulation->count; i++) {
         machine_set_lost_ends(simulation->machines[i],
                               script->swarm.on[FAULT_LOST_END] ? 200000 : 0);
+        machine_set_cuts(simulation->machines[i],
+                         script->swarm.on[FAULT_GIVER] ? 20000 : 0,
+                         script->swarm.on[FAULT_CURSOR] ? 60000 : 0);
+    }
     for (size_t i = 0; i < script->count; i++)
         world_at(simulation->world, script->actions[i].when, play, simulation,
                  i);
@@ -632,6 +636,7 @@ void play_heal(struct simulation *simulation)
 
         machine_clock_right(machine);
         machine_set_lost_ends(machine, 0);
+        machine_set_cuts(machine, 0, 0);
         machine_set_restart(machine, SIM_SECOND);
         machine_disarm(machine);
         if (simulation->ledger == NULL)

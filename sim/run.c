@@ -251,6 +251,12 @@ static void make_machine(struct simulation *simulation, size_t index,
     if (swarm->on[FAULT_SLICES])
         options.slices = (struct store_slices){
             .delta_size = 1500, .journal_rows = 12, .rows = 5, .keys = 4};
+    if (swarm->on[FAULT_GIVER] || swarm->on[FAULT_CURSOR]) {
+        /* Many pieces, of which files keep the most. */
+        options.delta_credit = 2048;
+        options.slices.spool_size = 600;
+        options.slices.stage_size = 600;
+    }
     /* Half of the meshes are full.  Strangers know the one before them. */
     options.exchange = swarm->on[FAULT_STRANGERS];
     choose_peers(simulation, index,
@@ -459,6 +465,9 @@ static void count_fired(struct simulation *simulation)
         count_strangers(simulation, simulation->machines[i]);
         fired[FAULT_LOST_END] += machine_lost_ends(simulation->machines[i]);
         fired[FAULT_SLICES] += machine_slices(simulation->machines[i]);
+        fired[FAULT_GIVER] += machine_givers_died(simulation->machines[i]);
+        if (simulation->script->swarm.on[FAULT_CURSOR])
+            fired[FAULT_CURSOR] += machine_resumed(simulation->machines[i]);
         if (simulation->ledger == NULL)
             continue;
         count_odd(simulation, i);

@@ -273,7 +273,7 @@ void driver_clear(struct machine *machine)
     machine->work.pending = false;
     while (machine->deltas != NULL)
         driver_delta_drop(machine, machine->deltas->link,
-                          machine->deltas->token);
+                          machine->deltas->token, false);
     machine->finished.first = 0;
     machine->finished.count = 0;
 }

@@ -19,16 +19,20 @@ static struct delta **delta_at(struct machine *machine, gv_link link,
     return at;
 }
 
-void driver_delta_drop(struct machine *machine, gv_link link, uint64_t token)
+void driver_delta_drop(struct machine *machine, gv_link link, uint64_t token,
+                       bool applied)
 {
+    const struct keeper_methods *methods = machine->keeper->methods;
     struct delta **at = delta_at(machine, link, token);
     struct delta *delta = *at;
 
     if (delta == NULL)
         return;
     *at = delta->next;
-    if (delta->extract != NULL)
-        machine->keeper->methods->extract_free(delta->extract);
+    if (delta->extract != NULL && applied)
+        methods->extract_free(delta->extract);
+    else if (delta->extract != NULL)
+        methods->extract_keep(delta->extract, driver_now(machine));
     free(delta);
 }
 
@@ -41,6 +45,29 @@ static bool end_is_lost(struct machine *machine, const struct effect *effect)
         return false;
     machine->ends_lost++;
     return true;
+}
+
+static bool happens(struct machine *machine, unsigned per_million)
+{
+    return per_million > 0 &&
+           chance(world_random(driver_world(machine), STREAM_NETWORK),
+                  per_million);
+}
+
+/* What a delta's provider may suffer while others of its pieces are to
+ * follow. */
+static void cut(struct machine *machine, const struct effect *effect)
+{
+    if (effect->as.send_delta.last)
+        return;
+    if (happens(machine, machine->giver_dies)) {
+        machine->givers_died++;
+        machine->falling = true;
+    } else if (happens(machine, machine->giver_cut)) {
+        network_close(machine->options.network, machine->options.index,
+                      effect->link);
+        driver_link_down(machine, effect->link, "cut");
+    }
 }
 
 void driver_send_delta(struct machine *machine, const struct effect *effect)
@@ -68,6 +95,7 @@ void driver_send_delta(struct machine *machine, const struct effect *effect)
     if (methods->extract_read(delta->extract, piece->offset, bytes,
                               piece->size) == GV_OK) {
         driver_send_message(machine, effect->link, &message);
+        cut(machine, effect);
     } else {
         network_close(machine->options.network, machine->options.index,
                       effect->link);
@@ -86,6 +114,8 @@ void driver_extract_later(struct machine *machine, const struct effect *effect)
     GV_ASSERT(delta != NULL);
     delta->link = effect->link;
     delta->token = effect->as.extract.token;
+    delta->spool = effect->as.extract.spool;
+    delta->offset = effect->as.extract.offset;
     delta->vv_count = vv.count;
     if (vv.count > 0)
         memcpy(delta->vv, vv.bytes, vv.count * VV_ENTRY_SIZE);
@@ -95,7 +125,7 @@ void driver_extract_later(struct machine *machine, const struct effect *effect)
 }
 
 static void extracted(struct machine *machine, struct delta *delta, int code,
-                      const char *reason)
+                      uint64_t offset, const char *reason)
 {
     const struct keeper_methods *methods = machine->keeper->methods;
     struct event event = {.kind = EVENT_EXTRACTED,
@@ -107,10 +137,11 @@ static void extracted(struct machine *machine, struct delta *delta, int code,
     if (code == GV_OK) {
         event.as.extracted.spool = methods->extract_spool(delta->extract);
         event.as.extracted.size = methods->extract_size(delta->extract);
+        event.as.extracted.offset = offset;
         event.as.extracted.claim_count =
             methods->extract_claim(delta->extract).count;
     } else {
-        driver_delta_drop(machine, delta->link, delta->token);
+        driver_delta_drop(machine, delta->link, delta->token, false);
     }
     driver_feed(machine, &event);
 }
@@ -127,14 +158,22 @@ struct delta *driver_delta_due(const struct machine *machine)
 void driver_delta_turn(struct machine *machine)
 {
     struct delta *delta = driver_delta_due(machine);
+    const struct keeper_methods *methods = machine->keeper->methods;
     struct gv_error why = {0};
-    int rc;
+    uint64_t offset = 0;
+    struct vv_view vv;
+    int rc = GV_OK;
 
     if (delta == NULL)
         return;
-    rc = machine->keeper->methods->extract(
-        machine->keeper, (struct vv_view){delta->vv, delta->vv_count},
-        &delta->extract, &why);
+    vv = (struct vv_view){delta->vv, delta->vv_count};
+    if (delta->spool != 0)
+        rc = methods->extract_resume(machine->keeper, vv, delta->spool,
+                                     delta->offset, &delta->extract, &why);
+    if (rc == GV_OK && delta->extract != NULL)
+        offset = delta->offset;
+    else if (rc == GV_OK)
+        rc = methods->extract(machine->keeper, vv, &delta->extract, &why);
     if (driver_dead(machine))
         return;
     if (rc == GV_EBUSY ||
@@ -142,7 +181,7 @@ void driver_delta_turn(struct machine *machine)
         delta->waits_for_seal = true;
         machine->write_wanted = true;
     } else {
-        extracted(machine, delta, rc, why.what);
+        extracted(machine, delta, rc, offset, why.what);
     }
 }
 

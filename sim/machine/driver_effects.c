@@ -59,10 +59,14 @@ void driver_send_message(struct machine *machine, gv_link link,
 static void stage(struct machine *machine, const struct effect *effect)
 {
     struct event event = {.kind = EVENT_STAGED, .link = effect->link};
+    struct core_stage stage = {.token = effect->as.stage.token,
+                               .site = effect->as.stage.site,
+                               .spool = effect->as.stage.spool,
+                               .size = effect->as.stage.offset};
 
     event.code = machine->keeper->methods->stage(
-        machine->keeper, effect->as.stage.token, effect->as.stage.offset,
-        effect->as.stage.bytes, effect->as.stage.size);
+        machine->keeper, &stage, effect->as.stage.bytes, effect->as.stage.size,
+        &event.as.staged.kept);
     if (event.code != GV_OK)
         event.reason = gv_strerror(event.code);
     event.as.staged.token = effect->as.stage.token;
@@ -124,7 +128,8 @@ static void carry_out_one(struct machine *machine, const struct effect *effect)
         driver_extract_later(machine, effect);
         break;
     case EFFECT_DROP_EXTRACT:
-        driver_delta_drop(machine, effect->link, effect->as.drop.token);
+        driver_delta_drop(machine, effect->link, effect->as.drop.token,
+                          effect->as.drop.applied);
         break;
     case EFFECT_LOG:
         world_note(driver_world(machine), "%s: %s", machine->name,

@@ -44,7 +44,8 @@ void driver_tell_sealed(struct machine *machine);
 void driver_extract_later(struct machine *machine,
                           const struct effect *effect);
 void driver_send_delta(struct machine *machine, const struct effect *effect);
-void driver_delta_drop(struct machine *machine, gv_link link, uint64_t token);
+void driver_delta_drop(struct machine *machine, gv_link link, uint64_t token,
+                       bool applied);
 /* The first that can be read now, NULL: none. */
 struct delta *driver_delta_due(const struct machine *machine);
 void driver_delta_turn(struct machine *machine);

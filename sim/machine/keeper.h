@@ -34,9 +34,10 @@ struct keeper_methods {
     struct hash128 (*fingerprint)(const struct keeper *keeper);
     const struct site *(*site)(const struct keeper *keeper);
     uint64_t (*schema_digest)(const struct keeper *keeper);
-    int (*stage)(struct keeper *keeper, uint64_t token, uint64_t offset,
-                 const uint8_t *bytes, size_t size);
+    int (*stage)(struct keeper *keeper, const struct core_stage *stage,
+                 const uint8_t *bytes, size_t size, uint64_t *kept);
     void (*stage_drop)(struct keeper *keeper, uint64_t token);
+    void (*stage_held)(const struct keeper *keeper, struct core_stage *held);
     int (*audit_step)(struct keeper *keeper, gv_time_ms now, size_t rows,
                       struct store_audit *report, struct gv_error *error);
     /* Reads a whole delta; GV_EBUSY: seal and call again. */
@@ -48,6 +49,11 @@ struct keeper_methods {
     int (*extract_read)(struct keeper_extract *extract, uint64_t offset,
                         uint8_t *bytes, size_t size);
     void (*extract_free)(struct keeper_extract *extract);
+    void (*extract_keep)(struct keeper_extract *extract, gv_time_ms now);
+    int (*extract_resume)(struct keeper *keeper, struct vv_view vv,
+                          uint64_t spool, uint64_t offset,
+                          struct keeper_extract **extract,
+                          struct gv_error *error);
 };
 
 struct keeper {

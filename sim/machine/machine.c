@@ -167,10 +167,13 @@ static void close_process(struct machine *machine)
 /* Without slices what the ledger sees is what one transaction did. */
 static struct store_slices slices_of(const struct machine *machine)
 {
-    if (machine->options.slices.rows > 0)
-        return machine->options.slices;
-    return (struct store_slices){
-        .delta_size = INT64_MAX, .journal_rows = INT64_MAX, .rows = 1000};
+    struct store_slices slices = machine->options.slices;
+
+    if (slices.rows > 0)
+        return slices;
+    slices.delta_size = slices.journal_rows = INT64_MAX;
+    slices.rows = 1000;
+    return slices;
 }
 
 static int open_keeper(struct machine *machine, struct gv_error *why)
@@ -359,9 +362,12 @@ static void make_core(struct machine *machine)
         .vv = methods->vv(machine->keeper),
         .fingerprint = methods->fingerprint(machine->keeper),
         .schema_digest = methods->schema_digest(machine->keeper),
+        .delta_credit = machine->options.delta_credit,
     };
-    int rc = core_new(&config, &machine->core);
+    int rc;
 
+    methods->stage_held(machine->keeper, &config.stage);
+    rc = core_new(&config, &machine->core);
     GV_ASSERT(rc == GV_OK);
     for (size_t i = 0; i < machine->options.peer_count; i++) {
         rc = core_add_peer(
@@ -470,6 +476,7 @@ static void fall(struct machine *machine, bool power)
     machine->power_follows = false;
     driver_clear(machine);
     network_leave(machine->options.network, machine->options.index, power);
+    machine->resumed += core_counters(machine->core)->deltas_resumed;
     core_free(machine->core);
     machine->core = NULL;
     bury_process(machine);
@@ -564,6 +571,26 @@ void machine_disarm(struct machine *machine)
 void machine_set_lost_ends(struct machine *machine, unsigned per_million)
 {
     machine->lost_ends = per_million;
+}
+
+void machine_set_cuts(struct machine *machine, unsigned dies, unsigned breaks)
+{
+    machine->giver_dies = dies;
+    machine->giver_cut = breaks;
+}
+
+uint64_t machine_givers_died(const struct machine *machine)
+{
+    return machine->givers_died;
+}
+
+/* Who was asked counts too; halves of one thing. */
+uint64_t machine_resumed(const struct machine *machine)
+{
+    return machine->resumed +
+           (machine->core != NULL
+                ? core_counters(machine->core)->deltas_resumed
+                : 0);
 }
 
 uint64_t machine_lost_ends(const struct machine *machine)

@@ -48,6 +48,7 @@ struct machine_options {
     struct network *network;
     const struct machine_watcher *watcher;
     struct store_slices slices; /* 0: none, all is done at once */
+    uint64_t delta_credit;      /* 0: the usual */
     bool model; /* the model of a store, no disk and no programs */
     /* Who is dialled; accepted links come on top. */
     size_t peers[MACHINE_PEERS_MAX];
@@ -111,6 +112,12 @@ void machine_pause(struct machine *machine, sim_time duration);
 void machine_disarm(struct machine *machine);
 /* How often, per million, the last piece of a delta does not leave. */
 void machine_set_lost_ends(struct machine *machine, unsigned per_million);
+/* How often, per million pieces of a delta behind which others are to follow,
+ * the node dies that sends it, or its link breaks. */
+void machine_set_cuts(struct machine *machine, unsigned dies, unsigned breaks);
+uint64_t machine_givers_died(const struct machine *machine);
+/* Deltas that came here and went on where they were cut. */
+uint64_t machine_resumed(const struct machine *machine);
 uint64_t machine_lost_ends(const struct machine *machine);
 /* After a death: start again after this long.  SIM_NEVER: only by
  * machine_start(). */

@@ -41,6 +41,7 @@ struct delta {
     bool waits_for_seal;
     unsigned tries;
     struct keeper_extract *extract; /* NULL: not read yet */
+    uint64_t spool, offset;         /* of the cursor; 0: none */
     size_t vv_count;
     uint8_t vv[];
 };
@@ -88,8 +89,12 @@ struct machine {
     uint64_t kill_next; /* operations of its next process; 0: none */
     bool power_follows; /* its death by an operation is a power cut */
     enum disk_loss loss;
-    unsigned lost_ends;    /* per million */
-    uint64_t ends_lost;    /* how many */
+    unsigned lost_ends; /* per million */
+    uint64_t ends_lost; /* how many */
+    /* Per million and piece of a delta: this node dies; the link breaks. */
+    unsigned giver_dies, giver_cut;
+    uint64_t givers_died;  /* how many */
+    uint64_t resumed;      /* by cores that are gone */
     uint64_t effects_left; /* until it is killed at an effect; 0: never */
     bool falling;          /* it dies when the call in hand is over */
     bool ending;           /* it ends by itself, for a reason */

@@ -469,19 +469,28 @@ static int model_apply_delta(struct keeper *keeper, uint64_t token,
     return rc == GV_OK ? GV_OK : refuse(error, rc);
 }
 
-static int model_stage(struct keeper *keeper, uint64_t token, uint64_t offset,
-                       const uint8_t *bytes, size_t size)
+static int model_stage(struct keeper *keeper, const struct core_stage *stage,
+                       const uint8_t *bytes, size_t size, uint64_t *kept)
 {
     struct model *model = model_of(keeper);
 
-    if (model->stage_token != token) {
+    if (model->stage_token != stage->token) {
         buffer_close(&model->stage);
         buffer_init(&model->stage, SIZE_MAX);
-        model->stage_token = token;
+        model->stage_token = stage->token;
     }
-    if (offset != model->stage.size)
+    if (stage->size != model->stage.size)
         return GV_EPROTO;
+    *kept = stage->size + size;
     return buffer_append(&model->stage, bytes, size);
+}
+
+/* No model goes on with another run's delta, nor reads one for that. */
+static void model_stage_held(const struct keeper *keeper,
+                             struct core_stage *held)
+{
+    (void)keeper;
+    *held = (struct core_stage){0};
 }
 
 /* Extract */
@@ -669,6 +678,26 @@ static int model_audit_step(struct keeper *keeper, gv_time_ms now, size_t rows,
     return GV_OK;
 }
 
+static void model_extract_keep(struct keeper_extract *extract, gv_time_ms now)
+{
+    (void)now;
+    model_extract_free(extract);
+}
+
+static int model_extract_resume(struct keeper *keeper, struct vv_view vv,
+                                uint64_t spool, uint64_t offset,
+                                struct keeper_extract **extract,
+                                struct gv_error *error)
+{
+    (void)keeper;
+    (void)vv;
+    (void)spool;
+    (void)offset;
+    (void)error;
+    *extract = NULL;
+    return GV_OK;
+}
+
 int model_open(uint64_t seed, struct keeper **keeper)
 {
     static const struct keeper_methods methods = {
@@ -689,6 +718,7 @@ int model_open(uint64_t seed, struct keeper **keeper)
         .schema_digest = model_schema_digest,
         .stage = model_stage,
         .stage_drop = model_stage_drop,
+        .stage_held = model_stage_held,
         .audit_step = model_audit_step,
         .extract = model_extract,
         .extract_spool = model_extract_spool,
@@ -696,6 +726,8 @@ int model_open(uint64_t seed, struct keeper **keeper)
         .extract_claim = model_extract_claim,
         .extract_read = model_extract_read,
         .extract_free = model_extract_free,
+        .extract_keep = model_extract_keep,
+        .extract_resume = model_extract_resume,
     };
     struct model *model = calloc(1, sizeof *model);
 

@@ -115,10 +115,16 @@ static uint64_t keeper_schema_digest(const struct keeper *keeper)
     return store_schema_digest(store_of(keeper));
 }
 
-static int keeper_stage(struct keeper *keeper, uint64_t token, uint64_t offset,
-                        const uint8_t *bytes, size_t size)
+static int keeper_stage(struct keeper *keeper, const struct core_stage *stage,
+                        const uint8_t *bytes, size_t size, uint64_t *kept)
 {
-    return store_stage(store_of(keeper), token, offset, bytes, size);
+    return store_stage_from(store_of(keeper), stage, bytes, size, kept);
+}
+
+static void keeper_stage_held(const struct keeper *keeper,
+                              struct core_stage *held)
+{
+    store_stage_held(store_of(keeper), held);
 }
 
 static void keeper_stage_drop(struct keeper *keeper, uint64_t token)
@@ -180,6 +186,24 @@ static void keeper_extract_free(struct keeper_extract *extract)
     extract_free(inside(extract));
 }
 
+static void keeper_extract_keep(struct keeper_extract *extract, gv_time_ms now)
+{
+    extract_keep(inside(extract), now);
+}
+
+static int keeper_extract_resume(struct keeper *keeper, struct vv_view vv,
+                                 uint64_t spool, uint64_t offset,
+                                 struct keeper_extract **extract,
+                                 struct gv_error *error)
+{
+    struct extract *found;
+    int rc =
+        extract_resume(store_of(keeper), vv, spool, offset, &found, error);
+
+    *extract = (struct keeper_extract *)found;
+    return rc;
+}
+
 static const struct keeper_methods methods = {
     .close = keeper_close,
     .poll = keeper_poll,
@@ -198,6 +222,7 @@ static const struct keeper_methods methods = {
     .schema_digest = keeper_schema_digest,
     .stage = keeper_stage,
     .stage_drop = keeper_stage_drop,
+    .stage_held = keeper_stage_held,
     .audit_step = keeper_audit_step,
     .extract = keeper_extract,
     .extract_spool = keeper_extract_spool,
@@ -205,6 +230,8 @@ static const struct keeper_methods methods = {
     .extract_claim = keeper_extract_claim,
     .extract_read = keeper_extract_read,
     .extract_free = keeper_extract_free,
+    .extract_keep = keeper_extract_keep,
+    .extract_resume = keeper_extract_resume,
 };
 
 int store_keeper_open(const char *path, const char *vfs,

@@ -113,6 +113,12 @@ static const struct fault_class classes[FAULTS] = {
                          "nodes are told of one peer each, and find the "
                          "others by PEERS; in one seed of 3",
                          NULL},
+    [FAULT_GIVER] = {"giver", "the provider of a delta dies in its middle",
+                     NULL},
+    [FAULT_CURSOR] = {"cursor",
+                      "a link breaks in the middle of a delta, which goes on "
+                      "where it was",
+                      NULL},
 };
 
 const struct fault_class *fault_class(enum fault fault)
@@ -153,6 +159,8 @@ static unsigned temper_draw(struct random *random)
 #define SLICES_ONE_OF 12
 #define TWIN_ONE_OF 20
 #define STRANGERS_ONE_OF 3
+#define GIVER_ONE_OF 4
+#define CURSOR_ONE_OF 3
 
 /* No die of its own: it would move those that are thrown after it. */
 static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
@@ -168,7 +176,8 @@ static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
 static bool is_seldom(enum fault fault)
 {
     return fault == FAULT_SLICES || fault == FAULT_TWIN ||
-           fault == FAULT_STRANGERS;
+           fault == FAULT_STRANGERS || fault == FAULT_GIVER ||
+           fault == FAULT_CURSOR;
 }
 
 /* Additions that a file which is put back or copied has not sealed yet count
@@ -178,6 +187,8 @@ static void seldom_draw(struct swarm *swarm, const struct wishes *wishes)
     draw_seldom(swarm, wishes, FAULT_SLICES, 1000, SLICES_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_TWIN, 1000, TWIN_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_STRANGERS, 24, STRANGERS_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_GIVER, 72, GIVER_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_CURSOR, 288, CURSOR_ONE_OF);
     if (!swarm->on[FAULT_TWIN])
         return;
     swarm->on[FAULT_OLD_FILE] = wishes->force[FAULT_OLD_FILE];

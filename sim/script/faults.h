@@ -44,6 +44,8 @@ enum fault {
     FAULT_SLICES,    /* short slices */
     FAULT_TWIN,      /* two live nodes with one site id */
     FAULT_STRANGERS, /* nodes that know one peer each find the others */
+    FAULT_GIVER,     /* the provider of a delta dies in its middle */
+    FAULT_CURSOR,    /* a delta is cut, and goes on where it was */
     FAULTS
 };
 

@@ -78,7 +78,8 @@ static void describe_link(const struct core *core, const struct link *link,
     if (link->greeted)
         info->offset_ms = -link->clock_ahead;
     if (link->refused != GV_OK)
-        info->retry_ms = left(now, link->refused_until);
+        info->retry_ms =
+            left(core->wall + (now - core->now), link->refused_until);
     info->peer_refuses = link->peer_refuses;
     if (link->peer_refuses != REFUSES_NOTHING)
         info->peer_retry_ms = left(now, link->peer_retry_at);
@@ -164,8 +165,12 @@ static bool check_want(const struct core *core, const char **which)
               "bytes are acknowledged after they were staged, and staged "
               "after they came",
               want->acked <= want->staged && want->staged <= want->received);
+    INVARIANT(3, "what is acknowledged would outlive a crash, or is whole",
+              want->acked <= want->kept && want->kept <= want->staged);
     INVARIANT(3, "no more than its credit is on its way",
-              want->received - want->acked <= CORE_DELTA_CREDIT);
+              want->received - want->acked <= core->delta_credit);
+    INVARIANT(3, "while a WANT is answered nothing else is kept",
+              want->spool == 0 || core->stage.held.token == 0);
     INVARIANT(3, "a delta is applied when all of it is staged",
               want->state != WANT_APPLYING ||
                   (want->last && want->staged == want->received &&

@@ -54,6 +54,12 @@ int core_new(const struct core_config *config, struct core **out)
     core->fingerprint = config->fingerprint;
     core->own_end = vv_get(&core->vv, &core->site);
     core->next_link = config->first_link != 0 ? config->first_link : 2;
+    core->delta_credit =
+        config->delta_credit != 0 ? config->delta_credit : CORE_DELTA_CREDIT;
+    GV_ASSERT(core->delta_credit >= DELTA_ACK_PARTS &&
+              core->delta_credit <= CORE_DELTA_CREDIT);
+    core->stage.held = config->stage;
+    core->stage.since = NEVER;
     GV_ASSERT(core->next_link % 2 == 0);
     random_seed(&core->random, config->seed);
     GV_ASSERT(core->pending.hash == core->vv.hash);
@@ -231,7 +237,7 @@ static void assert_sound(const struct core *core)
     GV_ASSERT(want->state != WANT_ASKED || want->link != NULL);
     GV_ASSERT(want->state != WANT_APPLYING || core->applying > 0);
     GV_ASSERT(want->acked <= want->staged && want->staged <= want->received);
-    GV_ASSERT(want->received - want->acked <= CORE_DELTA_CREDIT);
+    GV_ASSERT(want->received - want->acked <= core->delta_credit);
 }
 
 int core_step(struct core *core, const struct event *event,

@@ -122,6 +122,9 @@ struct event {
         struct {
             uint64_t token;
             uint64_t size; /* bytes staged by this effect */
+            /* Bytes of the delta, from its first on, that a crash leaves; or
+             * that cannot be kept better now. */
+            uint64_t kept;
         } staged;
         struct {
             uint64_t token;
@@ -132,6 +135,8 @@ struct event {
             uint64_t token;
             uint64_t spool;     /* names the provider's spool; not 0 */
             uint64_t size;      /* bytes of the delta */
+            uint64_t offset;    /* of the first to send: that of the effect's
+                                   cursor, if its spool was still there; or 0 */
             size_t claim_count; /* entries of the vector it claims */
         } extracted;
         struct {
@@ -183,8 +188,12 @@ struct effect {
         struct {
             struct interval interval;
         } apply;
+        /* At @offset; a stage of another token with just so many bytes of
+         * this @spool of @site goes on under this token. */
         struct {
             uint64_t token;
+            struct site site;
+            uint64_t spool;
             uint64_t offset;
             const uint8_t *bytes;
             size_t size;
@@ -196,10 +205,15 @@ struct effect {
         } apply_delta;
         struct {
             uint64_t token;
-        } drop; /* DROP_STAGE, DROP_EXTRACT */
+            bool applied; /* DROP_EXTRACT: the asker has it all; else it may
+                             ask for the rest of it */
+        } drop;           /* DROP_STAGE, DROP_EXTRACT */
         struct {
             uint64_t token;
             struct vv_view vv; /* the asker's */
+            uint64_t spool;    /* go on with this one from @offset, if it is
+                                  there and good for @vv; 0: none */
+            uint64_t offset;
         } extract;
         struct {
             enum gv_log_level level;
@@ -217,6 +231,14 @@ struct effects {
     size_t count;
 };
 
+/* What is here of a delta whose last byte has not come. */
+struct core_stage {
+    uint64_t token;   /* 0: nothing */
+    struct site site; /* the provider's */
+    uint64_t spool;
+    uint64_t size;
+};
+
 struct core_config {
     struct site site;
     const char *mesh;
@@ -231,6 +253,10 @@ struct core_config {
     const struct vv *vv; /* what the store holds */
     struct hash128 fingerprint;
     uint64_t schema_digest;
+    struct core_stage stage; /* what an earlier run left of a delta */
+    /* Asked for with a WANT, at most CORE_DELTA_CREDIT; 0: that.  For tests.
+     */
+    uint64_t delta_credit;
 };
 
 enum link_state {
@@ -316,6 +342,7 @@ struct core_counters {
     uint64_t forks; /* intervals that straddled */
     uint64_t wants_sent, wants_received, deltas_applied, deltas_refused;
     uint64_t delta_bytes_sent, delta_bytes_received;
+    uint64_t deltas_resumed; /* that went on where they were cut */
     uint64_t bad_messages;
     uint64_t divergences; /* equal vectors with unequal fingerprints, found */
 };

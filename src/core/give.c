@@ -1,7 +1,9 @@
 /* Answering a WANT: extract what the asker lacks, one extract at a time, and
  * send it in pieces as far as the asker's credit goes.
  *
- * A resume cursor in a WANT is ignored for now: the answer starts at 0. */
+ * A WANT with a cursor goes on with the extract of an earlier one, if that is
+ * still kept and what it was read for is covered by what the asker has now;
+ * else the answer starts at 0, under another spool. */
 #include "core/state.h"
 
 #include "base/assert.h"
@@ -9,8 +11,8 @@
 
 _Static_assert(MESSAGE_DELTA_SIZE_MAX >= VV_SITES_MAX * VV_ENTRY_SIZE,
                "the largest claim fits a DELTA alone");
-_Static_assert(MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT,
-               "the longest piece fits a credit nobody uses");
+_Static_assert(MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT / DELTA_PIECE_PARTS,
+               "several pieces fit a credit nobody uses");
 _Static_assert(GIVE_PATIENCE_MS > CORE_WANT_PATIENCE_MS,
                "an asker gives up before its spool goes");
 
@@ -42,13 +44,14 @@ int give_receive(struct core *core, struct link *link,
     give->credit =
         want->credit < CORE_DELTA_CREDIT ? want->credit : CORE_DELTA_CREDIT;
     give->order = core->give_order++;
-    give->offset = 0;
+    give->spool = want->spool;
+    give->offset = want->offset;
     give->acked = 0;
     give->last_sent = false;
     return GV_OK;
 }
 
-void give_drop(struct core *core, struct link *link)
+static void drop(struct core *core, struct link *link, bool applied)
 {
     struct give *give = &link->give;
     struct effect effect = {.kind = EFFECT_DROP_EXTRACT, .link = link->number};
@@ -56,9 +59,15 @@ void give_drop(struct core *core, struct link *link)
     GV_ASSERT(give->state == GIVE_NONE || give->token != 0);
     if (give->state == GIVE_READING || give->state == GIVE_SENDING) {
         effect.as.drop.token = give->token;
+        effect.as.drop.applied = applied;
         (void)emit(core, &effect);
     }
     give->state = GIVE_NONE;
+}
+
+void give_drop(struct core *core, struct link *link)
+{
+    drop(core, link, false);
 }
 
 /* The next one to read, or NULL while one is being read. */
@@ -85,9 +94,11 @@ void give_next(struct core *core)
     if (link == NULL)
         return;
     GV_ASSERT(link->give.state == GIVE_QUEUED && link->give.token != 0);
-    GV_ASSERT(link->give.offset == 0 && link->give.acked == 0);
+    GV_ASSERT(!link->give.last_sent && link->give.acked == 0);
     effect.link = link->number;
     effect.as.extract.token = link->give.token;
+    effect.as.extract.spool = link->give.spool;
+    effect.as.extract.offset = link->give.offset;
     link->give.state = GIVE_NONE; /* out of memory: it will ask again */
     if (emit_vv(core, &link->give.vv, &effect.as.extract.vv) &&
         emit(core, &effect))
@@ -95,7 +106,8 @@ void give_next(struct core *core)
 }
 
 /* The size of the next piece; *@last if the claim goes with it. */
-static uint64_t next_piece(const struct give *give, bool *last)
+static uint64_t next_piece(const struct core *core, const struct give *give,
+                           bool *last)
 {
     uint64_t left = give->size - give->offset;
     uint64_t credit = give->credit - (give->offset - give->acked);
@@ -105,6 +117,8 @@ static uint64_t next_piece(const struct give *give, bool *last)
     GV_ASSERT(give->offset - give->acked <= give->credit);
     if (piece > MESSAGE_DELTA_SIZE_MAX)
         piece = MESSAGE_DELTA_SIZE_MAX;
+    if (piece > core->delta_credit / DELTA_PIECE_PARTS)
+        piece = core->delta_credit / DELTA_PIECE_PARTS;
     *last = piece == left && piece + give->claim_count * VV_ENTRY_SIZE <=
                                  MESSAGE_DELTA_SIZE_MAX;
     return piece;
@@ -118,7 +132,7 @@ static void send_pieces(struct core *core, struct link *link)
     GV_ASSERT(give->state == GIVE_SENDING);
     while (!give->last_sent) {
         bool last;
-        uint64_t piece = next_piece(give, &last);
+        uint64_t piece = next_piece(core, give, &last);
         if (piece == 0 && !last)
             return; /* no credit */
         effect.as.send_delta.token = give->token;
@@ -156,10 +170,20 @@ void give_extracted(struct core *core, const struct event *event)
     /* 0 is the cursor of a WANT that resumes nothing. */
     GV_ASSERT(event->as.extracted.spool != 0);
     GV_ASSERT(event->as.extracted.claim_count <= VV_SITES_MAX);
-    GV_ASSERT(give->offset == 0 && give->acked == 0 && !give->last_sent);
+    GV_ASSERT(event->as.extracted.offset == 0 ||
+              (event->as.extracted.offset == give->offset &&
+               event->as.extracted.spool == give->spool));
+    GV_ASSERT(event->as.extracted.offset <= event->as.extracted.size);
+    GV_ASSERT(give->acked == 0 && !give->last_sent);
     give->state = GIVE_SENDING;
-    give->spool = event->as.extracted.spool;
     give->size = event->as.extracted.size;
+    if (!plant("cursor-unasked") || give->spool == 0 ||
+        give->offset > give->size) {
+        give->offset = event->as.extracted.offset;
+        give->spool = event->as.extracted.spool;
+    }
+    give->acked = give->offset;
+    core->counters.deltas_resumed += give->offset > 0;
     give->claim_count = event->as.extracted.claim_count;
     give->progress_at = core->now;
     send_pieces(core, link);
@@ -180,7 +204,7 @@ void give_acknowledged(struct core *core, struct link *link,
     GV_ASSERT(give->acked <= give->offset);
     give->progress_at = core->now;
     if (ack->delta_applied)
-        give_drop(core, link);
+        drop(core, link, true);
     else
         send_pieces(core, link);
 }

@@ -5,8 +5,10 @@
 #include "base/plant.h"
 #include "core/clock.h"
 
-/* A refusal for the clock is tried again at the latest after this. */
-#define CLOCK_RETRY_MAX_MS 5000
+#include <string.h>
+
+/* A refusal for the clock is not tried again before this, even where the
+ * clocks here and in the store do not agree on when it is over. */
 #define CLOCK_RETRY_MIN_MS 100
 
 void news_sealed(struct core *core, const struct event *event)
@@ -161,23 +163,41 @@ void news_apply_ended(struct core *core)
 void news_refuse(struct core *core, struct link *link, int code,
                  gv_version largest, const char *reason)
 {
-    gv_time_ms wait = clock_wall(largest) - CLOCK_DRIFT_MAX_MS - core->wall;
+    gv_time_ms until = clock_wall(largest) - CLOCK_DRIFT_MAX_MS;
     char who[2 * TEXT_SPACE];
 
     GV_ASSERT(code == GV_ESCHEMA || code == GV_ECLOCK);
     GV_ASSERT(largest <= VERSION_MAX);
-    if (wait < CLOCK_RETRY_MIN_MS)
-        wait = CLOCK_RETRY_MIN_MS;
-    if (wait > CLOCK_RETRY_MAX_MS)
-        wait = CLOCK_RETRY_MAX_MS;
+    if (until < core->wall + CLOCK_RETRY_MIN_MS)
+        until = core->wall + CLOCK_RETRY_MIN_MS;
     if (link->reason_code != code)
         emit_log(core, GV_LOG_WARNING, "refused what %s offers: %s",
                  link_who(link, who), reason);
     link->refused = code;
     link->reason_code = code;
-    link->refused_until = code == GV_ECLOCK ? core->now + wait : NEVER;
-    GV_ASSERT(link->refused_until > core->now);
+    link->refused_until = code == GV_ECLOCK ? until : NEVER;
+    GV_ASSERT(link->refused_until > core->wall);
     (void)snprintf(link->reason, sizeof(link->reason), "%s", reason);
+    if (code != GV_ECLOCK)
+        return;
+    core->too_far = largest;
+    memcpy(core->too_far_reason, link->reason, sizeof(core->too_far_reason));
+}
+
+bool news_refuse_again(struct core *core, struct link *link)
+{
+    if (!clock_too_far(core->too_far, core->wall))
+        return false;
+    for (size_t i = 0; i < link->believed.count; i++) {
+        gv_version version = link->believed.entries[i].version;
+
+        if (version < core->too_far || !clock_too_far(version, core->wall))
+            continue;
+        GV_ASSERT(core->too_far_reason[0] != '\0');
+        news_refuse(core, link, GV_ECLOCK, version, core->too_far_reason);
+        return true;
+    }
+    return false;
 }
 
 static void failed(struct core *core, struct link *link,

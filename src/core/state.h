@@ -17,6 +17,16 @@
 /* When acknowledgements are sent at once instead of with the next VV. */
 #define NEWS_ACK_SIZE (64 * 1024)
 #define DELTA_ACK_SIZE (128 * 1024)
+/* Of a credit of 1 MiB, and as much of any other. */
+#define DELTA_ACK_PARTS (CORE_DELTA_CREDIT / DELTA_ACK_SIZE)
+#define DELTA_PIECE_PARTS 4
+
+/* Of a delta that was cut, as much as a credit is worth waiting for its
+ * provider for so long: time enough to dial again after a process was started
+ * again.  Then another one is asked. */
+#define STAGE_WAIT_MS 3000
+/* A provider keeps its side as long. */
+#define STAGE_KEEP_MS 3600000
 
 /* Before all that a monotonic clock can say; what is taken from it or added
  * to it does not overflow. */
@@ -80,10 +90,10 @@ struct give {
     uint64_t credit;
     uint64_t order; /* of its WANT among all, so that the oldest is first */
     struct vv vv;   /* the asker's */
-    uint64_t spool;
+    uint64_t spool; /* until it is read: of the asker's cursor, 0: none */
     uint64_t size;
     size_t claim_count;
-    uint64_t offset; /* sent so far */
+    uint64_t offset; /* sent so far; until it is read: of the cursor */
     uint64_t acked;
     bool last_sent;
     gv_time_ms progress_at;
@@ -220,9 +230,9 @@ struct link {
     gv_time_ms listen_at;   /* PEERS before that are not read */
 
     unsigned want_failures;
-    int refused;     /* GV_OK, GV_ESCHEMA, GV_ECLOCK */
-    int reason_code; /* what people were told of last */
-    gv_time_ms refused_until;
+    int refused;              /* GV_OK, GV_ESCHEMA, GV_ECLOCK */
+    int reason_code;          /* what people were told of last */
+    gv_time_ms refused_until; /* wall clock, which may be put right */
     char reason[TEXT_SPACE];
     bool diverged;
     bool fork_told;
@@ -268,8 +278,10 @@ struct want {
     uint64_t token;
     gv_time_ms sent_at;
     gv_time_ms progress_at;
+    uint64_t spool;    /* of its answer; 0: none has come */
     uint64_t received; /* bytes handed to EFFECT_STAGE */
     uint64_t staged;   /* bytes whose staging ended */
+    uint64_t kept;     /* of these, what a crash would leave */
     uint64_t acked;
     size_t staging; /* EFFECT_STAGE under way */
     bool last;      /* all has come */
@@ -312,6 +324,12 @@ struct origins {
     uint32_t *order;
     size_t count;
     size_t capacity;
+};
+
+/* The bytes of a delta that was cut, between two WANTs. */
+struct stage {
+    struct core_stage held;
+    gv_time_ms since; /* NEVER: since before this run */
 };
 
 struct arena;
@@ -364,6 +382,10 @@ struct core {
     struct parcel *spent; /* freed at the next step */
 
     struct want want;
+    struct stage stage;
+    gv_version too_far; /* refused last for the clock; 0: nothing was */
+    char too_far_reason[TEXT_SPACE];
+    uint64_t delta_credit;
     uint64_t give_order;
     struct rivals rivals[CORE_RIVALS_MAX];
 
@@ -592,6 +614,9 @@ void news_apply_ended(struct core *core);
 /* Mark what @link offers as refused until the cause may have passed. */
 void news_refuse(struct core *core, struct link *link, int code,
                  gv_version largest, const char *reason);
+/* Whether @link offers what was refused before, and is still too far ahead;
+ * then it is refused without asking for it. */
+bool news_refuse_again(struct core *core, struct link *link);
 
 /* want.c: asking for what is missing. */
 void want_note(struct core *core, struct link *link, const struct site *site,
@@ -606,6 +631,24 @@ void want_stop(struct core *core);
 void want_schema_changed(struct core *core);
 void want_tick(struct core *core);
 gv_time_ms want_deadline(const struct core *core);
+
+/* stage.c: a delta that was cut goes on where it was. */
+
+/* The WANT ends, and its bytes wait for the rest; false: they cannot. */
+bool stage_keep(struct core *core);
+/* They are not waited for any more. */
+void stage_drop(struct core *core);
+/* The cursor of a WANT to @link; drops what is another provider's. */
+void stage_cursor(struct core *core, const struct link *link,
+                  struct message_want *want);
+/* The first piece of an answer: whether it goes on, or begins anew. */
+int stage_answered(struct core *core, const struct link *link,
+                   const struct message_delta *delta);
+/* Whether @link is the provider of what waits. */
+bool stage_is_of(const struct core *core, const struct link *link);
+/* Until when no other one than the provider is asked. */
+gv_time_ms stage_patience(const struct core *core);
+void stage_tick(struct core *core);
 
 /* give.c: answering a WANT. */
 int give_receive(struct core *core, struct link *link,

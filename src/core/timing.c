@@ -26,9 +26,10 @@ void timing_reset(struct link *link)
     link->clock_measured = false;
 }
 
+/* Of the wall clock. */
 static gv_time_ms left(const struct core *core, gv_time_ms until)
 {
-    return until == NEVER || until <= core->now ? 0 : until - core->now;
+    return until == NEVER || until <= core->wall ? 0 : until - core->wall;
 }
 
 void timing_beat(const struct core *core, const struct link *link,

@@ -75,8 +75,9 @@ static gv_time_ms grace_of(const struct link *link)
 }
 
 /* When @link is to be asked; NEVER while there is no cause. */
-static gv_time_ms due_at(const struct link *link)
+static gv_time_ms due_at(const struct core *core, const struct link *link)
 {
+    gv_time_ms patience = stage_patience(core);
     gv_time_ms due = NEVER;
 
     if (link->state != LINK_UP || link->refused != GV_OK)
@@ -92,6 +93,8 @@ static gv_time_ms due_at(const struct link *link)
     if (link->unheard_since != NEVER &&
         due > link->unheard_since + CORE_HEARTBEAT_MS)
         due = link->unheard_since + CORE_HEARTBEAT_MS;
+    if (due < patience && !stage_is_of(core, link))
+        due = patience;
     return due;
 }
 
@@ -100,11 +103,20 @@ static gv_time_ms all_due_at(const struct core *core)
     gv_time_ms due = NEVER;
 
     for (size_t i = 0; i < core->link_count; i++) {
-        gv_time_ms at = due_at(core->links[i]);
+        gv_time_ms at = due_at(core, core->links[i]);
         if (at < due)
             due = at;
     }
     return due;
+}
+
+/* How much of what is missing @link is believed to have.  What was begun with
+ * it is worth more than that. */
+static size_t worth(const struct core *core, const struct link *link)
+{
+    if (stage_is_of(core, link))
+        return SIZE_MAX;
+    return vv_lacks(&core->pending, &link->believed);
 }
 
 static struct link *choose(const struct core *core)
@@ -115,9 +127,10 @@ static struct link *choose(const struct core *core)
     for (size_t i = 0; i < core->link_count; i++) {
         struct link *link = core->links[i];
         size_t lacks;
-        if (due_at(link) == NEVER)
+        if (due_at(core, link) == NEVER ||
+            (stage_patience(core) > core->now && !stage_is_of(core, link)))
             continue;
-        lacks = vv_lacks(&core->pending, &link->believed);
+        lacks = worth(core, link);
         if (best == NULL || link->want_failures < best->want_failures ||
             (link->want_failures == best->want_failures &&
              lacks > best_lacks)) {
@@ -141,7 +154,8 @@ static void ask(struct core *core, struct link *link)
         token = random_u64(&core->random);
     while (token == 0);
     message.as.want.token = token;
-    message.as.want.credit = CORE_DELTA_CREDIT;
+    message.as.want.credit = core->delta_credit;
+    stage_cursor(core, link, &message.as.want);
     /* The vector that stands, not the one that is pending: an apply may
      * fail, and what it was to bring must not be left out. */
     if (!emit_vv(core, &core->vv, &message.as.want.vv) ||
@@ -187,11 +201,20 @@ static void failed(struct core *core, struct link *link)
     core->want.not_before = core->now + ((gv_time_ms)CORE_GRACE_MS << shift);
 }
 
+/* What has come waits for the rest, if it can. */
+static void cut(struct core *core)
+{
+    if (stage_keep(core))
+        end(core);
+    else
+        drop_stage(core);
+}
+
 static void give_up(struct core *core)
 {
     struct link *link = core->want.link;
 
-    drop_stage(core);
+    cut(core);
     failed(core, link);
 }
 
@@ -201,14 +224,14 @@ void want_link_gone(struct core *core, struct link *link)
         return;
     GV_ASSERT(core->want.state != WANT_NONE);
     if (core->want.state == WANT_ASKED)
-        drop_stage(core);
+        cut(core);
     core->want.link = NULL;
 }
 
 void want_stop(struct core *core)
 {
     if (core->want.state == WANT_ASKED)
-        drop_stage(core);
+        cut(core);
 }
 
 static void acknowledge(struct core *core, bool applied)
@@ -216,13 +239,13 @@ static void acknowledge(struct core *core, bool applied)
     struct message message = {.kind = MESSAGE_ACK};
     struct want *want = &core->want;
 
-    GV_ASSERT(want->acked <= want->staged && want->staged <= want->received);
+    GV_ASSERT(want->acked <= want->kept && want->kept <= want->staged);
     GV_ASSERT(!applied || (want->last && want->staged == want->received));
     GV_ASSERT(want->link->state == LINK_UP);
     message.as.ack.token = want->token;
-    message.as.ack.delta_size = want->staged - want->acked;
+    message.as.ack.delta_size = want->kept - want->acked;
     message.as.ack.delta_applied = applied;
-    want->acked = want->staged;
+    want->acked = want->kept;
     (void)emit_message(core, want->link->number, &message);
 }
 
@@ -253,6 +276,8 @@ static bool stage(struct core *core, const struct message_delta *delta)
     GV_ASSERT(delta->token == core->want.token);
     GV_ASSERT(delta->offset == core->want.received);
     effect.as.stage.token = delta->token;
+    effect.as.stage.site = core->want.link->site;
+    effect.as.stage.spool = core->want.spool;
     effect.as.stage.offset = delta->offset;
     effect.as.stage.bytes = delta->bytes;
     effect.as.stage.size = delta->size;
@@ -276,13 +301,17 @@ int want_receive(struct core *core, struct link *link,
     if (delta->size > MESSAGE_DELTA_SIZE_MAX ||
         (delta->last && !vv_view_valid(delta->claim)))
         return GV_EPROTO;
+    if (want->spool == 0 && stage_answered(core, link, delta) != GV_OK)
+        return GV_EPROTO;
+    if (delta->spool != want->spool)
+        return GV_EPROTO;
     if (want->last || delta->offset < want->received)
         return GV_OK; /* has come already */
     if (delta->offset > want->received) {
         give_up(core); /* a piece was lost */
         return GV_OK;
     }
-    if (want->received + delta->size - want->acked > CORE_DELTA_CREDIT)
+    if (want->received + delta->size - want->acked > core->delta_credit)
         return GV_EPROTO;
     if (!stage(core, delta) ||
         (delta->last && !keep_claim(core, delta->claim)))
@@ -327,13 +356,16 @@ void want_staged(struct core *core, const struct event *event)
                  link_who(want->link, who),
                  event->reason != NULL ? event->reason
                                        : gv_strerror(event->code));
-        give_up(core);
+        failed(core, want->link);
+        drop_stage(core);
         return;
     }
     want->staged += event->as.staged.size;
-    GV_ASSERT(want->staged <= want->received);
+    if (want->kept < event->as.staged.kept)
+        want->kept = event->as.staged.kept;
+    GV_ASSERT(want->kept <= want->staged && want->staged <= want->received);
     want->progress_at = core->now;
-    if (want->staged - want->acked >= DELTA_ACK_SIZE)
+    if (want->kept - want->acked >= core->delta_credit / DELTA_ACK_PARTS)
         acknowledge(core, false);
     if (plant("half-delta") && !want->last && want->staging == 0) {
         struct vv_view view;
@@ -343,7 +375,8 @@ void want_staged(struct core *core, const struct event *event)
     }
     if (!want->last || want->staging > 0)
         return;
-    if (want->staged > want->acked)
+    want->kept = want->staged; /* what is whole is asked for no more */
+    if (want->kept > want->acked)
         acknowledge(core, false);
     start_apply(core);
 }
@@ -463,7 +496,7 @@ void want_tick(struct core *core)
     struct link *link;
 
     for (size_t i = 0; i < core->link_count; i++) {
-        if (core->links[i]->refused_until <= core->now)
+        if (core->links[i]->refused_until <= core->wall)
             lift_refusal(core, core->links[i]);
         if (core->links[i]->missing.version != 0)
             want_rescan(core, core->links[i]);
@@ -471,11 +504,12 @@ void want_tick(struct core *core)
     if (want->state == WANT_ASKED &&
         want->progress_at + CORE_WANT_PATIENCE_MS <= core->now)
         give_up(core);
+    stage_tick(core);
     if (want->state != WANT_NONE || want->not_before > core->now ||
         all_due_at(core) > core->now)
         return;
     link = choose(core);
-    if (link != NULL)
+    if (link != NULL && !news_refuse_again(core, link))
         ask(core, link);
 }
 
@@ -485,8 +519,10 @@ gv_time_ms want_deadline(const struct core *core)
     gv_time_ms deadline = NEVER;
 
     for (size_t i = 0; i < core->link_count; i++) {
-        if (core->links[i]->refused_until < deadline)
-            deadline = core->links[i]->refused_until;
+        const struct link *link = core->links[i];
+        if (link->refused == GV_ECLOCK &&
+            link->refused_until - core->wall < deadline - core->now)
+            deadline = core->now + (link->refused_until - core->wall);
     }
     if (want->state == WANT_ASKED) {
         gv_time_ms due = want->progress_at + CORE_WANT_PATIENCE_MS;

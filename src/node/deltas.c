@@ -19,6 +19,7 @@ struct delta_job {
     enum job_state state;
     unsigned tries;
     gv_time_ms since;
+    uint64_t spool, offset; /* of the cursor; 0: none */
     struct extract *extract;
     size_t vv_count;
     uint8_t vv[];
@@ -29,19 +30,22 @@ void deltas_init(struct deltas *deltas)
     deltas->first = NULL;
 }
 
-static void job_free(struct delta_job *job)
+static void job_free(struct delta_job *job, bool applied, gv_time_ms now)
 {
-    extract_free(job->extract);
+    if (applied || job->state != JOB_DONE)
+        extract_free(job->extract);
+    else
+        extract_keep(job->extract, now);
     free(job);
 }
 
-void deltas_close(struct deltas *deltas)
+void deltas_close(struct deltas *deltas, gv_time_ms now)
 {
     while (deltas->first != NULL) {
         struct delta_job *job = deltas->first;
 
         deltas->first = job->next;
-        job_free(job);
+        job_free(job, false, now);
     }
 }
 
@@ -57,6 +61,8 @@ int deltas_add(struct deltas *deltas, const struct effect *effect,
     job->link = effect->link;
     job->token = effect->as.extract.token;
     job->since = now;
+    job->spool = effect->as.extract.spool;
+    job->offset = effect->as.extract.offset;
     job->vv_count = vv.count;
     if (vv.count > 0)
         memcpy(job->vv, vv.bytes, vv.count * VV_ENTRY_SIZE);
@@ -76,7 +82,8 @@ static struct delta_job **deltas_at(struct deltas *deltas, gv_link link,
     return at;
 }
 
-void deltas_drop(struct deltas *deltas, gv_link link, uint64_t token)
+void deltas_drop(struct deltas *deltas, gv_link link, uint64_t token,
+                 bool applied, gv_time_ms now)
 {
     struct delta_job **at = deltas_at(deltas, link, token);
     struct delta_job *job = *at;
@@ -84,7 +91,7 @@ void deltas_drop(struct deltas *deltas, gv_link link, uint64_t token)
     if (job == NULL)
         return;
     *at = job->next;
-    job_free(job);
+    job_free(job, applied, now);
 }
 
 struct extract *deltas_find(struct deltas *deltas, gv_link link,
@@ -125,7 +132,7 @@ static void job_fail(struct gv_node *node, struct delta_job *job, int code,
     event.as.extracted.token = token;
     log_line(&node->log, GV_LOG_WARNING, "a delta could not be read: %s",
              why->what);
-    deltas_drop(&node->deltas, link, token);
+    deltas_drop(&node->deltas, link, token, false, loop_now());
     loop_feed(node, &event);
 }
 
@@ -135,12 +142,37 @@ static void job_seal_first(struct gv_node *node, struct delta_job *job)
     node->write_wanted = true;
 }
 
+static void job_done(struct gv_node *node, struct delta_job *job,
+                     uint64_t offset)
+{
+    struct event event = {.kind = EVENT_EXTRACTED, .link = job->link};
+
+    job->state = JOB_DONE;
+    event.as.extracted.token = job->token;
+    event.as.extracted.offset = offset;
+    event.as.extracted.spool = extract_spool(job->extract);
+    event.as.extracted.size = extract_size(job->extract);
+    event.as.extracted.claim_count = extract_claim(job->extract).count;
+    log_line(&node->log, GV_LOG_DEBUG, "a delta of %llu bytes is ready",
+             (unsigned long long)event.as.extracted.size);
+    loop_feed(node, &event);
+}
+
 static void job_begin(struct gv_node *node, struct delta_job *job)
 {
     struct vv_view vv = {job->vv, job->vv_count};
     struct gv_error why = {0};
-    int rc = extract_begin(node->store, vv, &job->extract, &why);
+    int rc = GV_OK;
 
+    if (job->spool != 0)
+        rc = extract_resume(node->store, vv, job->spool, job->offset,
+                            &job->extract, &why);
+    if (rc == GV_OK && job->extract != NULL) {
+        job_done(node, job, job->offset);
+        return;
+    }
+    if (rc == GV_OK)
+        rc = extract_begin(node->store, vv, &job->extract, &why);
     if (rc == GV_OK)
         job->state = JOB_READING;
     else if (rc == GV_EBUSY)
@@ -151,20 +183,6 @@ static void job_begin(struct gv_node *node, struct delta_job *job)
         job_fail(node, job, rc, &why);
 }
 
-static void job_done(struct gv_node *node, struct delta_job *job)
-{
-    struct event event = {.kind = EVENT_EXTRACTED, .link = job->link};
-
-    job->state = JOB_DONE;
-    event.as.extracted.token = job->token;
-    event.as.extracted.spool = extract_spool(job->extract);
-    event.as.extracted.size = extract_size(job->extract);
-    event.as.extracted.claim_count = extract_claim(job->extract).count;
-    log_line(&node->log, GV_LOG_DEBUG, "a delta of %llu bytes is ready",
-             (unsigned long long)event.as.extracted.size);
-    loop_feed(node, &event);
-}
-
 static void job_read(struct gv_node *node, struct delta_job *job)
 {
     bool done = false;
@@ -173,7 +191,7 @@ static void job_read(struct gv_node *node, struct delta_job *job)
 
     if (rc == GV_OK) {
         if (done)
-            job_done(node, job);
+            job_done(node, job, 0);
         return;
     }
     extract_free(job->extract);
@@ -215,6 +233,7 @@ void deltas_expire(struct gv_node *node)
     struct delta_job *job = deltas_current(&node->deltas);
     struct gv_error why = {0};
 
+    extracts_expire(node->store, loop_now());
     if (job == NULL || job->state != JOB_SEALING ||
         loop_now() - job->since < DELTAS_PATIENCE_MS)
         return;

@@ -25,12 +25,15 @@ struct deltas {
 };
 
 void deltas_init(struct deltas *deltas);
-void deltas_close(struct deltas *deltas);
+/* Long ones are kept for the next run. */
+void deltas_close(struct deltas *deltas, gv_time_ms now);
 
 /* Take up an EFFECT_EXTRACT.  Errors: GV_ENOMEM. */
 int deltas_add(struct deltas *deltas, const struct effect *effect,
                gv_time_ms now);
-void deltas_drop(struct deltas *deltas, gv_link link, uint64_t token);
+/* EFFECT_DROP_EXTRACT; one that was not @applied may be asked for again. */
+void deltas_drop(struct deltas *deltas, gv_link link, uint64_t token,
+                 bool applied, gv_time_ms now);
 
 /* The finished delta of @token, or NULL. */
 struct extract *deltas_find(struct deltas *deltas, gv_link link,
@@ -46,7 +49,8 @@ void deltas_sealed(struct gv_node *node);
 /* Read on for one piece; at the end feed EVENT_EXTRACTED. */
 void deltas_turn(struct gv_node *node);
 
-/* Feed the end of those that waited too long for an empty journal. */
+/* Feed the end of those that waited too long for an empty journal; let go
+ * those that were kept for too long. */
 void deltas_expire(struct gv_node *node);
 
 #endif

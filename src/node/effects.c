@@ -108,10 +108,14 @@ static void send_delta(struct gv_node *node, const struct effect *effect)
 static void stage(struct gv_node *node, const struct effect *effect)
 {
     struct event event = {.kind = EVENT_STAGED, .link = effect->link};
+    struct core_stage stage = {.token = effect->as.stage.token,
+                               .site = effect->as.stage.site,
+                               .spool = effect->as.stage.spool,
+                               .size = effect->as.stage.offset};
 
-    event.code = store_stage(node->store, effect->as.stage.token,
-                             effect->as.stage.offset, effect->as.stage.bytes,
-                             effect->as.stage.size);
+    event.code =
+        store_stage_from(node->store, &stage, effect->as.stage.bytes,
+                         effect->as.stage.size, &event.as.staged.kept);
     if (event.code != GV_OK)
         event.reason = gv_strerror(event.code);
     event.as.staged.token = effect->as.stage.token;
@@ -161,7 +165,8 @@ static void carry_out(struct gv_node *node, const struct effect *effect)
             out_of_memory(node);
         break;
     case EFFECT_DROP_EXTRACT:
-        deltas_drop(&node->deltas, effect->link, effect->as.drop.token);
+        deltas_drop(&node->deltas, effect->link, effect->as.drop.token,
+                    effect->as.drop.applied, loop_now());
         break;
     case EFFECT_LOG:
         log_line(&node->log, effect->as.log.level, "%s", effect->as.log.line);

@@ -133,7 +133,7 @@ void node_free(struct gv_node *node)
         control_unlink(node->control);
     discovery_close(&node->discovery);
     net_free(node->net, NODE_LINGER_MS);
-    deltas_close(&node->deltas);
+    deltas_close(&node->deltas, loop_now());
     applies_close(&node->applies);
     free(node->slicing);
     outbox_close(&node->outbox);

@@ -148,7 +148,10 @@ static int make_core(struct gv_node *node, struct gv_error *error)
                                  .fingerprint = store_fingerprint(node->store),
                                  .schema_digest =
                                      store_schema_digest(node->store)};
-    int rc = core_new(&config, &node->core);
+    int rc;
+
+    store_stage_held(node->store, &config.stage);
+    rc = core_new(&config, &node->core);
 
     for (size_t i = 0; rc == GV_OK && i < node->config.peer_count; i++) {
         rc = core_add_peer(node->core, node->config.peers[i]);
@@ -190,7 +193,7 @@ static void let_go(struct gv_node *node)
 {
     remembered_save(node);
     node->next_link = core_next_link(node->core);
-    deltas_close(&node->deltas);
+    deltas_close(&node->deltas, loop_now());
     applies_close(&node->applies);
     applies_init(&node->applies);
     free(node->slicing);

@@ -10,6 +10,7 @@ void pace_init(struct pace *pace)
     pace->last_write = PACE_LONG_AGO;
     pace->not_before = PACE_LONG_AGO;
     pace->crowd = false;
+    pace->hurry = false;
     pace->wal_frames = 0;
 }
 
@@ -37,11 +38,34 @@ void pace_wait(struct pace *pace, gv_time_ms now, gv_time_ms ms)
         pace->not_before = now + ms;
 }
 
+void pace_hurry(struct pace *pace, bool hurry)
+{
+    pace->hurry = hurry;
+}
+
+bool pace_polite(const struct pace *pace, gv_time_ms now)
+{
+    return now - pace->last_commit < PACE_HURRY_POLITE_MS;
+}
+
+static gv_time_ms hurry_turn(const struct pace *pace)
+{
+    gv_time_ms turn = pace->last_write + PACE_HURRY_INTERVAL_MS;
+    gv_time_ms over = pace->last_commit + PACE_HURRY_POLITE_MS;
+
+    if (pace->crowd && pace->last_commit < turn)
+        turn += PACE_HURRY_MOMENT_MS;
+    return turn < over ? turn : over;
+}
+
 gv_time_ms pace_due(const struct pace *pace)
 {
     gv_time_ms due = pace->not_before;
 
-    if (pace->crowd) {
+    if (pace->hurry) {
+        if (hurry_turn(pace) > due)
+            due = hurry_turn(pace);
+    } else if (pace->crowd) {
         gv_time_ms turn = pace->last_write + PACE_CROWD_INTERVAL_MS;
         gv_time_ms over = pace->last_commit + PACE_CROWD_MS + 1;
         gv_time_ms first = turn < over ? turn : over;

@@ -14,6 +14,13 @@
 /* In a crowd the node writes at most this often (seals and applies alike):
  * failed transactions of applications fell from 78 % to 0.7 %. */
 #define PACE_CROWD_INTERVAL_MS 100
+/* A long delta would take for ever at that pace, and what it makes fail does
+ * not commit, so that no crowd is seen.  So for a while after any commit its
+ * slices are short and have gaps; in a crowd each waits a moment for a commit,
+ * since whoever committed just then is between two transactions. */
+#define PACE_HURRY_POLITE_MS 100
+#define PACE_HURRY_INTERVAL_MS 3
+#define PACE_HURRY_MOMENT_MS 2
 /* SQLite checkpoints at 1,000 frames; shortly before that the file is left
  * alone so that an application's commit can reset the log. */
 #define PACE_WAL_FRAMES 980
@@ -27,6 +34,7 @@ struct pace {
     gv_time_ms last_write;  /* by the node */
     gv_time_ms not_before;
     bool crowd;
+    bool hurry; /* a long delta is being applied */
     int wal_frames; /* after the node's last commit */
 };
 
@@ -37,6 +45,11 @@ void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now);
 
 /* The node committed; the log has @wal_frames. */
 void pace_wrote(struct pace *pace, gv_time_ms now, int wal_frames);
+
+/* A long delta is being applied; or is not any more. */
+void pace_hurry(struct pace *pace, bool hurry);
+/* Whether others wrote a short while ago. */
+bool pace_polite(const struct pace *pace, gv_time_ms now);
 
 /* The node could not write; let it be for @ms. */
 void pace_wait(struct pace *pace, gv_time_ms now, gv_time_ms ms);

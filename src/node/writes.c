@@ -10,6 +10,8 @@
 
 /* Bytes of intervals in one transaction: a few milliseconds of lock. */
 #define WRITES_SIZE_MAX (256 * 1024)
+/* Of a slice of a delta while applications write: about 2 ms of lock. */
+#define WRITES_POLITE_ROWS 400
 /* After a failure that may pass (a full disk), and how many input or output
  * errors in a row are taken for a broken disk. */
 #define WRITES_RETRY_MS 1000
@@ -238,6 +240,7 @@ static void committed(struct gv_node *node, struct applies *batch,
                       const struct store_sealed *sealed)
 {
     node->write_wanted = store_working(node->store);
+    pace_hurry(&node->pace, node->write_wanted);
     if (node->write_wanted)
         node->slicing = applies_take_last(batch);
     wrote(node, sealed);
@@ -281,8 +284,13 @@ static bool work_is_done(struct gv_node *node)
 {
     struct store_worked worked;
     struct gv_error why = {0};
-    int rc = store_work(node->store, &worked, &why);
+    int rc;
 
+    store_slice_rows(node->store, pace_polite(&node->pace, loop_now())
+                                      ? WRITES_POLITE_ROWS
+                                      : 0);
+    rc = store_work(node->store, &worked, &why);
+    pace_hurry(&node->pace, store_working(node->store));
     if (rc != GV_OK) {
         work_failed(node, rc, &why);
         return false;

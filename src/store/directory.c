@@ -1,5 +1,4 @@
-/* The node's directory, DB-gv: its lock, its files, and what an earlier run
- * left of them. */
+/* The node's directory, DB-gv: its lock and its files. */
 #include "store/internal.h"
 
 #include "base/assert.h"
@@ -48,23 +47,6 @@ int directory_lock(struct store *store, struct gv_error *error)
                              " command is using the file.");
         error_remedy(error, "Do this as a user who may write there, on a disk"
                             " that is neither full nor read-only.");
-    }
-    return rc;
-}
-
-int directory_clean(struct store *store)
-{
-    int rc = GV_OK;
-
-    GV_ASSERT(store->lock != NULL); /* else another process may use them */
-    GV_ASSERT(store->extracts == NULL && store->inbox.token == 0);
-    for (int i = 0; i < EXTRACTS_MAX && rc == GV_OK; i++) {
-        char name[16], *path;
-
-        snprintf(name, sizeof name, "out-%d", i);
-        path = store_file_path(store, name);
-        rc = path == NULL ? GV_ENOMEM : file_delete(store->vfs, path);
-        free(path);
     }
     return rc;
 }

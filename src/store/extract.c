@@ -15,10 +15,25 @@
 
 /* Begin */
 
-static int take_slot(struct extract *extract)
+int extract_open_spool(struct extract *extract)
 {
     struct store *store = extract->store;
     char name[16], *path;
+
+    GV_ASSERT(extract->slot < EXTRACTS_MAX);
+    snprintf(name, sizeof name, "out-%u", extract->slot);
+    path = store_file_path(store, name);
+    if (path == NULL)
+        return GV_ENOMEM;
+    spool_init(&extract->spool, store->vfs, store->limits.spool_size, path);
+    extract->next = store->extracts;
+    store->extracts = extract;
+    return GV_OK;
+}
+
+static int take_slot(struct extract *extract)
+{
+    struct store *store = extract->store;
     bool used[EXTRACTS_MAX] = {false};
 
     for (struct extract *other = store->extracts; other != NULL;
@@ -29,16 +44,10 @@ static int take_slot(struct extract *extract)
     }
     while (extract->slot < EXTRACTS_MAX && used[extract->slot])
         extract->slot++;
-    if (extract->slot == EXTRACTS_MAX)
-        return GV_ELIMIT;
-    snprintf(name, sizeof name, "out-%u", extract->slot);
-    path = store_file_path(store, name);
-    if (path == NULL)
-        return GV_ENOMEM;
-    spool_init(&extract->spool, store->vfs, path);
-    extract->next = store->extracts;
-    store->extracts = extract;
-    return GV_OK;
+    if (extract->slot < EXTRACTS_MAX)
+        return extract_open_spool(extract);
+    extract->slot = 0;
+    return kept_give_way(store) ? take_slot(extract) : GV_ELIMIT;
 }
 
 static int note_vectors(struct extract *extract, struct vv_view asker)
@@ -51,6 +60,9 @@ static int note_vectors(struct extract *extract, struct vv_view asker)
     GV_ASSERT(store->site_count > 0); /* number 0 is nobody */
     vv_init(&vv);
     rc = vv_raise_view(&vv, asker);
+    if (rc == GV_OK)
+        rc = buffer_append(&extract->asked, asker.bytes,
+                           asker.count * VV_ENTRY_SIZE);
     extract->asker_count = store->site_count;
     extract->asker = calloc(store->site_count + 1, sizeof *extract->asker);
     if (extract->asker == NULL)
@@ -70,7 +82,7 @@ static int note_vectors(struct extract *extract, struct vv_view asker)
     return rc;
 }
 
-static struct extract *extract_new(struct store *store)
+struct extract *extract_new(struct store *store)
 {
     struct extract *extract = calloc(1, sizeof *extract);
 
@@ -78,6 +90,7 @@ static struct extract *extract_new(struct store *store)
         return NULL;
     extract->store = store;
     extract->schema_generation = store->schema_generation;
+    buffer_init(&extract->asked, SIZE_MAX);
     buffer_init(&extract->claim, SIZE_MAX);
     buffer_init(&extract->chunk, SIZE_MAX);
     fragments_init(&extract->fragments, &extract->chunk);
@@ -88,17 +101,13 @@ static struct extract *extract_new(struct store *store)
     return extract;
 }
 
-int extract_begin(struct store *store, struct vv_view vv,
-                  struct extract **extract, struct gv_error *error)
+/* Whether this is still the file that was opened, and what @vv says of it is
+ * so. */
+static int look(struct store *store, struct vv_view vv, struct gv_error *error)
 {
-    struct extract *made = NULL;
-    int rc = reader_open(store, error);
+    int rc;
 
     GV_ASSERT(!store->in_transaction && store->within == STORE_ALONE);
-    if (rc != GV_OK)
-        return rc;
-    GV_ASSERT(sqlite3_get_autocommit(store->reader));
-    /* A reader that was opened just now may read another file. */
     if (store->moved || log_is_orphan(store))
         return error_set(error, GV_EMOVED,
                          "The file was replaced or restored while it was"
@@ -106,8 +115,22 @@ int extract_begin(struct store *store, struct vv_view vv,
     rc = identity_heard_view(store, vv, error);
     if (rc == GV_EFORK && error != NULL)
         error->code = GV_EMOVED;
+    return rc == GV_EFORK ? GV_EMOVED : rc;
+}
+
+int extract_begin(struct store *store, struct vv_view vv,
+                  struct extract **extract, struct gv_error *error)
+{
+    struct extract *made = NULL;
+    int rc = reader_open(store, error);
+
     if (rc != GV_OK)
-        return rc == GV_EFORK ? GV_EMOVED : rc;
+        return rc;
+    GV_ASSERT(sqlite3_get_autocommit(store->reader));
+    /* A reader that was opened just now may read another file. */
+    rc = look(store, vv, error);
+    if (rc != GV_OK)
+        return rc;
     /* After a transaction that failed, the next one reads anew what the file
      * holds. */
     if (store->stale || store->schema_version == -1)
@@ -229,6 +252,18 @@ static int step_join(struct extract *extract, bool *done,
     return rc;
 }
 
+static int finish_spool(struct extract *extract)
+{
+    struct spool_head head = {
+        .site = *store_site(extract->store),
+        .id = extract->spool_id,
+        .asked = {extract->asked.data, extract->asked.size / VV_ENTRY_SIZE},
+        .claim = extract_claim(extract)};
+
+    GV_ASSERT(!extract->done && extract->spool_id != 0);
+    return spool_finish(&extract->spool, &head);
+}
+
 int extract_step(struct extract *extract, size_t rows, bool *done,
                  struct gv_error *error)
 {
@@ -248,12 +283,13 @@ int extract_step(struct extract *extract, size_t rows, bool *done,
     if (rc == GV_OK && ended) {
         rc = flush_chunk(extract, 0);
         if (rc == GV_OK)
-            rc = spool_flush(&extract->spool);
+            rc = finish_spool(extract);
     }
     if (rc != GV_OK || ended) {
         outgoing_end(extract);
         snapshot_end(store);
         extract->done = true;
+        extract->complete = rc == GV_OK;
         GV_ASSERT(extract->read == NULL);
         GV_ASSERT(store->reader == NULL ||
                   sqlite3_get_autocommit(store->reader));
@@ -291,8 +327,13 @@ struct vv_view extract_claim(const struct extract *extract)
 int extract_read(struct extract *extract, uint64_t offset, uint8_t *bytes,
                  size_t size)
 {
+    int rc;
+
     GV_ASSERT(extract->done);
-    return spool_read(&extract->spool, offset, bytes, size);
+    rc = spool_read(&extract->spool, offset, bytes, size);
+    if (rc != GV_OK)
+        extract->complete = false;
+    return rc;
 }
 
 void extract_effort(const struct extract *extract, uint64_t *scan_steps,
@@ -302,10 +343,9 @@ void extract_effort(const struct extract *extract, uint64_t *scan_steps,
     *vm_steps = extract->vm_steps;
 }
 
-void extract_free(struct extract *extract)
+/* @leave: its file stays for a later run. */
+static void release(struct extract *extract, bool leave)
 {
-    if (extract == NULL)
-        return;
     for (struct extract **at = &extract->store->extracts; *at != NULL;
          at = &(*at)->next)
         if (*at == extract) {
@@ -316,7 +356,11 @@ void extract_free(struct extract *extract)
         outgoing_end(extract);
         snapshot_end(extract->store);
     }
-    spool_close(&extract->spool);
+    if (leave)
+        spool_leave(&extract->spool);
+    else
+        spool_close(&extract->spool);
+    buffer_close(&extract->asked);
     buffer_close(&extract->claim);
     buffer_close(&extract->chunk);
     fragments_close(&extract->fragments);
@@ -325,8 +369,51 @@ void extract_free(struct extract *extract)
     free(extract);
 }
 
+void extract_free(struct extract *extract)
+{
+    if (extract != NULL)
+        release(extract, false);
+}
+
 void extracts_close(struct store *store)
 {
     while (store->extracts != NULL)
-        extract_free(store->extracts);
+        release(store->extracts, store->extracts->kept);
+}
+
+/* Again */
+
+/* Whether the asker lacks nothing else than what @extract was read for, and
+ * this file still holds what that claims. */
+static bool is_good_for(const struct extract *extract, const struct vv *vv)
+{
+    struct vv_view asked = {extract->asked.data,
+                            extract->asked.size / VV_ENTRY_SIZE};
+
+    GV_ASSERT(extract->done && extract->kept);
+    return vv_covers_view(vv, asked) &&
+           vv_covers_view(&extract->store->vv, extract_claim(extract));
+}
+
+int extract_resume(struct store *store, struct vv_view vv, uint64_t spool,
+                   uint64_t offset, struct extract **extract,
+                   struct gv_error *error)
+{
+    struct extract *found = store->extracts;
+    struct vv asker;
+    int rc = look(store, vv, error);
+
+    *extract = NULL;
+    while (found != NULL && (!found->kept || found->spool_id != spool))
+        found = found->next;
+    if (rc != GV_OK || found == NULL || offset > extract_size(found))
+        return rc;
+    vv_init(&asker);
+    rc = vv_raise_view(&asker, vv);
+    if (rc == GV_OK && is_good_for(found, &asker)) {
+        found->kept = false;
+        *extract = found;
+    }
+    vv_close(&asker);
+    return rc;
 }

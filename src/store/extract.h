@@ -18,11 +18,15 @@ struct extract {
     uint64_t schema_generation;
     gv_version *asker; /* by site number */
     size_t asker_count;
+    struct buffer asked; /* the vector that it was read for */
     struct buffer claim;
     struct spool spool;
+    bool kept; /* nobody is sent it now */
+    gv_time_ms kept_at;
     struct buffer chunk;
     struct fragments fragments;
     bool done;
+    bool complete; /* all of it was read, and can be read again */
 
     bool whole;      /* join tables instead of going to places[] */
     size_t table_at; /* the table being joined */
@@ -38,6 +42,17 @@ struct extract {
 
 /* Add what @statement did to the extract's effort. */
 void extract_add_effort(struct extract *extract, sqlite3_stmt *statement);
+
+/* extract.c */
+
+/* One that has a slot and nothing else yet; NULL: out of memory. */
+struct extract *extract_new(struct store *store);
+int extract_open_spool(struct extract *extract);
+
+/* kept.c */
+
+/* Whether there is one less of those that nobody is sent now: the oldest. */
+bool kept_give_way(struct store *store);
 
 /* reader.c */
 

@@ -22,15 +22,24 @@
 
 #define HEAD_AT (-1)
 #define HEAD_SIZE 32
-/* A commit takes the lock for about a millisecond.  What cannot be committed
- * because an application holds the lock waits in memory, up to the second. */
-#define BATCH_SIZE (1024 * 1024)
-#define MEMORY_SIZE_MAX (16 * BATCH_SIZE)
-#define ROW_SIZE_MAX (BATCH_SIZE / 2)
+/* A commit takes the lock for about a millisecond.  So much is lost in a
+ * crash, and a piece on its way: less than a credit in all.  What cannot be
+ * committed because an application holds the lock waits in memory, up to the
+ * second. */
+#define BATCH_SIZE (512 * 1024)
+#define MEMORY_SIZE_MAX (16 * 1024 * 1024)
+#define ROW_SIZE_MAX BATCH_SIZE
 /* Rows of gv_inbox that one sweep deletes: some 2 ms of the lock. */
 #define SWEEP_ROWS "1"
 
 _Static_assert(INBOX_SHORT_SIZE <= BATCH_SIZE, "what is short is in memory");
+_Static_assert(BATCH_SIZE + MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT,
+               "what waits to be committed leaves credit for a piece");
+
+size_t inbox_batch_size(void)
+{
+    return BATCH_SIZE;
+}
 
 void inbox_init(struct inbox *inbox)
 {
@@ -59,8 +68,7 @@ void inbox_close(struct inbox *inbox)
     buffer_close(&inbox->window);
 }
 
-/* Nothing arrives any more. */
-static void forget(struct inbox *inbox)
+void inbox_forget(struct inbox *inbox)
 {
     bool litter = inbox->litter || inbox->stored > 0;
 
@@ -94,8 +102,8 @@ static int begin_at(struct store *store)
     return rc;
 }
 
-static int insert(struct store *store, int64_t at, const void *bytes,
-                  size_t size)
+int inbox_insert(struct store *store, int64_t at, const void *bytes,
+                 size_t size)
 {
     sqlite3_stmt *statement;
     int rc = sql_prepare(store->db, &statement,
@@ -112,6 +120,16 @@ static int insert(struct store *store, int64_t at, const void *bytes,
     return rc;
 }
 
+void inbox_put_vector(struct buffer *out, const struct vv *vv)
+{
+    for (size_t i = 0; i < vv->count; i++) {
+        uint8_t *room = buffer_extend(out, VV_ENTRY_SIZE);
+
+        if (room != NULL)
+            vv_entry_store(&vv->entries[i], room);
+    }
+}
+
 /* What is in memory into the file.  The bytes stay in memory until that is
  * committed. */
 static int store_memory(struct store *store)
@@ -120,12 +138,14 @@ static int store_memory(struct store *store)
     const struct buffer *memory = &inbox->memory;
     int rc = inbox->stored == 0 ? begin_at(store) : GV_OK;
 
+    if (rc == GV_OK && inbox->stored == 0)
+        rc = arriving_put(store);
     for (size_t at = 0, size; rc == GV_OK && at < memory->size; at += size) {
         size = memory->size - at;
         if (size > ROW_SIZE_MAX)
             size = ROW_SIZE_MAX;
-        rc = insert(store, inbox->base + (int64_t)(inbox->stored + at),
-                    memory->data + at, size);
+        rc = inbox_insert(store, inbox->base + (int64_t)(inbox->stored + at),
+                          memory->data + at, size);
     }
     return rc;
 }
@@ -165,49 +185,106 @@ static int append(struct store *store, const uint8_t *bytes, size_t size)
     int rc = buffer_append(&inbox->memory, bytes, size);
 
     GV_ASSERT(!inbox->accepted && inbox->token != 0);
-    if (rc != GV_OK || inbox->memory.size < BATCH_SIZE || !may_store(store))
+    if (rc != GV_OK || inbox->memory.size < store->limits.stage_size ||
+        !may_store(store))
         return rc;
     rc = store_batch(store);
     return rc == GV_EBUSY && inbox->memory.size < MEMORY_SIZE_MAX ? GV_OK : rc;
 }
 
-int store_stage(struct store *store, uint64_t token, uint64_t offset,
-                const uint8_t *bytes, size_t size)
+/* Whether @stage goes on with what is here. */
+static bool goes_on(const struct inbox *inbox, const struct core_stage *stage)
+{
+    GV_ASSERT(!inbox->accepted);
+    return inbox->token != 0 && stage->spool != 0 && stage->size > 0 &&
+           stage->spool == inbox->spool && stage->size == inbox_size(inbox) &&
+           site_equal(&stage->site, &inbox->site);
+}
+
+static int begin_stage(struct store *store, const struct core_stage *stage)
+{
+    struct inbox *inbox = &store->inbox;
+
+    if (goes_on(inbox, stage)) {
+        inbox->token = stage->token;
+        return GV_OK;
+    }
+    inbox_forget(inbox);
+    inbox->token = stage->token;
+    inbox->site = stage->site;
+    inbox->spool = stage->spool;
+    GV_ASSERT(inbox_size(inbox) == 0);
+    return vv_copy(&inbox->wanted, &store->vv);
+}
+
+/* What waits for more bytes, or for an application's lock to go. */
+static uint64_t kept_of(const struct store *store)
+{
+    const struct inbox *inbox = &store->inbox;
+
+    GV_ASSERT(!inbox->accepted || inbox->memory.size == 0);
+    return !may_store(store) || inbox->memory.size >= store->limits.stage_size
+               ? inbox_size(inbox)
+               : inbox->stored;
+}
+
+int store_stage_from(struct store *store, const struct core_stage *stage,
+                     const uint8_t *bytes, size_t size, uint64_t *kept)
 {
     struct inbox *inbox = &store->inbox;
     int rc = GV_OK;
 
-    GV_ASSERT(token != 0); /* 0 says that nothing is staged */
+    GV_ASSERT(stage->token != 0); /* 0 says that nothing is staged */
     GV_ASSERT(bytes != NULL || size == 0);
-    if (inbox->accepted && token != inbox->token)
+    if (inbox->accepted && stage->token != inbox->token)
         return GV_EBUSY;
-    if (token != inbox->token) {
-        forget(inbox);
-        inbox->token = token;
-        rc = vv_copy(&inbox->wanted, &store->vv);
-    }
-    if (rc == GV_OK && offset != inbox_size(inbox))
+    if (stage->token != inbox->token)
+        rc = begin_stage(store, stage);
+    if (rc == GV_OK && stage->size != inbox_size(inbox))
         return GV_EPROTO;
     if (rc == GV_OK && size > 0)
         rc = append(store, bytes, size);
     if (rc != GV_OK)
-        store_stage_drop(store, token);
-    GV_ASSERT((rc == GV_OK) == (inbox->token == token));
-    GV_ASSERT(rc != GV_OK || inbox_size(inbox) == offset + size);
+        store_stage_drop(store, stage->token);
+    else
+        *kept = kept_of(store);
+    GV_ASSERT((rc == GV_OK) == (inbox->token == stage->token));
+    GV_ASSERT(rc != GV_OK || inbox_size(inbox) == stage->size + size);
     return rc;
+}
+
+int store_stage(struct store *store, uint64_t token, uint64_t offset,
+                const uint8_t *bytes, size_t size)
+{
+    struct core_stage stage = {.token = token, .size = offset};
+    uint64_t kept;
+
+    return store_stage_from(store, &stage, bytes, size, &kept);
+}
+
+void store_stage_held(const struct store *store, struct core_stage *held)
+{
+    const struct inbox *inbox = &store->inbox;
+
+    *held = (struct core_stage){0};
+    if (inbox->accepted || inbox->spool == 0 || inbox_size(inbox) == 0)
+        return;
+    GV_ASSERT(inbox->token != 0);
+    *held = (struct core_stage){.token = inbox->token,
+                                .site = inbox->site,
+                                .spool = inbox->spool,
+                                .size = inbox_size(inbox)};
 }
 
 void store_stage_drop(struct store *store, uint64_t token)
 {
     if (token != 0 && token == store->inbox.token && !store->inbox.accepted)
-        forget(&store->inbox);
+        inbox_forget(&store->inbox);
 }
 
 /* Reading */
 
-/* Whether the bytes in column @at are those that the sum behind it is of:
- * else another value could be applied than the peer's. */
-static bool is_sound(sqlite3_stmt *statement, int at)
+bool inbox_is_sound(sqlite3_stmt *statement, int at)
 {
     const void *bytes = sqlite3_column_blob(statement, at);
     size_t size = (size_t)sqlite3_column_bytes(statement, at);
@@ -234,7 +311,7 @@ static int load_window(struct store *store, uint64_t offset)
 
         inbox->window_at = (uint64_t)(first - inbox->base);
         rc = first < inbox->base || at - first >= (int64_t)size ||
-                     !is_sound(statement, 1)
+                     !inbox_is_sound(statement, 1)
                  ? GV_ECORRUPT
                  : buffer_append(&inbox->window,
                                  sqlite3_column_blob(statement, 1), size);
@@ -294,16 +371,6 @@ int inbox_read(struct store *store, uint64_t offset, void *bytes, size_t size)
 
 /* The head */
 
-static void put_vector(struct buffer *out, const struct vv *vv)
-{
-    for (size_t i = 0; i < vv->count; i++) {
-        uint8_t *room = buffer_extend(out, VV_ENTRY_SIZE);
-
-        if (room != NULL)
-            vv_entry_store(&vv->entries[i], room);
-    }
-}
-
 int inbox_accept(struct store *store, const struct vv *claim)
 {
     struct inbox *inbox = &store->inbox;
@@ -312,6 +379,8 @@ int inbox_accept(struct store *store, const struct vv *claim)
 
     GV_ASSERT(store->in_transaction && !store->borrowed);
     GV_ASSERT(inbox->token != 0 && !inbox->accepted);
+    if (rc == GV_OK)
+        rc = arriving_drop(store);
     buffer_init(&head, SIZE_MAX);
     buffer_append_u64(&head, inbox->token);
     buffer_append_u64(&head, (uint64_t)inbox->base);
@@ -319,12 +388,12 @@ int inbox_accept(struct store *store, const struct vv *claim)
     buffer_append_u32(&head, (uint32_t)inbox->wanted.count);
     buffer_append_u32(&head, (uint32_t)claim->count);
     GV_ASSERT(head.error != GV_OK || head.size == HEAD_SIZE);
-    put_vector(&head, &inbox->wanted);
-    put_vector(&head, claim);
+    inbox_put_vector(&head, &inbox->wanted);
+    inbox_put_vector(&head, claim);
     if (rc == GV_OK)
         rc = head.error;
     if (rc == GV_OK)
-        rc = insert(store, HEAD_AT, head.data, head.size);
+        rc = inbox_insert(store, HEAD_AT, head.data, head.size);
     buffer_close(&head);
     if (rc == GV_OK)
         rc = vv_copy(&inbox->claim, claim);
@@ -352,7 +421,7 @@ void inbox_settle(struct store *store, bool held)
         buffer_init(&inbox->memory, SIZE_MAX);
         inbox->accepted = true;
     } else if (accepting || (ending && held)) {
-        forget(inbox);
+        inbox_forget(inbox);
     } else if (!held) {
         inbox_rewind(inbox); /* it named sites that are not there now */
     }
@@ -403,7 +472,7 @@ static int drop_uncovered(struct store *store)
              "a delta that had arrived is dropped: the file went back to"
              " before it was asked for");
     inbox->accepted = false;
-    forget(inbox);
+    inbox_forget(inbox);
     return sql_run(store->db, "DELETE FROM gv_inbox WHERE at=%d", HEAD_AT);
 }
 
@@ -434,9 +503,9 @@ static int read_head(struct store *store)
         sql_prepare(store->db, &statement,
                     "SELECT bytes,sum FROM gv_inbox WHERE at=%d", HEAD_AT);
 
-    forget(&store->inbox);
+    inbox_forget(&store->inbox);
     if (rc == GV_OK && (rc = sql_step(statement)) > 0)
-        rc = is_sound(statement, 0)
+        rc = inbox_is_sound(statement, 0)
                  ? take_head(store, sqlite3_column_blob(statement, 0),
                              (size_t)sqlite3_column_bytes(statement, 0))
                  : GV_ECORRUPT;
@@ -456,7 +525,7 @@ static void forget_damaged(struct inbox *inbox)
     GV_ASSERT(inbox->memory.size == 0);
     inbox->accepted = false;
     inbox->stored = 0;
-    forget(inbox);
+    inbox_forget(inbox);
 }
 
 int inbox_damaged(struct gv_error *error)
@@ -506,6 +575,8 @@ int inbox_load(struct store *store, struct gv_error *error)
         rc = drop_damaged(store);
     if (rc == GV_OK)
         rc = drop_uncovered(store);
+    if (rc == GV_OK && !store->inbox.accepted)
+        rc = arriving_read(store);
     if (rc == GV_OK)
         rc = sql_number(store->db, &rows,
                         "SELECT EXISTS(SELECT 1 FROM gv_inbox WHERE at>=0)");
@@ -525,9 +596,10 @@ static int sweep(struct store *store)
     GV_ASSERT(store->in_transaction && below >= 0);
     return sql_run(store->db,
                    "DELETE FROM gv_inbox WHERE at IN(SELECT at FROM gv_inbox"
-                   " WHERE at>=0 AND at<%lld ORDER BY at LIMIT " SWEEP_ROWS
-                   ")",
-                   (long long)below);
+                   " WHERE (at>=0 AND at<%lld) OR at=%d ORDER BY at LIMIT"
+                   " " SWEEP_ROWS ")",
+                   (long long)below,
+                   inbox->stored > 0 ? INT32_MIN : INBOX_ARRIVING_AT);
 }
 
 int inbox_sweep(struct store *store, struct gv_error *error)

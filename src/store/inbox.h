@@ -11,6 +11,7 @@
 
 struct apply;
 struct gv_error;
+struct sqlite3_stmt;
 struct store;
 
 /* What one slice applies in 2 ms, about, whatever its rows look like: so much
@@ -23,6 +24,8 @@ struct inbox {
     uint64_t stored;      /* bytes in gv_inbox */
     struct buffer memory; /* those behind them */
     struct vv wanted;     /* the vector when the first byte came */
+    struct site site;     /* the provider's, and its spool; 0: whoever sends */
+    uint64_t spool;       /* this cannot go on where it was cut */
     /* The bytes read last: a row of gv_inbox. */
     struct buffer window;
     uint64_t window_at;
@@ -36,6 +39,8 @@ struct inbox {
 };
 
 void inbox_init(struct inbox *inbox);
+/* Bytes of a stage between two transactions. */
+size_t inbox_batch_size(void);
 /* Of the store's memory; the file keeps what it has. */
 void inbox_close(struct inbox *inbox);
 
@@ -58,6 +63,27 @@ int inbox_accept(struct store *store, const struct vv *claim);
 int inbox_end(struct store *store);
 /* The open transaction ended; @held: it was committed. */
 void inbox_settle(struct store *store, bool held);
+
+/* Nothing arrives any more. */
+void inbox_forget(struct inbox *inbox);
+/* A row of gv_inbox, with the hash of its bytes. */
+int inbox_insert(struct store *store, int64_t at, const void *bytes,
+                 size_t size);
+/* Whether the bytes in column @at are those that the sum behind it is of:
+ * else another value could be applied than the peer's. */
+bool inbox_is_sound(struct sqlite3_stmt *statement, int at);
+void inbox_put_vector(struct buffer *out, const struct vv *vv);
+
+/* arriving.c */
+
+#define INBOX_ARRIVING_AT (-2)
+/* The head of what begins to arrive, in the place of an earlier one's.  Inside
+ * a transaction, as all of these. */
+int arriving_put(struct store *store);
+int arriving_drop(struct store *store);
+/* What was arriving goes on, if this is still the file that asked for it and
+ * holds what that was asked with. */
+int arriving_read(struct store *store);
 
 /* Delete some of the bytes that no head names.  A transaction by itself. */
 int inbox_sweep(struct store *store, struct gv_error *error);

@@ -380,6 +380,7 @@ struct store {
                                  not */
     struct sealing *sealing;  /* the seal in slices; NULL: none, or none of its
                                  journal is known yet */
+    size_t slice_rows;        /* of a delta; 0: limits.rows */
     size_t slice_keys;        /* keys of its next slice */
     struct extract *extracts; /* all that live */
     unsigned extract_tries;   /* in a row that met a journal not empty */
@@ -985,11 +986,15 @@ void audit_close(struct store *store);
 char *store_file_path(const struct store *store, const char *name);
 /* Make the directory and take its lock. */
 int directory_lock(struct store *store, struct gv_error *error);
-/* Delete the spools of an earlier run. */
-int directory_clean(struct store *store);
 
 /* extract.c */
 void extracts_close(struct store *store);
+
+/* kept.c */
+
+/* The spools that an earlier run left: those of this site that are complete
+ * are kept on, the others deleted. */
+int kept_load(struct store *store);
 
 /* reader.c */
 

@@ -440,10 +440,10 @@ int store_open(const char *path, const struct store_options *options,
     rc = find_file(store, path, error);
     if (rc == GV_OK)
         rc = directory_lock(store, error);
-    if (rc == GV_OK && store->mode == STORE_WRITE)
-        rc = directory_clean(store);
     if (rc == GV_OK)
         rc = open_database(store, error);
+    if (rc == GV_OK && store->mode == STORE_WRITE)
+        rc = kept_load(store);
     if (rc == GV_OK)
         connection_patience(store, store->mode == STORE_WRITE
                                        ? STORE_BUSY_NODE_MS

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "core/core.h"
 #include "core/message.h"
 #include "store/host.h"
 
@@ -46,6 +47,8 @@ struct store_slices {
     /* Rows of a seal, and of an apply, that are read and written many at
      * once; fewer go one by one. */
     size_t seal_many, apply_many;
+    size_t spool_size; /* bytes of an extract that stay in memory */
+    size_t stage_size; /* of a stage, between two transactions */
 };
 
 struct sqlite3;
@@ -67,7 +70,8 @@ struct store_options {
  *
  * STORE_WRITE: reads the journal mode and the schema, checks the identity and
  * renews it if the file is a copy or went back in time, deletes spools of an
- * earlier run.  A file that tracks nothing is not written to.
+ * earlier run that are not kept.  A file that tracks nothing is not written
+ * to.
  *
  * Errors: GV_ENOTFOUND, GV_EINVAL (not a database), GV_ELOCKED, GV_EVERSION
  * (written by a newer format), GV_ECORRUPT, GV_EIO, GV_ENOMEM. */
@@ -221,6 +225,8 @@ struct store_worked {
  * done before stays, and the rest can be tried again later. */
 int store_work(struct store *store, struct store_worked *worked,
                struct gv_error *error);
+/* Rows of a slice of a delta from now on; 0: the usual 1,000. */
+void store_slice_rows(struct store *store, size_t rows);
 /* All that is left of it; on an application's own connection in one
  * transaction.  @sealed gets what was sealed last, as of store_commit(); NULL:
  * not asked for.  Errors: that of the delta of @token (0: none), too. */
@@ -253,6 +259,17 @@ int store_checkpoint(struct store *store);
 int store_stage(struct store *store, uint64_t token, uint64_t offset,
                 const uint8_t *bytes, size_t size);
 void store_stage_drop(struct store *store, uint64_t token);
+
+/* The same of a delta whose provider can go on with it: what stands in the
+ * file outlives a crash, and goes on under another token, if just @stage->size
+ * bytes of it are here.  *@kept: how many, from the first on, would outlive
+ * one; all, where that cannot be had now. */
+int store_stage_from(struct store *store, const struct core_stage *stage,
+                     const uint8_t *bytes, size_t size, uint64_t *kept);
+/* What is here of one that was not completed; token 0: nothing.  Not that of
+ * another site id (this file is a copy), and none that was asked for with a
+ * vector that this file does not cover any more (a power cut). */
+void store_stage_held(const struct store *store, struct core_stage *held);
 
 /* A delta that is being read and then sent.  Several may live at once; at
  * most one is between begin and done. */
@@ -287,6 +304,22 @@ void extract_effort(const struct extract *extract, uint64_t *scan_steps,
                     uint64_t *vm_steps);
 /* Also deletes the spool file.  NULL is harmless. */
 void extract_free(struct extract *extract);
+
+/* A long one is kept when it is not sent any more, also by store_close() and
+ * over a crash, so that who was cut off can go on with it: the youngest one in
+ * any case, up to three more within EXTRACTS_KEPT_SIZE in all, an hour each
+ * (@now: a monotonic time in ms).  A short one is freed. */
+void extract_keep(struct extract *extract, gv_time_ms now);
+#define EXTRACTS_KEPT_SIZE (1024 * 1024 * 1024)
+#define EXTRACTS_KEPT_MS 3600000
+void extracts_expire(struct store *store, gv_time_ms now);
+
+/* The one that is kept as @spool, for an asker who has @vv and its first
+ * @offset bytes; NULL in *@extract if there is none, or it is not good for
+ * @vv: then a new one is to be read.  Errors: GV_EMOVED, GV_EIO, … */
+int extract_resume(struct store *store, struct vv_view vv, uint64_t spool,
+                   uint64_t offset, struct extract **extract,
+                   struct gv_error *error);
 
 /* Copy the database at @path into the empty file @to: all of it as of one
  * moment, rows that wait for a seal too, but without identity, so that it

@@ -45,6 +45,10 @@ void work_limits(struct store_slices *limits)
         limits->seal_many = BATCH_ROWS_MIN;
     if (limits->apply_many == 0)
         limits->apply_many = RUN_ROWS_MIN;
+    if (limits->spool_size == 0)
+        limits->spool_size = MESSAGE_DELTA_SIZE_MAX;
+    if (limits->stage_size == 0)
+        limits->stage_size = inbox_batch_size();
     GV_ASSERT(limits->rows > 0 && limits->keys > 0);
 }
 
@@ -234,7 +238,9 @@ static int apply_sealed(struct store *store, struct store_worked *worked,
 {
     uint64_t token = store->inbox.token;
     bool ended = false;
-    int rc = slice(store, store->limits.rows, &ended, &worked->why);
+    size_t rows =
+        store->slice_rows > 0 ? store->slice_rows : store->limits.rows;
+    int rc = slice(store, rows, &ended, &worked->why);
 
     rc = explain(store, rc, &worked->why);
     worked->code = rc;
@@ -349,6 +355,12 @@ int store_work(struct store *store, struct store_worked *worked,
     why.code = rc;
     store->stuck = why;
     return rc;
+}
+
+void store_slice_rows(struct store *store, size_t rows)
+{
+    GV_ASSERT(!store->in_transaction);
+    store->slice_rows = rows;
 }
 
 /* A sentence or two on why the store is busy, and what ends that. */

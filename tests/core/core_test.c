@@ -12,6 +12,8 @@ struct lone {
     gv_time_ms wall;
     int code;
     struct vv vv;
+    struct core_stage stage; /* that an earlier run left */
+    uint64_t kept, kept_of;  /* bytes staged, and the token */
 };
 
 static const struct site own = {{5, 5, 5}};
@@ -39,7 +41,8 @@ static void lone_new(struct lone *lone)
                                  .seed = 1,
                                  .vv = &lone->vv,
                                  .fingerprint = print_a,
-                                 .schema_digest = 1};
+                                 .schema_digest = 1,
+                                 .stage = lone->stage};
 
     CHECK_INT(core_new(&config, &lone->core), ==, GV_OK);
     lone->now = 1000;
@@ -1353,6 +1356,11 @@ static void staged(struct lone *lone, uint64_t token, size_t size, int code)
 
     event.as.staged.token = token;
     event.as.staged.size = size;
+    if (lone->kept_of != token)
+        lone->kept = 0;
+    lone->kept_of = token;
+    lone->kept += size;
+    event.as.staged.kept = lone->kept;
     feed(lone, event);
 }
 
@@ -1500,6 +1508,185 @@ TEST(a_want_that_brings_nothing_is_given_up)
     lone_close(&lone);
 }
 
+/* A delta of which @size bytes have come when its link goes. */
+static void cut_after(struct lone *lone, size_t size)
+{
+    uint64_t token;
+    struct message delta;
+
+    lone_init(lone);
+    token = asked(lone);
+    for (size_t at = 0; at < size; at += 100000) {
+        delta = delta_of(token, at, 100000, false);
+        message_in(lone, 1, &delta);
+        staged(lone, token, 100000, GV_OK);
+    }
+    down(lone, 1, "gone");
+    CHECK(effect(lone, EFFECT_DROP_STAGE) == NULL);
+}
+
+TEST(a_delta_that_is_cut_goes_on_where_it_was)
+{
+    struct lone lone;
+    uint64_t token;
+    struct message delta;
+
+    cut_after(&lone, 200000);
+    greet(&lone, 3, other);
+    tells(&lone, 3, other, 50);
+    tick(&lone, CORE_GRACE_MS);
+    CHECK_INT(sent(&lone, 3, MESSAGE_WANT)->as.want.spool, ==, 3);
+    CHECK_INT(sent(&lone, 3, MESSAGE_WANT)->as.want.offset, ==, 200000);
+    token = sent(&lone, 3, MESSAGE_WANT)->as.want.token;
+    delta = delta_of(token, 200000, 100, true);
+    message_in(&lone, 3, &delta);
+    CHECK(effect(&lone, EFFECT_DROP_STAGE) == NULL);
+    CHECK_INT(effect(&lone, EFFECT_STAGE)->as.stage.offset, ==, 200000);
+    CHECK_INT(effect(&lone, EFFECT_STAGE)->as.stage.spool, ==, 3);
+    lone.kept = 200000;
+    lone.kept_of = token;
+    staged(&lone, token, 100, GV_OK);
+    CHECK_INT(effect(&lone, EFFECT_APPLY_DELTA)->as.apply_delta.size, ==,
+              200100);
+    CHECK_INT(counters(&lone)->deltas_resumed, ==, 1);
+    lone_close(&lone);
+}
+
+TEST(a_provider_without_the_spool_starts_over)
+{
+    struct lone lone;
+    uint64_t token;
+    struct message delta;
+
+    cut_after(&lone, 200000);
+    greet(&lone, 3, other);
+    tells(&lone, 3, other, 50);
+    tick(&lone, CORE_GRACE_MS);
+    token = sent(&lone, 3, MESSAGE_WANT)->as.want.token;
+    delta = delta_of(token, 0, 100, true);
+    delta.as.delta.spool = 4;
+    message_in(&lone, 3, &delta);
+    CHECK(effect(&lone, EFFECT_DROP_STAGE) != NULL);
+    CHECK_INT(effect(&lone, EFFECT_STAGE)->as.stage.offset, ==, 0);
+    staged(&lone, token, 100, GV_OK);
+    CHECK_INT(effect(&lone, EFFECT_APPLY_DELTA)->as.apply_delta.size, ==, 100);
+    CHECK_INT(counters(&lone)->deltas_resumed, ==, 0);
+    lone_close(&lone);
+}
+
+TEST(a_delta_changes_its_spool_between_pieces_no_more)
+{
+    struct lone lone;
+    uint64_t token;
+    struct message delta;
+
+    lone_init(&lone);
+    token = asked(&lone);
+    delta = delta_of(token, 0, 100, false);
+    message_in(&lone, 1, &delta);
+    delta = delta_of(token, 100, 100, false);
+    delta.as.delta.spool = 4;
+    message_in(&lone, 1, &delta);
+    CHECK_INT(lone.code, ==, GV_EPROTO);
+    CHECK(said_bye(&lone, 1, BYE_BAD_MESSAGE));
+    lone_close(&lone);
+}
+
+/* Another provider, @size bytes after the first one's end; when it is asked.
+ */
+static gv_time_ms taken_over_after(size_t size)
+{
+    struct lone lone;
+    gv_time_ms passed = 0;
+
+    cut_after(&lone, size);
+    greet(&lone, 3, third);
+    tells(&lone, 3, other, 50);
+    while (sent(&lone, 3, MESSAGE_WANT) == NULL && passed < 10000) {
+        passed += 100;
+        vv_in(&lone, 3, other, 0, 0, print_b);
+        tick(&lone, 100);
+    }
+    CHECK_INT(sent(&lone, 3, MESSAGE_WANT)->as.want.spool, ==, 0);
+    CHECK(effect(&lone, EFFECT_DROP_STAGE) != NULL);
+    lone_close(&lone);
+    return passed;
+}
+
+TEST(another_provider_takes_over_when_one_dies)
+{
+    CHECK_INT(taken_over_after(100000), ==, CORE_GRACE_MS);
+    /* So much is worth waiting for. */
+    CHECK_INT(taken_over_after(1200000), ==, 3000);
+}
+
+TEST(what_an_earlier_run_left_of_a_delta_goes_on)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    core_free(lone.core);
+    lone.stage = (struct core_stage){11, other, 3, 2000000};
+    lone_new(&lone);
+    greet(&lone, 1, third);
+    tells(&lone, 1, other, 50);
+    for (int passed = 0; passed < 2800; passed += 100) {
+        vv_in(&lone, 1, other, 0, 0, print_b);
+        tick(&lone, 100);
+        CHECK(sent(&lone, 1, MESSAGE_WANT) == NULL);
+    }
+    greet(&lone, 3, other);
+    tells(&lone, 3, other, 50);
+    tick(&lone, CORE_GRACE_MS);
+    CHECK(sent(&lone, 1, MESSAGE_WANT) == NULL);
+    CHECK_INT(sent(&lone, 3, MESSAGE_WANT)->as.want.spool, ==, 3);
+    CHECK_INT(sent(&lone, 3, MESSAGE_WANT)->as.want.offset, ==, 2000000);
+    lone_close(&lone);
+}
+
+TEST(what_is_not_missing_any_more_is_dropped)
+{
+    struct lone lone;
+    struct message news = news_of(other, 0, 50, 100);
+
+    cut_after(&lone, 200000);
+    greet(&lone, 3, other);
+    message_in(&lone, 3, &news);
+    applied(&lone, &news, 3, GV_OK);
+    tick(&lone, 0);
+    CHECK(effect(&lone, EFFECT_DROP_STAGE) != NULL);
+    lone_close(&lone);
+}
+
+TEST(an_extract_that_is_kept_is_sent_from_the_cursor)
+{
+    struct lone lone;
+    struct message want = {.kind = MESSAGE_WANT};
+    struct event event = {.kind = EVENT_EXTRACTED, .link = 1};
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    want.as.want.token = 5;
+    want.as.want.credit = CORE_DELTA_CREDIT;
+    want.as.want.spool = 9;
+    want.as.want.offset = 1000;
+    message_in(&lone, 1, &want);
+    CHECK_INT(effect(&lone, EFFECT_EXTRACT)->as.extract.spool, ==, 9);
+    CHECK_INT(effect(&lone, EFFECT_EXTRACT)->as.extract.offset, ==, 1000);
+    event.as.extracted.token = 5;
+    event.as.extracted.spool = 9;
+    event.as.extracted.offset = 1000;
+    event.as.extracted.size = 900000;
+    event.as.extracted.claim_count = 1;
+    feed(&lone, event);
+    CHECK_INT(effect(&lone, EFFECT_SEND_DELTA)->as.send_delta.offset, ==,
+              1000);
+    CHECK_INT(counters(&lone)->deltas_resumed, ==, 1);
+    down(&lone, 1, "gone");
+    CHECK(!effect(&lone, EFFECT_DROP_EXTRACT)->as.drop.applied);
+    lone_close(&lone);
+}
+
 TEST(an_empty_delta_still_claims)
 {
     struct lone lone;
@@ -1587,6 +1774,45 @@ TEST(what_the_clock_refuses_is_asked_for_when_its_time_has_come)
     delta_refused(&lone, GV_ECLOCK);
     CHECK(info_of(&lone, 0).refused);
     CHECK(wants_within(&lone, 500)); /* the claim is old: at once */
+    lone_close(&lone);
+}
+
+/* The third site's version @to: refused once, and then once more offered. */
+TEST(what_the_clock_refuses_is_not_asked_for_before_its_time)
+{
+    struct lone lone;
+    uint64_t token;
+    struct message delta;
+    gv_version far = (gv_version)(MESH_WALL + CLOCK_DRIFT_MAX_MS + 20000)
+                     << 16;
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    tells(&lone, 1, other, far);
+    tick(&lone, CORE_GRACE_MS);
+    token = sent(&lone, 1, MESSAGE_WANT)->as.want.token;
+    delta = delta_of(token, 0, 100, true);
+    vv_entry_store(&(struct vv_entry){other, far},
+                   claim_bytes + VV_ENTRY_SIZE);
+    message_in(&lone, 1, &delta);
+    staged(&lone, token, 100, GV_OK);
+    delta_applied(&lone, token, GV_ECLOCK);
+    CHECK(info_of(&lone, 0).refused);
+    CHECK(!wants_within(&lone, 10000));
+    down(&lone, 1, "gone"); /* nor from another, nor over another link */
+    greet(&lone, 3, third);
+    tells(&lone, 3, other, far);
+    for (int passed = 0; passed < 8000; passed += 500) {
+        tick(&lone, 500);
+        CHECK(sent(&lone, 3, MESSAGE_WANT) == NULL);
+        vv_in(&lone, 3, other, 0, 0, print_b);
+    }
+    CHECK(info_of(&lone, 0).refused);
+    CHECK_TEXT(info_of(&lone, 0).reason, "no such table");
+    lone.wall += 3000; /* the clock is put right */
+    tick(&lone, 0);
+    CHECK(sent(&lone, 3, MESSAGE_WANT) != NULL);
+    CHECK(!info_of(&lone, 0).refused);
     lone_close(&lone);
 }
 

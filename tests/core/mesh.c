@@ -474,7 +474,7 @@ static void end_extract(struct mesh *mesh, size_t at, struct job *job)
     node->extracts[slot].token = job->token;
     GV_ASSERT(vv_copy(&node->extracts[slot].claim, &node->vv) == GV_OK);
     event.as.extracted.token = job->token;
-    event.as.extracted.spool = 7;
+    event.as.extracted.spool = 7 + mesh->made_count; /* never one twice */
     event.as.extracted.size = size;
     event.as.extracted.claim_count = node->vv.count;
     mesh_feed(mesh, at, &event);
@@ -553,6 +553,7 @@ static void stage(struct mesh *mesh, size_t at, const struct effect *effect)
     node->stage_size += size;
     event.as.staged.token = effect->as.stage.token;
     event.as.staged.size = size;
+    event.as.staged.kept = node->stage_size;
     mesh_feed(mesh, at, &event);
 }
 

@@ -46,6 +46,40 @@ TEST(in_a_crowd_the_node_writes_every_100_ms)
     CHECK_INT(pace_due(&pace), >, 1104);
 }
 
+TEST(in_a_crowd_a_long_delta_goes_on_right_behind_commits)
+{
+    struct pace pace = start();
+
+    pace_commit(&pace, 1000, 1000);
+    pace_wrote(&pace, 1001, 10);
+    pace_hurry(&pace, true);
+    pace_commit(&pace, 1003, 1003);
+    CHECK_INT(pace_due(&pace), ==, 1006); /* in the middle of something */
+    pace_commit(&pace, 1004, 1004);
+    CHECK_INT(pace_due(&pace), <=, 1004);
+    pace_wrote(&pace, 1005, 10);
+    CHECK_INT(pace_due(&pace), ==, 1010); /* what fails does not commit */
+    pace_commit(&pace, 1006, 1006);
+    pace_hurry(&pace, false);
+    CHECK_INT(pace_due(&pace), >, 1010);
+}
+
+TEST(a_long_delta_is_polite_for_a_while_after_any_commit)
+{
+    struct pace pace = start();
+
+    pace_hurry(&pace, true);
+    CHECK_INT(pace_due(&pace), <=, 0);
+    CHECK(!pace_polite(&pace, 0));
+    pace_commit(&pace, 1000, 1000);
+    pace_wrote(&pace, 1002, 10);
+    CHECK_INT(pace_due(&pace), ==, 1002 + PACE_HURRY_INTERVAL_MS);
+    CHECK(pace_polite(&pace, 1099));
+    CHECK(!pace_polite(&pace, 1100));
+    pace_wrote(&pace, 1099, 10);
+    CHECK_INT(pace_due(&pace), ==, 1100);
+}
+
 TEST(when_a_crowd_is_over_the_node_waits_no_longer)
 {
     struct pace pace = start();

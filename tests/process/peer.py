@@ -329,6 +329,9 @@ class Tap:
         self.endpoint = "tcp://127.0.0.1:%d" % port
         self.target = address(endpoint)
         self.seen = []  # (from the dialler?, kind, size, monotonic seconds)
+        self.answered = 0  # bytes from the endpoint to who dialled
+        self.most = None  # of these, before no more pass; None: all may
+        self.moved = threading.Condition()
         self.sockets = []
         self.listener = socket.create_server(("127.0.0.1", port))
         self.threads = [threading.Thread(target=self.accept)]
@@ -361,10 +364,33 @@ class Tap:
                 for body in zmtp.feed(data):
                     self.seen.append((dialled, kind_of(body), len(body),
                                       time.monotonic()))
+                if not dialled:
+                    self.answer(len(data))
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+    def answer(self, size):
+        with self.moved:
+            self.answered += size
+            self.moved.notify_all()
+            self.moved.wait_for(lambda: self.most is None
+                                or self.answered <= self.most)
+
+    def allow(self, most):
+        """Let no more than about @most bytes of answers pass from now on."""
+        with self.moved:
+            self.most = most
+            self.moved.notify_all()
+
+    def cut(self):
+        """Break all connections; new ones may be made."""
+        for end in self.sockets:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def size(self, *kinds):
         """Bytes of the messages of @kinds that have passed."""
@@ -374,11 +400,8 @@ class Tap:
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
         self.threads[0].join()
-        for end in self.sockets:
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.allow(None)
+        self.cut()
         for thread in self.threads[1:]:
             thread.join()
         for end in [self.listener, *self.sockets]:

@@ -62,7 +62,8 @@ static int give(struct keeper *from, struct keeper *to, size_t turned)
 {
     const struct keeper_methods *methods = from->methods;
     struct keeper_extract *extract = extract_for(from, to);
-    uint64_t size = methods->extract_size(extract);
+    uint64_t size = methods->extract_size(extract), kept;
+    struct core_stage stage = {.token = 9};
     int rc;
 
     CHECK(methods->extract_spool(extract) != 0);
@@ -72,7 +73,8 @@ static int give(struct keeper *from, struct keeper *to, size_t turned)
         CHECK_INT(methods->extract_read(extract, at, bytes, part), ==, GV_OK);
         if (turned >= at && turned - at < part)
             bytes[turned - at] ^= 1;
-        CHECK_INT(methods->stage(to, 9, at, bytes, part), ==, GV_OK);
+        stage.size = at;
+        CHECK_INT(methods->stage(to, &stage, bytes, part, &kept), ==, GV_OK);
     }
     rc = methods->apply_delta(to, 9, methods->extract_claim(extract), NULL);
     methods->extract_free(extract);
@@ -172,10 +174,14 @@ TEST(a_stage_takes_bytes_in_order_and_one_token_at_a_time)
 {
     struct keeper *a = keeper_new(1);
     const uint8_t bytes[10] = {0};
+    struct core_stage stage = {.token = 1};
+    uint64_t kept;
 
-    CHECK_INT(a->methods->stage(a, 1, 0, bytes, 10), ==, GV_OK);
-    CHECK_INT(a->methods->stage(a, 1, 5, bytes, 5), ==, GV_EPROTO);
-    CHECK_INT(a->methods->stage(a, 2, 0, bytes, 10), ==, GV_OK);
+    CHECK_INT(a->methods->stage(a, &stage, bytes, 10, &kept), ==, GV_OK);
+    stage.size = 5;
+    CHECK_INT(a->methods->stage(a, &stage, bytes, 5, &kept), ==, GV_EPROTO);
+    stage = (struct core_stage){.token = 2};
+    CHECK_INT(a->methods->stage(a, &stage, bytes, 10, &kept), ==, GV_OK);
     CHECK_INT(a->methods->apply_delta(a, 1, (struct vv_view){NULL, 0}, NULL),
               ==, GV_ENOTFOUND);
     a->methods->stage_drop(a, 2);
