@@ -72,7 +72,7 @@ static uint64_t frames_since(const struct machine *machine,
 
     *bytes = 0;
     text[0] = '\0';
-    for (size_t i = MESSAGE_HELLO; i <= MESSAGE_BYE; i++) {
+    for (size_t i = MESSAGE_HELLO; i <= MESSAGE_KIND_MAX; i++) {
         uint64_t count = sent->frames[i] - before->frames[i];
 
         frames += count;
@@ -148,7 +148,7 @@ bool checks_restless(struct checks *checks, struct machine *const *machines,
 
         if (machine_audits(machines[i]))
             return true;
-        for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_BYE; kind++)
+        for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_KIND_MAX; kind++)
             if (kind != MESSAGE_VV &&
                 sent->frames[kind] != before->frames[kind])
                 return true;

@@ -157,8 +157,8 @@ uint64_t machine_operations(const struct machine *machine);
 
 /* What left this machine, by kind, frames and bytes. */
 struct machine_sent {
-    uint64_t frames[MESSAGE_BYE + 1];
-    uint64_t bytes[MESSAGE_BYE + 1];
+    uint64_t frames[MESSAGE_KIND_MAX + 1];
+    uint64_t bytes[MESSAGE_KIND_MAX + 1];
     uint64_t intervals;
 };
 const struct machine_sent *machine_sent(const struct machine *machine);

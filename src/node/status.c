@@ -3,6 +3,7 @@
 #include "node/health.h"
 #include "node/lacks.h"
 #include "node/loop.h"
+#include "node/proving.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,6 +62,20 @@ static json_t *site_text(const struct site *site)
 
     site_format(site, hex);
     return json_string(hex);
+}
+
+json_t *status_of_vv(struct vv_view view)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < view.count; i++) {
+        struct vv_entry entry = vv_view_at(view, i);
+        char hex[33];
+
+        site_format(&entry.site, hex);
+        json_object_set_new(object, hex, decimal(entry.version));
+    }
+    return object;
 }
 
 static json_t *vv_object(const struct vv *vv)
@@ -293,8 +308,9 @@ static void warn_of_link(json_t *warnings, const struct link_info *info)
         json_array_append_new(
             warnings,
             json_sprintf("%s has the same vector and another fingerprint: "
-                         "run grapevine verify on both",
-                         name));
+                         "grapevine verify DB --peer %s names the rows",
+                         name,
+                         info->endpoint[0] != '\0' ? info->endpoint : "EP"));
     if (info->clock_ahead_ms != 0)
         json_array_append_new(
             warnings,
@@ -346,6 +362,9 @@ static json_t *counters_object(const struct core_counters *counters)
     COUNTER(delta_bytes_received);
     COUNTER(bad_messages);
     COUNTER(divergences);
+    COUNTER(proofs);
+    COUNTER(rows_differed);
+    COUNTER(rows_mended);
 #undef COUNTER
     return object;
 }
@@ -452,6 +471,7 @@ json_t *status_of_node(struct gv_node *node, struct gv_error *error)
     json_object_set_new(json, "counters",
                         counters_object(core_counters(node->core)));
     json_object_set_new(json, "refusals", refusals_array(node));
+    proving_status(node, json, warnings);
     warn_of_node(node, warnings);
     return json;
 }
