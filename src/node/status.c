@@ -170,6 +170,8 @@ static json_t *audit_object(const struct store *store)
                         json_integer((json_int_t)audit.found));
     json_object_set_new(object, "waiting",
                         json_integer((json_int_t)audit.waiting));
+    json_object_set_new(object, "damaged",
+                        json_integer((json_int_t)audit.damaged));
     why = audit_reason(&audit);
     if (why != NULL)
         json_object_set_new(object, "why", why);
@@ -431,8 +433,26 @@ static void warn_of_lock(const struct gv_node *node, json_t *warnings)
                          (int)(busy_ms / 1000)));
 }
 
+static void warn_of_damage(const struct gv_node *node, json_t *warnings)
+{
+    struct store_audit_state audit;
+
+    store_audit_state(node->store, &audit);
+    if (audit.damaged > 0)
+        json_array_append_new(
+            warnings,
+            json_sprintf("the log of %llu row%s is damaged: nothing of %s is"
+                         " sent; 'grapevine verify DB --peer EP --repair'"
+                         " takes %s from a peer",
+                         (unsigned long long)audit.damaged,
+                         audit.damaged == 1 ? "" : "s",
+                         audit.damaged == 1 ? "it" : "them",
+                         audit.damaged == 1 ? "it" : "them"));
+}
+
 static void warn_of_node(struct gv_node *node, json_t *warnings)
 {
+    warn_of_damage(node, warnings);
     if (node->trouble.code != GV_OK)
         json_array_append_new(warnings, text(node->trouble.what));
     warn_of_lock(node, warnings);

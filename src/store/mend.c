@@ -327,6 +327,8 @@ static int settle(struct store *store, struct gv_error *error)
                      (unsigned long long)pass->total.high,
                      (unsigned long long)pass->total.low);
     }
+    if (rc == GV_OK)
+        store->audit.damaged = pass->damaged_count;
     pass_free(pass);
     return rc;
 }
