@@ -271,6 +271,24 @@ static int clear_rows(struct store *store, const uint8_t *stream, size_t size)
     return rc;
 }
 
+/* What stands beside the log of rows that are not there any more: a row that
+ * comes back may get the number that one of them had. */
+static int drop_strays(struct store *store)
+{
+    static const char *const beside[] = {"gv_ver", "gv_parked", "gv_cell"};
+    int rc = GV_OK;
+
+    GV_ASSERT(store->in_transaction);
+    for (size_t i = 0; i < store->table_count; i++)
+        for (size_t j = 0; j < 3 && rc == GV_OK; j++)
+            rc = sql_run(store->db,
+                         "DELETE FROM %s WHERE tbl=%lld AND rid NOT IN"
+                         "(SELECT rid FROM gv_row_%lld)",
+                         beside[j], (long long)store->tables[i]->id,
+                         (long long)store->tables[i]->id);
+    return rc;
+}
+
 static int claim_nothing(struct apply *apply)
 {
     GV_ASSERT(apply->offset == apply->size);
@@ -312,12 +330,6 @@ static int settle(struct store *store, struct gv_error *error)
         return rc;
     while (rc == GV_OK && !pass->done)
         rc = pass_step(pass, SIZE_MAX, error);
-    for (size_t i = 0; i < store->table_count && rc == GV_OK; i++)
-        rc = sql_run(store->db,
-                     "DELETE FROM gv_ver WHERE tbl=%lld AND rid NOT IN"
-                     "(SELECT rid FROM gv_row_%lld)",
-                     (long long)store->tables[i]->id,
-                     (long long)store->tables[i]->id);
     if (rc == GV_OK && pass->damaged_count == 0 &&
         !hash128_equal(pass->total, store->numbers.fingerprint)) {
         store->numbers.fingerprint = pass->total;
@@ -343,6 +355,8 @@ static int apply_once(struct store *store, struct vv_view meet,
     if (rc != GV_OK)
         return rc;
     rc = clear_rows(store, stream, size);
+    if (rc == GV_OK)
+        rc = drop_strays(store);
     if (rc == GV_OK)
         rc = merge_rows(store, meet, stream, size, error);
     if (rc == GV_OK)
