@@ -63,9 +63,9 @@ static uint64_t frames_since(const struct machine *machine,
                              const struct machine_sent *before,
                              uint64_t *bytes, char *text, size_t size)
 {
-    static const char *const names[] = {"",      "HELLO", "NEWS", "VV",
-                                        "WANT",  "DELTA", "ACK",  "PRUNE",
-                                        "PEERS", "BYE"};
+    static const char *const names[] = {"",      "HELLO", "NEWS",  "VV",
+                                        "WANT",  "DELTA", "ACK",   "PRUNE",
+                                        "PEERS", "BYE",   "CHECK", "PROOF"};
     const struct machine_sent *sent = machine_sent(machine);
     uint64_t frames = 0;
     size_t used = 0;

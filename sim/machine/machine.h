@@ -119,6 +119,10 @@ void machine_set_restart(struct machine *machine, sim_time delay);
 /* A program has committed: the node is woken a little later; @unnoticed: only
  * by its own look once a second. */
 void machine_wake(struct machine *machine, bool unnoticed);
+/* Have the node compare its file with that of @other, and mend what differs;
+ * false: no link with it stands. */
+bool machine_prove(struct machine *machine, size_t other, bool mend);
+const struct proofs *machine_proofs(const struct machine *machine);
 /* With a model: an application's transaction. */
 void machine_write(struct machine *machine, size_t size);
 /* Nothing of it takes longer than this, drawn each time. */

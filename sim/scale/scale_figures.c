@@ -113,7 +113,8 @@ static const char *const kinds[MESSAGE_KIND_MAX + 1] = {
     [MESSAGE_VV] = "VV",       [MESSAGE_WANT] = "WANT",
     [MESSAGE_DELTA] = "DELTA", [MESSAGE_ACK] = "ACK",
     [MESSAGE_PRUNE] = "PRUNE", [MESSAGE_PEERS] = "PEERS",
-    [MESSAGE_BYE] = "BYE"};
+    [MESSAGE_BYE] = "BYE",     [MESSAGE_CHECK] = "CHECK",
+    [MESSAGE_PROOF] = "PROOF"};
 
 static struct traffic traffic_between(const struct traffic *from,
                                       const struct traffic *to)
