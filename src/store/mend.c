@@ -9,6 +9,7 @@
 #include "store/pass.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +280,8 @@ static int drop_strays(struct store *store)
     int rc = GV_OK;
 
     GV_ASSERT(store->in_transaction);
+    if (plant("strays-stay"))
+        return GV_OK;
     for (size_t i = 0; i < store->table_count; i++)
         for (size_t j = 0; j < 3 && rc == GV_OK; j++)
             rc = sql_run(store->db,

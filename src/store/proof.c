@@ -11,6 +11,7 @@
 #include "store/pass.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -545,7 +546,8 @@ static int compare_sums(struct proof *proof, struct gv_error *error)
     const struct pass *pass = proof->pass;
 
     memcpy(proof->differing, pass->damaged, sizeof proof->differing);
-    for (size_t i = 0; i < PROOF_RANGES; i++)
+    for (size_t i = 0;
+         i < (plant("ranges-halved") ? PROOF_RANGES / 2 : PROOF_RANGES); i++)
         if (!hash128_equal(pass->sums[i], proof->theirs[i]))
             proof_set_add(proof->differing, i);
     end_pass(proof);
