@@ -231,7 +231,7 @@ struct effect {
         struct {
             uint64_t token;
             bool mend;
-            bool asked; /* by a person */
+            bool asked;       /* by a person */
             const char *peer; /* its name, for people */
             struct vv_view meet;
         } prove;
