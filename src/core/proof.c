@@ -191,7 +191,8 @@ static void take_fingerprint(struct core *core, const struct event *event)
     if (!event->as.proved.wrote)
         return;
     core->fingerprint = event->as.proved.fingerprint;
-    tell_all_soon(core);
+    for (size_t i = 0; i < core->link_count; i++)
+        tell_soon(core, core->links[i]);
 }
 
 void proof_proved(struct core *core, const struct event *event)

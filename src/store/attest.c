@@ -52,6 +52,7 @@ static int begin_pass(struct attest *attest, struct gv_error *error)
                       attest->what == CHECK_SUMS ? PASS_SUMS : PASS_HEADS,
                       meet_of(attest), &attest->pass, error);
 
+    GV_ASSERT(attest->pass == NULL);
     GV_ASSERT(attest->what != CHECK_MEND);
     if (rc != GV_OK)
         return rc;
@@ -70,6 +71,7 @@ int attest_begin(struct store *store, const struct message_check *check,
     struct attest *attest;
     int rc;
 
+    GV_ASSERT(check->token != 0);
     if (!question_valid(check))
         return error_set(error, GV_EPROTO, "A question that is not one.");
     attest = calloc(1, sizeof *attest);
@@ -98,6 +100,7 @@ static int write_answer(struct attest *attest)
 {
     const struct pass *pass = attest->pass;
 
+    GV_ASSERT(attest->answer.error == GV_OK);
     GV_ASSERT(pass->done && attest->answer.size == 0);
     if (attest->what == CHECK_HEADS) {
         buffer_append_u8(&attest->answer, !pass->cut);
@@ -120,6 +123,8 @@ static int mend(struct attest *attest, struct gv_error *error)
     size_t names_size = load_u32(attest->asked.data);
     int rc;
 
+    GV_ASSERT(attest->asked.size >= 4);
+    GV_ASSERT(names_size <= attest->asked.size - 4);
     rc = mend_apply(attest->store, meet_of(attest), names + names_size,
                     attest->asked.size - 4 - names_size, error);
     attest->wrote = true;
@@ -141,6 +146,7 @@ int attest_step(struct attest *attest, size_t rows, bool *done,
 {
     int rc;
 
+    GV_ASSERT(attest->answer.size == 0);
     if (attest->what == CHECK_MEND) {
         *done = true;
         return mend(attest, error);

@@ -25,6 +25,7 @@ static int seal_now(struct store *store, struct gv_error *error)
     struct store_sealed sealed;
     int rc = store_begin(store, error);
 
+    GV_ASSERT(!store->in_transaction);
     return rc == GV_OK ? store_commit(store, &sealed, error) : rc;
 }
 
@@ -44,6 +45,7 @@ static bool is_sound(const struct store *store, const struct vv *meet)
     const struct row *row = &store->space.row;
     bool sound = store->space.stored;
 
+    GV_ASSERT(row->record_count <= store->space.capacity);
     for (size_t i = 0; i < row->record_count && sound; i++)
         sound = row->records[i].version <=
                 vv_get(meet, &store->sites[row->records[i].site]);
@@ -58,6 +60,7 @@ static int add_place(struct store *store, const struct vv *meet,
     struct row_place place;
     int rc = find_named(store, name, &table, &key);
 
+    GV_ASSERT(places->size % sizeof place == 0);
     if (rc != GV_OK || table == NULL || table->suspended)
         return rc;
     rc = rows_find(store, table, &key, NULL);
@@ -79,6 +82,7 @@ static int find_places(struct store *store, struct vv_view meet_view,
     struct vv meet;
     int rc;
 
+    GV_ASSERT(places->size == 0);
     vv_init(&meet);
     rc = vv_raise_view(&meet, meet_view);
     while (rc == GV_OK && at < end) {
@@ -101,6 +105,7 @@ static int read_all(struct extract *extract, size_t limit,
     uint8_t *room;
     int rc = GV_OK;
 
+    GV_ASSERT(stream->size == 0);
     while (rc == GV_OK && !done)
         rc = extract_step(extract, SIZE_MAX, &done, error);
     if (rc != GV_OK)
@@ -164,6 +169,7 @@ static int next_item(struct items *items, struct stream_item *item)
 {
     size_t left = items->size - items->at, size;
 
+    GV_ASSERT(items->at <= items->size);
     if (left == 0)
         return 0;
     if (left < STREAM_HEADER_SIZE)
@@ -199,6 +205,7 @@ static int drop_user_row(struct store *store, struct store_table *table,
     bool present = false;
     int rc = GV_OK;
 
+    GV_ASSERT(store->in_transaction && !store->firing);
     if (!table->shown)
         return GV_OK;
     rc = user_read(store, table, key, store->values, &present);
@@ -214,6 +221,7 @@ static int clear_row(struct store *store, struct store_table *table,
     int rc = rows_find(store, table, key, NULL);
     bool damaged = rc == GV_ECORRUPT;
 
+    GV_ASSERT(store->in_transaction);
     if (rc == GV_OK && store->space.stored)
         return GV_OK;
     if (!damaged && rc != GV_OK)
@@ -236,6 +244,7 @@ static int clear_item(struct store *store, struct items *items,
     struct store_table *table = NULL;
     struct row_key key;
 
+    GV_ASSERT(items->tables.size % sizeof table == 0);
     if (item->kind == STREAM_TABLE) {
         struct stream_text wire = item->as.table.head.wire;
 
@@ -308,6 +317,7 @@ static int merge_rows(struct store *store, struct vv_view meet_view,
     bool ended;
     int rc;
 
+    GV_ASSERT(store->in_transaction);
     if (size == 0)
         return GV_OK;
     vv_init(&meet);
@@ -329,6 +339,7 @@ static int settle(struct store *store, struct gv_error *error)
     struct pass *pass;
     int rc = pass_new(store, PASS_SETTLE, nothing, &pass, error);
 
+    GV_ASSERT(store->lost == GV_OK);
     if (rc != GV_OK)
         return rc;
     while (rc == GV_OK && !pass->done)
@@ -380,6 +391,7 @@ static int journal_past(struct store *store, struct gv_error *error)
     struct row_key key;
     int rc;
 
+    GV_ASSERT(!store->in_transaction);
     if (table == NULL || audit_pending(store))
         return GV_EBUSY;
     rc = store_begin(store, error);

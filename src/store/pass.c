@@ -49,6 +49,7 @@ static int note_meet(struct pass *pass, struct vv_view meet)
     struct vv vv;
     int rc;
 
+    GV_ASSERT(pass->meet == NULL);
     vv_init(&vv);
     rc = vv_raise_view(&vv, meet);
     pass->site_count = store->site_count;
@@ -68,6 +69,8 @@ static int open_snapshot(struct pass *pass, struct gv_error *error)
     int64_t mark = 0;
     int rc;
 
+    GV_ASSERT(pass->db == NULL);
+    GV_ASSERT(pass->kind != PASS_SETTLE);
     GV_ASSERT(!store->in_transaction && !store->borrowed);
     if (store->moved || store->stale || store->schema_version == -1 ||
         store->committed.busy != 0)
@@ -158,6 +161,8 @@ static int begin_table(struct pass *pass, const struct store_table *table)
     char *keys;
     int rc;
 
+    GV_ASSERT(!table->integer_key || table->key_count == 1);
+    GV_ASSERT(pass->listed == NULL && pass->cells == NULL);
     GV_ASSERT(pass->rows == NULL);
     for (size_t i = 0; i < table->key_count; i++)
         sqlite3_str_appendf(text, table->integer_key ? ",rid" : ",k%d",
@@ -189,6 +194,7 @@ static int check_listed(struct pass *pass, const struct store_table *table)
     sqlite3_stmt *listed = pass->listed;
     int rc = 1;
 
+    GV_ASSERT(row->record_count > 0);
     for (size_t i = 0; i < row->record_count && rc > 0; i++) {
         sqlite3_bind_int64(listed, 1, row->records[i].site);
         sqlite3_bind_int64(listed, 2, (sqlite3_int64)row->records[i].version);
@@ -212,6 +218,7 @@ static int read_row(struct pass *pass, const struct store_table *table,
     uint32_t check;
     int rc;
 
+    GV_ASSERT(sqlite3_data_count(pass->rows) >= READ_KEY);
     cells_clear(&store->space.cells);
     row->causal_length = (uint64_t)sqlite3_column_int64(pass->rows, 1);
     row_space_use(&store->space, table);
@@ -253,6 +260,8 @@ static void write_record(struct pass *pass, const struct store_table *table,
         .existence = mask_get(record->mask, ROW_EXISTENCE),
     };
 
+    GV_ASSERT(record->site < pass->site_count);
+    GV_ASSERT(head.cell_count <= table->column_count);
     head.cell_count =
         (uint32_t)(mask_count(record->mask, table->words) - head.existence);
     proof_write_record(&pass->heads, &head);
@@ -281,6 +290,8 @@ static void write_head(struct pass *pass, const struct store_table *table,
                               .key_size = key->size};
     size_t size = pass->heads.size;
 
+    GV_ASSERT(pass->kind == PASS_HEADS);
+    GV_ASSERT(pass->heads.error == GV_OK);
     if (kind == PROOF_SOUND) {
         head.causal_length = row->causal_length;
         head.record_count = (uint32_t)row->record_count;
@@ -300,6 +311,7 @@ static void count(struct pass *pass, uint64_t place, enum proof_kind kind,
 {
     size_t range = proof_range(place);
 
+    GV_ASSERT(pass->kind != PASS_HEADS);
     GV_ASSERT(range < PROOF_RANGES);
     pass->counts[range]++;
     if (kind == PROOF_DAMAGED) {
@@ -324,6 +336,7 @@ static int take_row(struct pass *pass, const struct store_table *table)
     bool null;
     int rc;
 
+    GV_ASSERT(pass->rows != NULL && !pass->done);
     buffer_clear(bytes);
     rc = row_key_read(pass->rows, READ_KEY, table->key_count, bytes, &null);
     if (rc != GV_OK || null ||
@@ -354,6 +367,7 @@ static int step_once(struct pass *pass)
     const struct store_table *table;
     int rc = GV_OK;
 
+    GV_ASSERT(pass->table_at <= store->table_count);
     if (pass->table_at == store->table_count) {
         if (pass->beyond.size > 0)
             qsort(pass->beyond.data, pass->beyond.size / 8, 8, by_place);

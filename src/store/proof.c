@@ -94,6 +94,7 @@ int proof_begin(struct store *store, struct vv_view meet, const char *peer,
     struct proof *proof = calloc(1, sizeof *proof);
     int rc;
 
+    GV_ASSERT(peer != NULL);
     if (proof == NULL)
         return error_set(error, GV_ENOMEM, "There is no memory left.");
     proof->store = store;
@@ -141,6 +142,7 @@ void proof_free(struct proof *proof)
 static struct named *find_named(const struct proof *proof,
                                 const struct buffer *name)
 {
+    GV_ASSERT(name->size > 0); /* of a row, or the words themselves */
     for (size_t i = 0; i < proof->count; i++)
         if (proof->named[i].name_size == name->size &&
             (name->size == 0 ||
@@ -154,6 +156,7 @@ static int keep(struct proof *proof, const char *table, const char *key,
 {
     struct named *named;
 
+    GV_ASSERT(proof->count <= proof->capacity);
     if (proof->count == proof->capacity) {
         size_t capacity = 2 * proof->capacity + 16;
         struct named *grown = realloc(proof->named, capacity * sizeof *grown);
@@ -187,6 +190,7 @@ static int name_it(struct proof *proof, const char *table, const char *key,
 {
     struct named *known = find_named(proof, name);
 
+    GV_ASSERT(text[0] != '\0');
     if (known != NULL) {
         known->again = proof->again;
         return GV_OK;
@@ -205,6 +209,7 @@ static int name_file(struct proof *proof, const char *text)
     struct buffer name;
     int rc;
 
+    GV_ASSERT(text != NULL);
     buffer_init(&name, SIZE_MAX);
     rc = buffer_append(&name, text, strlen(text));
     if (rc == GV_OK)
@@ -229,6 +234,7 @@ static void say_record(const struct proof_record *record, const char *where,
 {
     char site[33];
 
+    GV_ASSERT(record->version > 0);
     site_format(&record->site, site);
     snprintf(text, size, "its record of site %.8s at version %llu is only %s",
              site, (unsigned long long)record->version, where);
@@ -244,6 +250,8 @@ static void say_cells(const struct store_table *table,
     uint32_t at = 0;
     uint64_t column, theirs_column;
 
+    GV_ASSERT(ours->version == theirs->version);
+    GV_ASSERT(site_equal(&ours->site, &theirs->site));
     site_format(&ours->site, site);
     while (at < ours->cell_count && at < theirs->cell_count &&
            memcmp(ours->cells + at * PROOF_CELL_SIZE,
@@ -293,6 +301,7 @@ static bool find_record(const struct proof_head *head,
 {
     const uint8_t *at = head->records;
 
+    GV_ASSERT(like->version > 0);
     for (uint32_t i = 0; i < head->record_count; i++) {
         proof_next_record(&at, found);
         if (found->version == like->version &&
@@ -309,6 +318,7 @@ static bool covers(const struct store_table *table, const struct proof_head *a,
 {
     const uint8_t *at = a->records;
 
+    GV_ASSERT(a->kind == PROOF_SOUND && b->kind == PROOF_SOUND);
     for (uint32_t i = 0; i < a->record_count; i++) {
         struct proof_record record, other;
 
@@ -365,6 +375,7 @@ static int compare_rows(struct proof *proof, const struct proof_head *ours,
     struct buffer bytes;
     int rc;
 
+    GV_ASSERT(any != NULL);
     if ((ours != NULL && ours->kind == PROOF_BEYOND) ||
         (theirs != NULL && theirs->kind == PROOF_BEYOND) ||
         alike(table, ours, theirs, text, sizeof text))
@@ -411,6 +422,7 @@ static int read_heads(const uint8_t *at, size_t size, struct heads *heads)
     const uint8_t *end = at + size;
     size_t capacity = 0;
 
+    GV_ASSERT(heads->items == NULL && heads->count == 0);
     while (at < end) {
         if (heads->count == capacity) {
             struct proof_head *grown;
@@ -436,6 +448,7 @@ static int compare_lists(struct proof *proof, const struct heads *ours,
     size_t i = 0, j = 0;
     int rc = GV_OK;
 
+    GV_ASSERT(proof->phase == PHASE_HEADS_ASKED);
     while (rc == GV_OK && (i < ours->count || j < theirs->count)) {
         int order = i == ours->count ? 1
                     : j == theirs->count
@@ -457,6 +470,7 @@ static int compare_heads(struct proof *proof, const uint8_t *bytes,
     int rc =
         read_heads(proof->pass->heads.data, proof->pass->heads.size, &ours);
 
+    GV_ASSERT(proof->pass != NULL && proof->pass->done);
     GV_ASSERT(rc == GV_OK || rc == GV_ENOMEM); /* we wrote them */
     if (rc == GV_OK)
         rc = read_heads(bytes, size, &theirs);
@@ -497,6 +511,7 @@ static int next_batch(struct proof *proof, struct gv_error *error)
     size_t rows = 0;
     int rc;
 
+    GV_ASSERT(proof->pass == NULL);
     memset(proof->batch, 0, sizeof proof->batch);
     proof->batch_ranges = 0;
     for (size_t i = 0; i < PROOF_RANGES && proof->more == 0; i++) {
@@ -523,6 +538,7 @@ static void check_kept(struct proof *proof)
 {
     const struct pass *pass = proof->pass;
 
+    GV_ASSERT(pass->done && pass->kind == PASS_SUMS);
     proof->kept_wrong =
         pass->damaged_count == 0 && !hash128_equal(pass->total, pass->kept);
 }
@@ -531,6 +547,7 @@ static int summed(struct proof *proof)
 {
     struct pass *pass = proof->pass;
 
+    GV_ASSERT(proof->phase == PHASE_SUMMING);
     check_kept(proof);
     memcpy(proof->counts, pass->counts, sizeof proof->counts);
     buffer_clear(&proof->question);
@@ -545,6 +562,7 @@ static int compare_sums(struct proof *proof, struct gv_error *error)
 {
     const struct pass *pass = proof->pass;
 
+    GV_ASSERT(pass->done && pass->kind == PASS_SUMS);
     memcpy(proof->differing, pass->damaged, sizeof proof->differing);
     for (size_t i = 0;
          i < (plant("ranges-halved") ? PROOF_RANGES / 2 : PROOF_RANGES); i++)
@@ -559,6 +577,8 @@ static int take_sums(struct proof *proof, const uint8_t *bytes, size_t size,
 {
     int rc;
 
+    GV_ASSERT(proof->phase == PHASE_SUMS_ASKED);
+    GV_ASSERT(proof->pass != NULL);
     if (size < PROOF_SUMS_SIZE || (size - PROOF_SUMS_SIZE) % 8 != 0)
         return GV_EPROTO;
     for (size_t i = 0; i < PROOF_RANGES; i++) {
@@ -607,6 +627,8 @@ static int take_heads(struct proof *proof, const uint8_t *bytes, size_t size,
     bool cut = size > 0 && bytes[0] == 0;
     int rc;
 
+    GV_ASSERT(proof->phase == PHASE_HEADS_ASKED);
+    GV_ASSERT(proof->batch_ranges > 0);
     if (size == 0 || bytes[0] > 1)
         return GV_EPROTO;
     if (cut && proof->batch_ranges > 1)
@@ -638,6 +660,7 @@ static int write_names(struct proof *proof)
     struct buffer *out = &proof->question;
     size_t left = proof->count - proof->mend_at;
 
+    GV_ASSERT(proof->phase == PHASE_MENDING);
     GV_ASSERT(left > 0);
     proof->mend_count = left < proof->mend_max ? left : proof->mend_max;
     buffer_clear(out);
@@ -669,6 +692,8 @@ static int send_rows(struct proof *proof, struct gv_error *error)
     struct buffer stream;
     int rc;
 
+    GV_ASSERT(proof->mend && !proof->again);
+    GV_ASSERT(proof->mend_at <= proof->count);
     if (store->reader != NULL && !sqlite3_get_autocommit(store->reader))
         return GV_OK; /* a delta is being read */
     if (proof->mend_at == proof->count)
@@ -697,6 +722,8 @@ static int take_rows(struct proof *proof, const uint8_t *bytes, size_t size,
 {
     int rc = mend_apply(proof->store, meet_of(proof), bytes, size, error);
 
+    GV_ASSERT(proof->phase == PHASE_MEND_ASKED);
+    GV_ASSERT(proof->mend_count > 0);
     if (rc != GV_OK)
         return rc;
     proof->mend_at += proof->mend_count;
@@ -788,6 +815,7 @@ uint64_t proof_mended(const struct proof *proof)
 {
     uint64_t mended = 0;
 
+    GV_ASSERT(proof->count <= PROOF_FINDINGS_MAX);
     for (size_t i = 0; i < proof->count && proof->again; i++)
         mended += !proof->named[i].again;
     return mended;

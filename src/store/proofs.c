@@ -73,6 +73,8 @@ static void show(struct proofs *proofs, int code, const struct gv_error *why)
                 strcmp(proofs->shown_peer, proofs->peer) == 0 ||
                 (code == GV_OK && proof_differ(proofs->proof) > 0);
 
+    GV_ASSERT(proofs->peer != NULL || code != GV_OK);
+    GV_ASSERT(code != GV_OK || proofs->proof != NULL);
     proofs->asked_ended += proofs->asked;
     if (!news || (code != GV_OK && !proofs->asked))
         return;
@@ -98,6 +100,7 @@ static void begin(struct proofs *proofs, struct store *store,
 {
     struct vv_view meet = effect->as.prove.meet;
 
+    GV_ASSERT(effect->as.prove.token != 0);
     GV_ASSERT(proofs->state == PROOFS_NONE && proofs->proof == NULL);
     proofs->state = PROOFS_READING;
     proofs->link = effect->link;
@@ -135,6 +138,7 @@ static void drop(struct proofs *proofs, uint64_t token)
 {
     struct gv_error why = {0};
 
+    GV_ASSERT(token != 0);
     if (proofs->state == PROOFS_NONE || proofs->token != token)
         return;
     error_set(&why, GV_EBUSY,
@@ -149,6 +153,7 @@ static void attest(struct proofs *proofs, struct store *store,
     struct attest_job **at = &proofs->first;
     struct attest_job *job = calloc(1, sizeof *job);
 
+    GV_ASSERT(effect->as.attest.token != 0);
     if (job == NULL)
         return; /* the asker gives up after a while */
     job->link = effect->link;
@@ -164,6 +169,7 @@ static void drop_attest(struct proofs *proofs, gv_link link, uint64_t token)
 {
     struct attest_job **at = &proofs->first, *job;
 
+    GV_ASSERT(token != 0);
     while (*at != NULL && ((*at)->link != link || (*at)->token != token))
         at = &(*at)->next;
     job = *at;
@@ -206,6 +212,7 @@ static bool attest_turn(struct proofs *proofs, struct store *store,
     struct attest_job *job = proofs->first;
     bool done = true;
 
+    GV_ASSERT(job->token != 0);
     GV_ASSERT(job != NULL && job != proofs->told);
     if (job->code == GV_OK)
         job->code =
@@ -235,6 +242,7 @@ static int own_step(struct proofs *proofs, bool *stands)
 {
     int rc = proofs->why.code;
 
+    GV_ASSERT(proofs->proof != NULL || rc != GV_OK);
     *stands = true;
     if (rc == GV_OK && proofs->answered)
         rc = proof_answer(proofs->proof, proofs->answer_done,
