@@ -253,13 +253,13 @@ static bool check_proof(const struct core *core, const char **which)
 {
     const struct proof_turn *proof = &core->proof;
 
-    INVARIANT(13, "one comparison at a time, with a link that is up",
+    INVARIANT(15, "one comparison at a time, with a link that is up",
               proof->state == PROOF_NONE
                   ? proof->link == NULL
                   : proof->token != 0 &&
                         link_find(core, proof->link->number) == proof->link &&
                         proof->link->state == LINK_UP);
-    INVARIANT(13, "only what is held is compared",
+    INVARIANT(15, "only what is held is compared",
               vv_covers(&core->vv, &proof->meet));
     return true;
 }
