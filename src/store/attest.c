@@ -52,7 +52,7 @@ static int begin_pass(struct attest *attest, struct gv_error *error)
                       attest->what == CHECK_SUMS ? PASS_SUMS : PASS_HEADS,
                       meet_of(attest), &attest->pass, error);
 
-    GV_ASSERT(attest->pass == NULL);
+    GV_ASSERT((rc == GV_OK) == (attest->pass != NULL));
     GV_ASSERT(attest->what != CHECK_MEND);
     if (rc != GV_OK)
         return rc;

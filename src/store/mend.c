@@ -25,7 +25,7 @@ static int seal_now(struct store *store, struct gv_error *error)
     struct store_sealed sealed;
     int rc = store_begin(store, error);
 
-    GV_ASSERT(!store->in_transaction);
+    GV_ASSERT((rc == GV_OK) == store->in_transaction);
     return rc == GV_OK ? store_commit(store, &sealed, error) : rc;
 }
 
