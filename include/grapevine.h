@@ -157,6 +157,28 @@ GV_API int gv_status(struct gv_db *db, char **json, struct gv_error *error);
  * GV_EDIFFERS (something is not as it should be). */
 GV_API int gv_verify(struct gv_db *db, char **json, struct gv_error *error);
 
+/* Compare the file row by row with that of the peer at the endpoint @peer (or
+ * of that name, if a node runs and is linked with it): what both have heard
+ * of, so that it can be done while the two still sync; a row that either
+ * changes meanwhile is left out.  Goes through the running node; without one,
+ * runs one for as long as it takes, which syncs with that peer as any does.
+ * @mend: make both files equal in the rows that differ.  What is damaged on
+ * one side is taken from the other; where both are sound the rules of merging
+ * decide, and of two contents of one change the one with the larger digest
+ * wins on both.  Holds the write lock while rows are written and the sum of
+ * all is made anew, some seconds with a million rows.
+ *
+ * @json gets {"peer", "compared": {site: version}, "all" (that is all that
+ * this file holds), "differ", "mended", "findings": [{"table", "key",
+ * "finding", "mended"}, …] (the first 1,000)} on GV_OK and on GV_EDIFFERS
+ * (something differs, and was not mended).
+ *
+ * Errors: GV_EBUSY (the peer is not reached, or the link broke), GV_EMISUSE,
+ * GV_ELIMIT (more than 16,384 rows were written since the two last agreed),
+ * and those of gv_node_new() where none runs. */
+GV_API int gv_verify_peer(struct gv_db *db, const char *peer, bool mend,
+                          char **json, struct gv_error *error);
+
 /* Look for rows that were written past the triggers and publish them at once,
  * as writes of this file, without the wait that protects a migration under
  * way (10 s without a change of the schema; 60 s when more than half of a

@@ -45,6 +45,7 @@ static const struct {
     {"I33", "a node notices that its file was written over"},
     {"I34", "nothing is served between the slices of a long seal or apply"},
     {"I35", "two nodes that live and meet do not keep one site id"},
+    {"I36", "rows that rotted are named by a comparison, and mended"},
     {"core", "the numbered invariants of the core, after each step"},
 };
 

@@ -63,16 +63,16 @@ static uint64_t frames_since(const struct machine *machine,
                              const struct machine_sent *before,
                              uint64_t *bytes, char *text, size_t size)
 {
-    static const char *const names[] = {"",      "HELLO", "NEWS", "VV",
-                                        "WANT",  "DELTA", "ACK",  "PRUNE",
-                                        "PEERS", "BYE"};
+    static const char *const names[] = {"",      "HELLO", "NEWS",  "VV",
+                                        "WANT",  "DELTA", "ACK",   "PRUNE",
+                                        "PEERS", "BYE",   "CHECK", "PROOF"};
     const struct machine_sent *sent = machine_sent(machine);
     uint64_t frames = 0;
     size_t used = 0;
 
     *bytes = 0;
     text[0] = '\0';
-    for (size_t i = MESSAGE_HELLO; i <= MESSAGE_BYE; i++) {
+    for (size_t i = MESSAGE_HELLO; i <= MESSAGE_KIND_MAX; i++) {
         uint64_t count = sent->frames[i] - before->frames[i];
 
         frames += count;
@@ -148,7 +148,7 @@ bool checks_restless(struct checks *checks, struct machine *const *machines,
 
         if (machine_audits(machines[i]))
             return true;
-        for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_BYE; kind++)
+        for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_KIND_MAX; kind++)
             if (kind != MESSAGE_VV &&
                 sent->frames[kind] != before->frames[kind])
                 return true;

@@ -553,6 +553,9 @@ void run_script(const struct script *script, const struct run_options *options,
         result->settled = world_now(simulation.world) - script->swarm.chaos;
         if (!world_failed(simulation.world))
             rest(&simulation, healed, count);
+        if (!world_failed(simulation.world) && simulation.ledger != NULL &&
+            script->swarm.on[FAULT_CORRUPT_PAGE])
+            rot_play(&simulation, healed, count);
         if (!world_failed(simulation.world))
             checks_end(simulation.checks, healed, count);
         if (!world_failed(simulation.world) && simulation.census != NULL)

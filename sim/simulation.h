@@ -54,6 +54,10 @@ void alter_play(struct simulation *simulation, const struct action *action);
 bool alter_equal(struct simulation *simulation,
                  struct machine *const *machines, size_t count);
 
+/* rot.c: rows of one file are damaged, and have to be found and mended. */
+void rot_play(struct simulation *simulation, struct machine *const *machines,
+              size_t count);
+
 /* play.c: have everything in the script happen in its time. */
 void play_begin(struct simulation *simulation);
 /* Its node died. */

@@ -188,7 +188,8 @@ static void ask_for_next(struct machine *machine)
 {
     gv_time_ms due = core_deadline(machine->core);
 
-    if (machine->work.pending || driver_delta_due(machine) != NULL)
+    if (machine->work.pending || driver_delta_due(machine) != NULL ||
+        driver_proofs_ready(machine))
         due = driver_now(machine);
     if (machine->poll_due < due)
         due = machine->poll_due;
@@ -211,6 +212,7 @@ static void loop(struct machine *machine)
     /* Between two slices a node looks at all else. */
     if (!machine->falling && (!machine->work.pending || machine->work.slice))
         driver_delta_turn(machine);
+    driver_proofs_turn(machine);
     audit_if_idle(machine);
     if (machine_fallen(machine))
         return;
@@ -271,6 +273,7 @@ void driver_clear(struct machine *machine)
     if (machine->work.pending)
         driver_applies_clear(&machine->work.batch);
     machine->work.pending = false;
+    proofs_forget(&machine->proofs);
     while (machine->deltas != NULL)
         driver_delta_drop(machine, machine->deltas->link,
                           machine->deltas->token, false);

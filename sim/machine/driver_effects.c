@@ -10,9 +10,9 @@
 static void narrate(const struct machine *machine, gv_link link,
                     const struct message *message, size_t size)
 {
-    static const char *const names[] = {"",      "HELLO", "NEWS", "VV",
-                                        "WANT",  "DELTA", "ACK",  "PRUNE",
-                                        "PEERS", "BYE"};
+    static const char *const names[] = {"",      "HELLO", "NEWS",  "VV",
+                                        "WANT",  "DELTA", "ACK",   "PRUNE",
+                                        "PEERS", "BYE",   "CHECK", "PROOF"};
 
     world_detail(driver_world(machine), "%s: %s of %zu bytes on link %llu",
                  machine->name, names[message->kind], size,
@@ -134,6 +134,13 @@ static void carry_out_one(struct machine *machine, const struct effect *effect)
     case EFFECT_LOG:
         world_note(driver_world(machine), "%s: %s", machine->name,
                    effect->as.log.line);
+        break;
+    case EFFECT_PROVE:
+    case EFFECT_PROVE_ON:
+    case EFFECT_DROP_PROOF:
+    case EFFECT_ATTEST:
+    case EFFECT_DROP_ATTEST:
+        driver_prove(machine, effect);
         break;
     case EFFECT_HEARD_OWN:
         hear_own(machine, effect->as.heard_own.version);

@@ -40,6 +40,11 @@ void driver_applies_clear(struct applies *applies);
 /* The core hears what the file holds of this site and it was not told. */
 void driver_tell_sealed(struct machine *machine);
 
+/* driver_proofs.c */
+void driver_prove(struct machine *machine, const struct effect *effect);
+bool driver_proofs_ready(const struct machine *machine);
+void driver_proofs_turn(struct machine *machine);
+
 /* driver_deltas.c */
 void driver_extract_later(struct machine *machine,
                           const struct effect *effect);

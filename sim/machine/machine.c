@@ -103,6 +103,7 @@ struct machine *machine_new(const struct machine_options *options)
     machine->wake_at = SIM_NEVER;
     machine->arrivals_end = &machine->arrivals;
     machine->applies.end = &machine->applies.first;
+    proofs_init(&machine->proofs);
     if (options->model) {
         int rc = model_open(random_u64(random), &machine->keeper);
 
@@ -129,6 +130,7 @@ void machine_free(struct machine *machine)
         return;
     if (machine->alive)
         machine_kill(machine);
+    proofs_close(&machine->proofs);
     close_observer(machine);
     if (machine->options.model)
         machine->keeper->methods->close(machine->keeper);

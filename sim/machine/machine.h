@@ -126,6 +126,10 @@ void machine_set_restart(struct machine *machine, sim_time delay);
 /* A program has committed: the node is woken a little later; @unnoticed: only
  * by its own look once a second. */
 void machine_wake(struct machine *machine, bool unnoticed);
+/* Have the node compare its file with that of @other, and mend what differs;
+ * false: no link with it stands. */
+bool machine_prove(struct machine *machine, size_t other, bool mend);
+const struct proofs *machine_proofs(const struct machine *machine);
 /* With a model: an application's transaction. */
 void machine_write(struct machine *machine, size_t size);
 /* Nothing of it takes longer than this, drawn each time. */
@@ -164,8 +168,8 @@ uint64_t machine_operations(const struct machine *machine);
 
 /* What left this machine, by kind, frames and bytes. */
 struct machine_sent {
-    uint64_t frames[MESSAGE_BYE + 1];
-    uint64_t bytes[MESSAGE_BYE + 1];
+    uint64_t frames[MESSAGE_KIND_MAX + 1];
+    uint64_t bytes[MESSAGE_KIND_MAX + 1];
     uint64_t intervals;
 };
 const struct machine_sent *machine_sent(const struct machine *machine);

@@ -5,6 +5,7 @@
 
 #include "core/core.h"
 #include "machine.h"
+#include "store/proofs.h"
 
 /* What came from the network while the node was at work. */
 struct arrival {
@@ -98,6 +99,8 @@ struct machine {
     uint64_t effects_left; /* until it is killed at an effect; 0: never */
     bool falling;          /* it dies when the call in hand is over */
     bool ending;           /* it ends by itself, for a reason */
+
+    struct proofs proofs;
 
     /* The driver. */
     sim_time wake_at; /* SIM_NEVER: nothing is asked for */

@@ -365,7 +365,7 @@ static struct traffic traffic_now(const struct scale *scale)
     for (size_t i = 0; i < scale->count; i++) {
         const struct machine_sent *sent =
             machine_sent(scale->origins[i].machine);
-        for (size_t kind = 0; kind <= MESSAGE_BYE; kind++) {
+        for (size_t kind = 0; kind <= MESSAGE_KIND_MAX; kind++) {
             traffic.frames[kind] += sent->frames[kind];
             traffic.bytes[kind] += sent->bytes[kind];
         }

@@ -108,19 +108,20 @@ static void print_copies(const struct scale *scale, FILE *out)
             (unsigned long long)all.forks);
 }
 
-static const char *const kinds[MESSAGE_BYE + 1] = {
+static const char *const kinds[MESSAGE_KIND_MAX + 1] = {
     [MESSAGE_HELLO] = "HELLO", [MESSAGE_NEWS] = "NEWS",
     [MESSAGE_VV] = "VV",       [MESSAGE_WANT] = "WANT",
     [MESSAGE_DELTA] = "DELTA", [MESSAGE_ACK] = "ACK",
     [MESSAGE_PRUNE] = "PRUNE", [MESSAGE_PEERS] = "PEERS",
-    [MESSAGE_BYE] = "BYE"};
+    [MESSAGE_BYE] = "BYE",     [MESSAGE_CHECK] = "CHECK",
+    [MESSAGE_PROOF] = "PROOF"};
 
 static struct traffic traffic_between(const struct traffic *from,
                                       const struct traffic *to)
 {
     struct traffic between_them = *to;
 
-    for (size_t kind = 0; kind <= MESSAGE_BYE; kind++) {
+    for (size_t kind = 0; kind <= MESSAGE_KIND_MAX; kind++) {
         between_them.frames[kind] -= from->frames[kind];
         between_them.bytes[kind] -= from->bytes[kind];
     }
@@ -156,7 +157,7 @@ static void print_messages(const struct scale *scale, FILE *out)
 
     fprintf(out, "  %-8s %14s %14s %18s\n", "message", "frames a node",
             "bytes a node", "frames an operation");
-    for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_BYE; kind++) {
+    for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_KIND_MAX; kind++) {
         frames += busy.frames[kind];
         bytes += busy.bytes[kind];
         if (busy.frames[kind] > 0)

@@ -40,8 +40,8 @@ struct origin {
 
 /* Of all nodes together. */
 struct traffic {
-    uint64_t frames[MESSAGE_BYE + 1];
-    uint64_t bytes[MESSAGE_BYE + 1];
+    uint64_t frames[MESSAGE_KIND_MAX + 1];
+    uint64_t bytes[MESSAGE_KIND_MAX + 1];
 };
 
 struct scale {

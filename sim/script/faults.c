@@ -39,8 +39,9 @@ static const struct fault_class classes[FAULTS] = {
     [FAULT_IO_ERROR] = {"io-error", "reads and writes fail", NULL},
     [FAULT_DISK_FULL] = {"disk-full", "the disk is full for a while", NULL},
     [FAULT_CORRUPT_PAGE] = {"corrupt-page",
-                            "pages rot, are zeroed, stale or misplaced",
-                            "the repair of a damaged file from a peer"},
+                            "rows of the log rot, are gone or not listed in "
+                            "one file, and are mended from a peer",
+                            NULL},
     [FAULT_SLOW_DISK] = {"slow-disk",
                          "slow operations, and programs that hold the lock",
                          NULL},

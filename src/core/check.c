@@ -254,6 +254,21 @@ static bool check_room(const struct core *core, const char **which)
     return true;
 }
 
+static bool check_proof(const struct core *core, const char **which)
+{
+    const struct proof_turn *proof = &core->proof;
+
+    INVARIANT(15, "one comparison at a time, with a link that is up",
+              proof->state == PROOF_NONE
+                  ? proof->link == NULL
+                  : proof->token != 0 &&
+                        link_find(core, proof->link->number) == proof->link &&
+                        proof->link->state == LINK_UP);
+    INVARIANT(15, "only what is held is compared",
+              vv_covers(&core->vv, &proof->meet));
+    return true;
+}
+
 static bool check_sites(const struct core *core, const char **which)
 {
     for (size_t i = 0; i < core->link_count; i++) {
@@ -324,6 +339,7 @@ bool core_check(const struct core *core, const char **which)
             return false;
     }
     return check_vectors(core, which) && check_want(core, which) &&
-           check_give(core, which) && check_sites(core, which) &&
+           check_give(core, which) && check_proof(core, which) &&
+           check_sites(core, which) &&
            check_known(core, which) && check_room(core, which);
 }

@@ -87,6 +87,7 @@ void core_free(struct core *core)
     vv_close(&core->vv);
     vv_close(&core->pending);
     known_close(core);
+    vv_close(&core->proof.meet);
     free(core);
 }
 
@@ -113,6 +114,10 @@ static int dispatch(struct core *core, struct link *link,
         return GV_OK;
     case MESSAGE_PRUNE:
         return mark_receive(core, link, &message->as.prune);
+    case MESSAGE_CHECK:
+        return proof_asked(core, link, &message->as.check);
+    case MESSAGE_PROOF:
+        return proof_receive(core, link, &message->as.proof);
     case MESSAGE_PEERS:
         return exchange_receive(core, link, &message->as.peers);
     }
@@ -180,6 +185,7 @@ static void tick(struct core *core)
     want_tick(core);
     mark_tick(core);
     push_tick(core);
+    proof_tick(core);
     tell_tick(core);
 }
 
@@ -219,6 +225,15 @@ static int handle(struct core *core, const struct event *event)
         break;
     case EVENT_SCHEMA_CHANGED:
         schema_changed(core, event);
+        break;
+    case EVENT_PROVE:
+        proof_wish(core, event);
+        break;
+    case EVENT_PROVED:
+        proof_proved(core, event);
+        break;
+    case EVENT_ATTESTED:
+        proof_attested(core, event);
         break;
     }
     return GV_OK;
@@ -272,6 +287,7 @@ gv_time_ms core_deadline(const struct core *core)
     deadline = earlier(deadline, exchange_deadline(core));
     deadline = earlier(deadline, tell_deadline(core));
     deadline = earlier(deadline, want_deadline(core));
+    deadline = earlier(deadline, proof_deadline(core));
     deadline = earlier(deadline, room_deadline(core));
     deadline = earlier(deadline, mark_deadline(core));
     deadline = earlier(deadline, push_deadline(core));

@@ -43,6 +43,12 @@
 #define CORE_RECONNECT_MAX_MS 5000
 /* After a refusal that will not pass by itself (another mesh). */
 #define CORE_REFUSED_RETRY_MS 30000
+/* Looking for the rows in which this node and a peer differ: how long its
+ * answer may take (it reads the whole file), the least time between two looks
+ * that no person asked for, and that until the same is looked at again. */
+#define CORE_PROOF_PATIENCE_MS 120000
+#define CORE_PROOF_REST_MS 60000
+#define CORE_PROOF_AGAIN_MS 3600000
 /* What may be on its way on one link, unacknowledged. */
 #define CORE_NEWS_CREDIT (256 * 1024)
 #define CORE_DELTA_CREDIT (1024 * 1024)
@@ -74,19 +80,23 @@
 typedef uint64_t gv_link;
 
 enum event_kind {
-    EVENT_TICK,          /* time has passed */
-    EVENT_LINK_UP,       /* a dialled connection stands, or a frame came over
-                            an unknown one */
-    EVENT_LINK_DOWN,     /* a connection is gone or could not be made */
-    EVENT_MESSAGE,       /* a frame came and was decoded */
-    EVENT_BAD_FRAME,     /* a frame came that could not be decoded */
-    EVENT_SEALED,        /* the store sealed local work, and synced it */
-    EVENT_APPLIED,       /* the end of EFFECT_APPLY */
-    EVENT_STAGED,        /* the end of EFFECT_STAGE */
-    EVENT_DELTA_APPLIED, /* the end of EFFECT_APPLY_DELTA */
-    EVENT_EXTRACTED,     /* the end of EFFECT_EXTRACT */
-    EVENT_SCHEMA_CHANGED /* what was refused for the schema may be tried again
-                          */
+    EVENT_TICK,           /* time has passed */
+    EVENT_LINK_UP,        /* a dialled connection stands, or a frame came over
+                             an unknown one */
+    EVENT_LINK_DOWN,      /* a connection is gone or could not be made */
+    EVENT_MESSAGE,        /* a frame came and was decoded */
+    EVENT_BAD_FRAME,      /* a frame came that could not be decoded */
+    EVENT_SEALED,         /* the store sealed local work, and synced it */
+    EVENT_APPLIED,        /* the end of EFFECT_APPLY */
+    EVENT_STAGED,         /* the end of EFFECT_STAGE */
+    EVENT_DELTA_APPLIED,  /* the end of EFFECT_APPLY_DELTA */
+    EVENT_EXTRACTED,      /* the end of EFFECT_EXTRACT */
+    EVENT_SCHEMA_CHANGED, /* what was refused for the schema may be tried again
+                           */
+    EVENT_PROVE,   /* a person wants to know in which rows @link's peer differs
+                    */
+    EVENT_PROVED,  /* the end of EFFECT_PROVE and EFFECT_PROVE_ON */
+    EVENT_ATTESTED /* the end of EFFECT_ATTEST */
 };
 
 struct event {
@@ -144,6 +154,22 @@ struct event {
             /* A table that was forgotten took its records out of it. */
             struct hash128 fingerprint;
         } schema;
+        struct {
+            bool mend; /* and have them made equal */
+        } prove;
+        /* PROVED: the next question (what it asks for 0: there is none, and
+         * @differ rows were named, of which @mended were made equal).
+         * ATTESTED: the answer, and the rows that were @mended for it.  The
+         * fingerprint counts if some may have been (@wrote). */
+        struct {
+            uint64_t token;
+            enum check_what what;
+            const uint8_t *bytes;
+            size_t size;
+            uint64_t differ, mended;
+            bool wrote;
+            struct hash128 fingerprint;
+        } proved;
     } as;
 };
 
@@ -161,6 +187,11 @@ enum effect_kind {
     EFFECT_EXTRACT,      /* read what @link's peer lacks */
     EFFECT_DROP_EXTRACT, /* the delta of @token is no longer wanted */
     EFFECT_LOG,          /* a line for people */
+    EFFECT_PROVE,        /* begin to compare the file with a peer's */
+    EFFECT_PROVE_ON,     /* what the peer answered */
+    EFFECT_DROP_PROOF,   /* no answer will come */
+    EFFECT_ATTEST,       /* recompute what a peer asks for */
+    EFFECT_DROP_ATTEST,  /* it is no longer wanted */
     EFFECT_HEARD_OWN /* compare what a peer holds of this very site with the
                         ends of its intervals (store_heard_own()) */
 };
@@ -207,7 +238,21 @@ struct effect {
             uint64_t token;
             bool applied; /* DROP_EXTRACT: the asker has it all; else it may
                              ask for the rest of it */
-        } drop;           /* DROP_STAGE, DROP_EXTRACT */
+        } drop;           /* DROP_STAGE, _EXTRACT, _PROOF, _ATTEST */
+        struct {
+            uint64_t token;
+            bool mend;
+            bool asked;       /* by a person */
+            const char *peer; /* its name, for people */
+            struct vv_view meet;
+        } prove;
+        struct {
+            uint64_t token;
+            bool done;
+            const uint8_t *bytes;
+            size_t size;
+        } prove_on;
+        struct message_check attest;
         struct {
             uint64_t token;
             struct vv_view vv; /* the asker's */
@@ -345,6 +390,8 @@ struct core_counters {
     uint64_t deltas_resumed; /* that went on where they were cut */
     uint64_t bad_messages;
     uint64_t divergences; /* equal vectors with unequal fingerprints, found */
+    uint64_t proofs;      /* looks for the rows that ended */
+    uint64_t rows_differed, rows_mended;
 };
 
 struct core;

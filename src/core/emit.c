@@ -125,7 +125,8 @@ bool emit_message(struct core *core, gv_link link,
     struct effect effect = {.kind = EFFECT_SEND, .link = link};
 
     GV_ASSERT(link != 0);
-    GV_ASSERT(message->kind >= MESSAGE_HELLO && message->kind <= MESSAGE_BYE);
+    GV_ASSERT(message->kind >= MESSAGE_HELLO &&
+              message->kind <= MESSAGE_KIND_MAX);
     effect.as.send.message = *message;
     return emit(core, &effect);
 }

@@ -46,6 +46,7 @@ struct link *link_new(struct core *core, gv_link number, struct peer *peer)
     link->refused_until = NEVER;
     link->exchange_at = NEVER;
     timing_reset(link);
+    link->proof_at = NEVER;
     if (peer != NULL)
         peer->link = link;
     core->links[core->link_count++] = link;
@@ -128,6 +129,7 @@ static void forget(struct core *core, struct link *link, enum bye_code code,
     give_drop(core, link);
     want_link_gone(core, link);
     mark_link_gone(core, link);
+    proof_link_gone(core, link);
     GV_ASSERT(link->give.state == GIVE_NONE);
     GV_ASSERT(core->want.link != link);
     if (peer == NULL)

@@ -37,7 +37,17 @@ enum message_kind {
     MESSAGE_ACK,
     MESSAGE_PRUNE, /* whose intervals are not to be pushed, or are again */
     MESSAGE_PEERS, /* who else can be dialled */
-    MESSAGE_BYE
+    MESSAGE_BYE,
+    MESSAGE_CHECK, /* of a proof: what is to be recomputed */
+    MESSAGE_PROOF  /* the answer */
+};
+#define MESSAGE_KIND_MAX MESSAGE_PROOF
+
+/* What a CHECK asks for; wire/proof.h has the bytes of each. */
+enum check_what {
+    CHECK_SUMS = 1, /* a sum for each range of keys */
+    CHECK_HEADS,    /* what the rows of some ranges are made of */
+    CHECK_MEND      /* take these rows, and send yours */
 };
 
 enum bye_code {
@@ -203,6 +213,22 @@ struct message_bye {
     struct text text;
 };
 
+/* @meet: what both vectors cover; no row with a record above it counts. */
+struct message_check {
+    uint64_t token;
+    enum check_what what;
+    struct vv_view meet;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+struct message_proof {
+    uint64_t token;
+    bool done; /* else @bytes is empty: not now, or not in one frame */
+    const uint8_t *bytes;
+    size_t size;
+};
+
 struct message {
     enum message_kind kind;
     union {
@@ -215,6 +241,8 @@ struct message {
         struct message_peers peers;
         struct message_prune prune;
         struct message_bye bye;
+        struct message_check check;
+        struct message_proof proof;
     } as;
 };
 

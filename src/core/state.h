@@ -83,6 +83,13 @@ enum give_state {
     GIVE_SENDING  /* pieces leave as credit allows; then the end is awaited */
 };
 
+/* What was compared and found unequal. */
+struct compared {
+    uint64_t vv_hash;
+    struct hash128 ours, theirs;
+    gv_time_ms at;
+};
+
 /* What a link's peer asked for. */
 struct give {
     enum give_state state;
@@ -238,6 +245,15 @@ struct link {
     bool fork_told;
 
     struct give give;
+
+    /* What the peer asked to be recomputed; 0: nothing. */
+    uint64_t attesting;
+    /* When the rows in which it differs are to be looked for (NEVER: they are
+     * not), whether a person wants that, and them mended. */
+    gv_time_ms proof_at;
+    bool proof_asked, proof_mend;
+    struct compared proven; /* what was looked at last */
+
     struct link *next_closed;
 };
 
@@ -332,6 +348,23 @@ struct stage {
     gv_time_ms since; /* NEVER: since before this run */
 };
 
+enum proof_state {
+    PROOF_NONE,
+    PROOF_WORKING, /* EFFECT_PROVE or EFFECT_PROVE_ON is under way */
+    PROOF_ASKED    /* a CHECK is */
+};
+
+/* The look for differing rows: one at a time. */
+struct proof_turn {
+    enum proof_state state;
+    struct link *link;
+    uint64_t token;
+    bool mend, asked;
+    struct vv meet; /* what both cover */
+    gv_time_ms asked_at;
+    gv_time_ms rest_until; /* the next one that no person asked for */
+};
+
 struct arena;
 
 /* Two instances of one site that were linked in turns. */
@@ -388,6 +421,7 @@ struct core {
     uint64_t delta_credit;
     uint64_t give_order;
     struct rivals rivals[CORE_RIVALS_MAX];
+    struct proof_turn proof;
 
     struct core_counters counters;
 
@@ -660,5 +694,20 @@ void give_drop(struct core *core, struct link *link);
 void give_next(struct core *core);
 void give_tick(struct core *core);
 gv_time_ms give_deadline(const struct core *core);
+
+/* proof.c: in which rows a peer differs. */
+/* The vectors are equal and the fingerprints are not. */
+void proof_diverged(struct core *core, struct link *link,
+                    struct hash128 theirs);
+void proof_wish(struct core *core, const struct event *event);
+void proof_proved(struct core *core, const struct event *event);
+void proof_attested(struct core *core, const struct event *event);
+int proof_receive(struct core *core, struct link *link,
+                  const struct message_proof *proof);
+int proof_asked(struct core *core, struct link *link,
+                const struct message_check *check);
+void proof_link_gone(struct core *core, struct link *link);
+void proof_tick(struct core *core);
+gv_time_ms proof_deadline(const struct core *core);
 
 #endif

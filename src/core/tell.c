@@ -363,15 +363,18 @@ static void compare(struct core *core, struct link *link,
         return;
     if (hash128_equal(vv->fingerprint, core->fingerprint)) {
         link->diverged = false;
+        if (!link->proof_asked)
+            link->proof_at = NEVER;
         return;
     }
+    proof_diverged(core, link, vv->fingerprint);
     if (link->diverged)
         return;
     link->diverged = true;
     core->counters.divergences++;
     emit_log(core, GV_LOG_ERROR,
              "this node and %s hold different data under equal version "
-             "vectors; run 'grapevine verify' on both",
+             "vectors; looking for the rows",
              link_who(link, who));
 }
 

@@ -171,6 +171,13 @@ static void carry_out(struct gv_node *node, const struct effect *effect)
     case EFFECT_LOG:
         log_line(&node->log, effect->as.log.level, "%s", effect->as.log.line);
         break;
+    case EFFECT_PROVE:
+    case EFFECT_PROVE_ON:
+    case EFFECT_DROP_PROOF:
+    case EFFECT_ATTEST:
+    case EFFECT_DROP_ATTEST:
+        proofs_take(&node->proofs, node->store, effect);
+        break;
     case EFFECT_HEARD_OWN:
         hear_own(node, effect->as.heard_own.version);
         break;

@@ -133,7 +133,7 @@ static int timeout(const struct gv_node *node)
     gv_time_ms now = loop_now();
     gv_time_ms due = core_deadline(node->core);
 
-    if (deltas_ready(&node->deltas))
+    if (deltas_ready(&node->deltas) || proofs_ready(&node->proofs))
         return 0;
     if (node->poll_due < due)
         due = node->poll_due;
@@ -276,6 +276,27 @@ static void audit_if_idle(struct gv_node *node)
     loop_follow_audit(node, &audit);
 }
 
+/* A slice of what is recomputed to find where a peer differs. */
+static void prove(struct gv_node *node)
+{
+    struct event event;
+
+    if (node->moved.code != GV_OK || !proofs_ready(&node->proofs) ||
+        !proofs_turn(&node->proofs, node->store, &event))
+        return;
+    if (event.code == GV_EMOVED) {
+        struct gv_error why = {0};
+
+        error_set(&why, GV_EMOVED, "%s",
+                  event.reason != NULL ? event.reason
+                                       : gv_strerror(event.code));
+        loop_moved(node, &why);
+    }
+    if (event.as.proved.wrote)
+        writes_tell_sealed(node);
+    loop_feed(node, &event);
+}
+
 static void wait(struct gv_node *node)
 {
     struct pollfd fds[3 + LAN_FDS + CONTROL_FDS_MAX] = {
@@ -301,6 +322,7 @@ static void turn(struct gv_node *node)
     take_time(node);
     write_if_due(node);
     deltas_turn(node);
+    prove(node);
     audit_if_idle(node);
     events_turn(node);
     outbox_flush(&node->outbox, node->net);

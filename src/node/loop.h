@@ -17,6 +17,7 @@
 #include "node/refusals.h"
 #include "node/remembered.h"
 #include "node/watch.h"
+#include "store/proofs.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -40,6 +41,7 @@ struct gv_node {
     struct pace pace;
     struct applies applies;
     struct deltas deltas;
+    struct proofs proofs;
     struct outbox outbox;
     struct refusals refusals;
     struct remembered remembered;

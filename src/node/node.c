@@ -82,6 +82,7 @@ int node_new(const char *path, const struct gv_node_options *options,
     pace_init(&fresh->pace);
     applies_init(&fresh->applies);
     deltas_init(&fresh->deltas);
+    proofs_init(&fresh->proofs);
     outbox_init(&fresh->outbox);
     refusals_init(&fresh->refusals);
     events_init(&fresh->events);
@@ -134,6 +135,7 @@ void node_free(struct gv_node *node)
     discovery_close(&node->discovery);
     net_free(node->net, NODE_LINGER_MS);
     deltas_close(&node->deltas, loop_now());
+    proofs_close(&node->proofs);
     applies_close(&node->applies);
     free(node->slicing);
     outbox_close(&node->outbox);

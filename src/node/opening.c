@@ -194,6 +194,7 @@ static void let_go(struct gv_node *node)
     remembered_save(node);
     node->next_link = core_next_link(node->core);
     deltas_close(&node->deltas, loop_now());
+    proofs_forget(&node->proofs);
     applies_close(&node->applies);
     applies_init(&node->applies);
     free(node->slicing);

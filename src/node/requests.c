@@ -12,12 +12,16 @@
  *     {"op": "level", "peers": 2}    {"level": true, "summary", "lacking"}
  *     {"op": "watch"}                {"watching": true}, then a line for all
  *                                    that happens
+ *     {"op": "prove", "peer": "tcp://…", "repair": false}
+ *                                    begin to compare: {"started", …}
+ *     {"op": "proof"}                what became of it
  *     {"op": "stop"}                 {"stopping": true}
  *
  * An error is {"error": {"code", "what", "meaning", "remedy"}}. */
 #include "node/blame.h"
 #include "node/lacks.h"
 #include "node/loop.h"
+#include "node/proving.h"
 #include "node/status.h"
 #include "node/tracking.h"
 
@@ -171,6 +175,7 @@ static const struct {
     {"status", ask_status}, {"verify", ask_verify},   {"accept", ask_accept},
     {"track", ask_track},   {"untrack", ask_untrack}, {"blame", ask_blame},
     {"level", ask_level},   {"watch", ask_watch},     {"stop", ask_stop},
+    {"prove", proving_begin}, {"proof", proving_state},
 };
 
 static json_t *ask(struct gv_node *node, const json_t *request,
@@ -185,7 +190,7 @@ static json_t *ask(struct gv_node *node, const json_t *request,
     error_set(error, GV_EINVAL, "The request is not one that is known.");
     error_meaning(error, "A request is a line such as {\"op\": \"status\"}; "
                          "there are status, verify, accept, track, untrack, "
-                         "blame, level, watch and stop.");
+                         "blame, level, watch, prove, proof and stop.");
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 #include "node/health.h"
 #include "node/lacks.h"
 #include "node/loop.h"
+#include "node/proving.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,6 +62,20 @@ static json_t *site_text(const struct site *site)
 
     site_format(site, hex);
     return json_string(hex);
+}
+
+json_t *status_of_vv(struct vv_view view)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < view.count; i++) {
+        struct vv_entry entry = vv_view_at(view, i);
+        char hex[33];
+
+        site_format(&entry.site, hex);
+        json_object_set_new(object, hex, decimal(entry.version));
+    }
+    return object;
 }
 
 static json_t *vv_object(const struct vv *vv)
@@ -155,6 +170,8 @@ static json_t *audit_object(const struct store *store)
                         json_integer((json_int_t)audit.found));
     json_object_set_new(object, "waiting",
                         json_integer((json_int_t)audit.waiting));
+    json_object_set_new(object, "damaged",
+                        json_integer((json_int_t)audit.damaged));
     why = audit_reason(&audit);
     if (why != NULL)
         json_object_set_new(object, "why", why);
@@ -293,8 +310,9 @@ static void warn_of_link(json_t *warnings, const struct link_info *info)
         json_array_append_new(
             warnings,
             json_sprintf("%s has the same vector and another fingerprint: "
-                         "run grapevine verify on both",
-                         name));
+                         "grapevine verify DB --peer %s names the rows",
+                         name,
+                         info->endpoint[0] != '\0' ? info->endpoint : "EP"));
     if (info->clock_ahead_ms != 0)
         json_array_append_new(
             warnings,
@@ -346,6 +364,9 @@ static json_t *counters_object(const struct core_counters *counters)
     COUNTER(delta_bytes_received);
     COUNTER(bad_messages);
     COUNTER(divergences);
+    COUNTER(proofs);
+    COUNTER(rows_differed);
+    COUNTER(rows_mended);
 #undef COUNTER
     return object;
 }
@@ -412,8 +433,26 @@ static void warn_of_lock(const struct gv_node *node, json_t *warnings)
                          (int)(busy_ms / 1000)));
 }
 
+static void warn_of_damage(const struct gv_node *node, json_t *warnings)
+{
+    struct store_audit_state audit;
+
+    store_audit_state(node->store, &audit);
+    if (audit.damaged > 0)
+        json_array_append_new(
+            warnings,
+            json_sprintf("the log of %llu row%s is damaged: nothing of %s is"
+                         " sent; 'grapevine verify DB --peer EP --repair'"
+                         " takes %s from a peer",
+                         (unsigned long long)audit.damaged,
+                         audit.damaged == 1 ? "" : "s",
+                         audit.damaged == 1 ? "it" : "them",
+                         audit.damaged == 1 ? "it" : "them"));
+}
+
 static void warn_of_node(struct gv_node *node, json_t *warnings)
 {
+    warn_of_damage(node, warnings);
     if (node->trouble.code != GV_OK)
         json_array_append_new(warnings, text(node->trouble.what));
     warn_of_lock(node, warnings);
@@ -452,6 +491,7 @@ json_t *status_of_node(struct gv_node *node, struct gv_error *error)
     json_object_set_new(json, "counters",
                         counters_object(core_counters(node->core)));
     json_object_set_new(json, "refusals", refusals_array(node));
+    proving_status(node, json, warnings);
     warn_of_node(node, warnings);
     return json;
 }

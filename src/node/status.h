@@ -22,6 +22,9 @@ json_t *status_text(const char *bytes);
 const char *status_name_of(const struct gv_node *node,
                            const struct site *site);
 
+/* {"site": "version", …}. */
+json_t *status_of_vv(struct vv_view view);
+
 /* What verify finds, as JSON: ok, rows, records, findings (the first
  * STATUS_FINDINGS_MAX) and finding_count.  NULL: @error. */
 #define STATUS_FINDINGS_MAX 1000

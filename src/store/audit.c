@@ -98,6 +98,7 @@ static void restart(struct store *store)
     }
     audit->phase = AUDIT_LOOK;
     audit->place_count = 0;
+    audit->damaged_now = 0;
     buffer_clear(&audit->keys);
     walk_start(store);
     GV_ASSERT(audit->keys.error == GV_OK);
@@ -290,6 +291,7 @@ static void end_look(struct store *store)
 
     GV_ASSERT(audit->phase == AUDIT_LOOK);
     GV_ASSERT(audit->place_count == 0);
+    audit->damaged = audit->damaged_now;
     audit->phase = AUDIT_CLOSE;
     for (size_t i = 0; i < audit->table_count; i++) {
         struct audit_table *entry = &audit->tables[i];
@@ -473,6 +475,7 @@ void store_audit_state(const struct store *store,
 
     *state = (struct store_audit_state){.last = audit->audited_at,
                                         .found = audit->found,
+                                        .damaged = audit->damaged,
                                         .due = audit_pending(store)};
     for (size_t i = 0; i < audit->table_count; i++) {
         const struct audit_table *entry = &audit->tables[i];

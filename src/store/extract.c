@@ -118,10 +118,10 @@ static int look(struct store *store, struct vv_view vv, struct gv_error *error)
     return rc == GV_EFORK ? GV_EMOVED : rc;
 }
 
-int extract_begin(struct store *store, struct vv_view vv,
-                  struct extract **extract, struct gv_error *error)
+/* Open the reader's snapshot, if the store stands at its vector. */
+static int open_snapshot(struct store *store, struct vv_view vv,
+                         struct gv_error *error)
 {
-    struct extract *made = NULL;
     int rc = reader_open(store, error);
 
     if (rc != GV_OK)
@@ -139,13 +139,42 @@ int extract_begin(struct store *store, struct vv_view vv,
         return error_set(error, GV_EBUSY,
                          "A long seal or apply is under way.");
     rc = snapshot_open(store);
+    return rc == GV_OK
+               ? rc
+               : sql_fail(store->reader, rc, error, "cannot open a snapshot");
+}
+
+/* The rows to send are known: each once. */
+static int take_places(struct extract *extract, const struct row_place *places,
+                       size_t count)
+{
+    extract->places = calloc(count, sizeof *extract->places);
+    if (extract->places == NULL)
+        return GV_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || place_compare(&places[i - 1], &places[i]) != 0)
+            extract->places[extract->place_count++] = places[i];
+    extract->place_capacity = count;
+    GV_ASSERT(extract->place_count <= count);
+    return GV_OK;
+}
+
+static int begin(struct store *store, struct vv_view vv,
+                 const struct row_place *places, size_t place_count,
+                 struct extract **extract, struct gv_error *error)
+{
+    struct extract *made;
+    int rc = open_snapshot(store, vv, error);
+
     if (rc != GV_OK)
-        return sql_fail(store->reader, rc, error, "cannot open a snapshot");
+        return rc;
     made = extract_new(store);
     rc = made == NULL ? GV_ENOMEM : take_slot(made);
     if (rc == GV_OK)
         rc = note_vectors(made, vv);
-    if (rc == GV_OK) {
+    if (rc == GV_OK && places != NULL) {
+        rc = take_places(made, places, place_count);
+    } else if (rc == GV_OK) {
         made->whole = vv.count == 0;
         if (!made->whole)
             rc = places_find(made);
@@ -160,6 +189,22 @@ int extract_begin(struct store *store, struct vv_view vv,
     GV_ASSERT(made->place_at == 0 && made->table_at == 0);
     *extract = made;
     return GV_OK;
+}
+
+int extract_begin(struct store *store, struct vv_view vv,
+                  struct extract **extract, struct gv_error *error)
+{
+    return begin(store, vv, NULL, 0, extract, error);
+}
+
+int extract_rows(struct store *store, const struct row_place *places,
+                 size_t count, struct extract **extract,
+                 struct gv_error *error)
+{
+    struct vv_view nothing = {NULL, 0};
+
+    GV_ASSERT(places != NULL && count > 0);
+    return begin(store, nothing, places, count, extract, error);
 }
 
 /* Step */

@@ -40,6 +40,11 @@ struct extract {
     uint64_t scan_steps, vm_steps;
 };
 
+/* An extract of all that these rows hold, ascending.  As extract_begin(). */
+int extract_rows(struct store *store, const struct row_place *places,
+                 size_t count, struct extract **extract,
+                 struct gv_error *error);
+
 /* Add what @statement did to the extract's effort. */
 void extract_add_effort(struct extract *extract, sqlite3_stmt *statement);
 

@@ -229,6 +229,8 @@ struct audit {
     bool accepted;    /* by a person: no more waiting */
     bool resumed;     /* a table is synced again; not reported yet */
     uint64_t found;   /* rows published since the store was opened */
+    uint64_t damaged; /* rows whose log is, as of the last look, */
+    uint64_t damaged_now; /* and by that which is under way */
 
     struct audit_table *tables;
     size_t table_count;

@@ -138,8 +138,8 @@ static int damaged(const struct store_table *table, const struct row_key *key,
     error_set(error, GV_ECORRUPT, "The sync metadata of %s is damaged.", name);
     error_meaning(error, "Nothing is sent to peers that lack this row, so that"
                          " the damage does not spread.");
-    error_remedy(error, "Run 'grapevine verify' on this file; restore it from"
-                        " a peer's copy.");
+    error_remedy(error, "Run 'grapevine verify DB --peer ENDPOINT --repair':"
+                        " it takes the row from that peer.");
     return GV_ECORRUPT;
 }
 

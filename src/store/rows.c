@@ -103,8 +103,8 @@ static int damaged(const struct store_table *table, const struct row_key *key,
                   "Something outside Grapevine changed gv_row_%lld,"
                   " or the disk did; nothing of this row is sent.",
                   (long long)table->id);
-    error_remedy(error, "Run 'grapevine verify' on this file and on a"
-                        " peer; restore the file from a peer's copy.");
+    error_remedy(error, "Run 'grapevine verify DB --peer ENDPOINT --repair':"
+                        " it takes the row from that peer.");
     return GV_ECORRUPT;
 }
 

@@ -337,6 +337,7 @@ struct store_audit_state {
     bool due;          /* the schema moved since, or something waits */
     uint64_t found;    /* rows published since the file was opened */
     uint64_t waiting;  /* rows that wait */
+    uint64_t damaged;  /* rows whose log is: they are not sent */
     bool most_died;    /* more than half of a table's rows are gone */
     const char *table; /* the last that waits, or NULL; until the schema
                           moves */

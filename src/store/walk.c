@@ -83,6 +83,7 @@ static int look_at(struct walk *walk, sqlite3_stmt *statement, int first)
         /* Not a write that was missed, and no reason to stop. */
         log_line(&store->log, GV_LOG_ERROR, "%s %s %s", why.what, why.meaning,
                  why.remedy);
+        store->audit.damaged_now++;
         return GV_OK;
     }
     if (rc != GV_OK && walk->error != NULL)

@@ -23,6 +23,8 @@
 #define PEERS_COUNT 2
 #define PRUNE_COUNT 3
 #define BYE_COUNT 3
+#define CHECK_COUNT 5
+#define PROOF_COUNT 4
 #define INTERVAL_COUNT 5
 /* Of what stands inside them. */
 #define WORD_COUNT 9
@@ -237,6 +239,31 @@ static void encode_bye(msgpack_packer *packer, const struct message_bye *bye)
     encode_text(packer, bye->text);
 }
 
+static void encode_check(msgpack_packer *packer,
+                         const struct message_check *check)
+{
+    GV_ASSERT(check->what >= CHECK_SUMS && check->what <= CHECK_MEND);
+    GV_ASSERT(check->size + check->meet.count * VV_ENTRY_SIZE <=
+              MESSAGE_DELTA_SIZE_MAX);
+    msgpack_pack_array(packer, CHECK_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_CHECK);
+    msgpack_pack_uint64(packer, check->token);
+    msgpack_pack_uint32(packer, (uint32_t)check->what);
+    pack_vv(packer, check->meet);
+    pack_blob(packer, check->bytes, check->size);
+}
+
+static void encode_proof(msgpack_packer *packer,
+                         const struct message_proof *proof)
+{
+    GV_ASSERT(proof->size <= MESSAGE_DELTA_SIZE_MAX);
+    msgpack_pack_array(packer, PROOF_COUNT);
+    msgpack_pack_uint8(packer, MESSAGE_PROOF);
+    msgpack_pack_uint64(packer, proof->token);
+    encode_bool(packer, proof->done);
+    pack_blob(packer, proof->bytes, proof->size);
+}
+
 static void encode_message(msgpack_packer *packer,
                            const struct message *message)
 {
@@ -264,6 +291,12 @@ static void encode_message(msgpack_packer *packer,
         return;
     case MESSAGE_PRUNE:
         encode_prune(packer, &message->as.prune);
+        return;
+    case MESSAGE_CHECK:
+        encode_check(packer, &message->as.check);
+        return;
+    case MESSAGE_PROOF:
+        encode_proof(packer, &message->as.proof);
         return;
     case MESSAGE_PEERS:
         encode_peers(packer, &message->as.peers);
@@ -568,11 +601,34 @@ static void decode_bye(struct cursor *cursor, struct message_bye *bye)
     bye->text = decode_text(cursor);
 }
 
+static void decode_check(struct cursor *cursor, struct message_check *check)
+{
+    check->token = cursor_u64(cursor);
+    check->what =
+        (enum check_what)decode_number(cursor, CHECK_SUMS, CHECK_MEND);
+    check->meet = decode_vv_view(cursor);
+    check->bytes = cursor_blob(cursor, &check->size);
+    if (check->size + check->meet.count * VV_ENTRY_SIZE >
+        MESSAGE_DELTA_SIZE_MAX)
+        decode_fail(cursor);
+}
+
+static void decode_proof(struct cursor *cursor, struct message_proof *proof)
+{
+    proof->token = cursor_u64(cursor);
+    proof->done = cursor_bool(cursor);
+    proof->bytes = cursor_blob(cursor, &proof->size);
+    if (proof->size > MESSAGE_DELTA_SIZE_MAX ||
+        (!proof->done && proof->size > 0))
+        decode_fail(cursor);
+}
+
 /* Decode the fields behind the kind; returns how many elements the message
  * has as this version knows it, 0 for a kind that it does not. */
 static uint32_t decode_message(struct cursor *cursor, struct message *message)
 {
-    message->kind = (enum message_kind)decode_number(cursor, 1, MESSAGE_BYE);
+    message->kind =
+        (enum message_kind)decode_number(cursor, 1, MESSAGE_KIND_MAX);
     switch (message->kind) {
     case MESSAGE_HELLO:
         decode_hello(cursor, &message->as.hello);
@@ -598,6 +654,12 @@ static uint32_t decode_message(struct cursor *cursor, struct message *message)
     case MESSAGE_PRUNE:
         decode_prune(cursor, &message->as.prune);
         return PRUNE_COUNT;
+    case MESSAGE_CHECK:
+        decode_check(cursor, &message->as.check);
+        return CHECK_COUNT;
+    case MESSAGE_PROOF:
+        decode_proof(cursor, &message->as.proof);
+        return PROOF_COUNT;
     case MESSAGE_PEERS:
         decode_peers(cursor, &message->as.peers);
         return PEERS_COUNT;

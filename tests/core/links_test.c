@@ -105,7 +105,7 @@ TEST(a_mesh_that_found_itself_lives_without_the_node_all_began_with)
 TEST(after_all_know_one_another_links_carry_heartbeats_only)
 {
     struct mesh *mesh = exchanging(5, 5);
-    size_t before[MESSAGE_BYE + 1];
+    size_t before[MESSAGE_KIND_MAX + 1];
 
     for (size_t i = 1; i < 5; i++)
         mesh_dial(mesh, i, 0);

@@ -111,6 +111,15 @@ static void keep_message(struct frame *frame, const struct message *from)
         for (size_t i = 0; i < message->as.peers.count; i++)
             keep_text(frame, &message->as.peers.addresses[i].endpoint);
         break;
+    case MESSAGE_CHECK:
+        message->as.check.bytes =
+            keep(frame, message->as.check.bytes, message->as.check.size);
+        keep_view(frame, &message->as.check.meet);
+        break;
+    case MESSAGE_PROOF:
+        message->as.proof.bytes =
+            keep(frame, message->as.proof.bytes, message->as.proof.size);
+        break;
     case MESSAGE_ACK:
         break;
     }
@@ -629,6 +638,13 @@ static bool carry_out(struct mesh *mesh, size_t at,
         if (getenv("MESH_LOG") != NULL)
             fprintf(stderr, "%8lld n%zu %s\n", (long long)mesh->now, at,
                     node->last_log);
+        break;
+    case EFFECT_PROVE:
+    case EFFECT_PROVE_ON:
+    case EFFECT_DROP_PROOF:
+    case EFFECT_ATTEST:
+    case EFFECT_DROP_ATTEST:
+        GV_ASSERT(false); /* nothing differs in a model */
         break;
     case EFFECT_HEARD_OWN:
         check_own_end(mesh, node, effect->as.heard_own.version);

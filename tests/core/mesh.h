@@ -100,7 +100,7 @@ struct mesh {
 
     uint64_t trace; /* a hash of all effects so far */
     /* Sent, per kind of message. */
-    size_t sent[MESSAGE_BYE + 1];
+    size_t sent[MESSAGE_KIND_MAX + 1];
     size_t delta_bytes;
 };
 

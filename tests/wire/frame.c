@@ -179,7 +179,25 @@ static struct message sample_prune(void)
     return message;
 }
 
-#define SAMPLES 10
+static struct message sample_check(void)
+{
+    struct message message = {.kind = MESSAGE_CHECK};
+
+    message.as.check = (struct message_check){UINT64_MAX, CHECK_MEND, vv_three,
+                                              (const uint8_t *)"rows", 4};
+    return message;
+}
+
+static struct message sample_proof(void)
+{
+    struct message message = {.kind = MESSAGE_PROOF};
+
+    message.as.proof =
+        (struct message_proof){9, true, (const uint8_t *)"sums", 4};
+    return message;
+}
+
+#define SAMPLES 12
 
 static struct message sample(size_t index, struct buffer *intervals)
 {
@@ -203,6 +221,10 @@ static struct message sample(size_t index, struct buffer *intervals)
         return sample_peers();
     case 8:
         return sample_prune();
+    case 9:
+        return sample_check();
+    case 10:
+        return sample_proof();
     default:
         return sample_bye();
     }
@@ -694,6 +716,12 @@ static uint64_t walk(const struct message *message)
         return touch(message->as.bye.text.bytes, message->as.bye.text.size);
     case MESSAGE_PRUNE:
         return touch(message->as.prune.sites, message->as.prune.count * 16);
+    case MESSAGE_CHECK:
+        return touch(message->as.check.bytes, message->as.check.size) +
+               touch_view(message->as.check.meet);
+    case MESSAGE_PROOF:
+        CHECK(message->as.proof.done || message->as.proof.size == 0);
+        return touch(message->as.proof.bytes, message->as.proof.size);
     case MESSAGE_PEERS:
         return walk_peers(&message->as.peers);
     }
@@ -861,9 +889,72 @@ TEST(reserved_and_unknown_kinds_are_refused)
 {
     CHECK_INT(message_of_kind(0), ==, GV_EPROTO);
     CHECK_INT(message_of_kind(MESSAGE_PEERS), ==, GV_EPROTO);
-    CHECK_INT(message_of_kind(MESSAGE_BYE + 1), ==, GV_EPROTO);
+    CHECK_INT(message_of_kind(MESSAGE_KIND_MAX + 1), ==, GV_EPROTO);
     CHECK_INT(message_of_kind(-1), ==, GV_EPROTO);
     CHECK_INT(frame_decode(NULL, 0, &(struct message){0}), ==, GV_EPROTO);
+}
+
+TEST(a_check_and_a_proof_come_back)
+{
+    struct message message, back;
+    uint8_t *frame;
+
+    make_vv();
+    message = sample_check();
+    frame = through_frame(&message, &back);
+    CHECK(back.as.check.token == UINT64_MAX);
+    CHECK_INT(back.as.check.what, ==, CHECK_MEND);
+    CHECK_INT(back.as.check.meet.count, ==, vv_three.count);
+    CHECK(back.as.check.size == 4 &&
+          memcmp(back.as.check.bytes, "rows", 4) == 0);
+    free(frame);
+    message = sample_proof();
+    frame = through_frame(&message, &back);
+    CHECK(back.as.proof.token == 9 && back.as.proof.done);
+    CHECK(back.as.proof.size == 4 &&
+          memcmp(back.as.proof.bytes, "sums", 4) == 0);
+    free(frame);
+}
+
+static int check_of(uint64_t what, size_t size)
+{
+    static char bytes[MESSAGE_DELTA_SIZE_MAX + 1];
+    struct raw raw;
+
+    raw_init(&raw, 5, MESSAGE_CHECK);
+    raw_u64(&raw, 1);
+    raw_u64(&raw, what);
+    raw_blob(&raw, "", 0);
+    raw_blob(&raw, bytes, size);
+    return raw_decode(&raw);
+}
+
+static int proof_of(bool done, size_t size)
+{
+    static char bytes[MESSAGE_DELTA_SIZE_MAX + 1];
+    struct raw raw;
+
+    raw_init(&raw, 4, MESSAGE_PROOF);
+    raw_u64(&raw, 1);
+    if (done)
+        msgpack_pack_true(&raw.packer);
+    else
+        msgpack_pack_false(&raw.packer);
+    raw_blob(&raw, bytes, size);
+    return raw_decode(&raw);
+}
+
+TEST(checks_and_proofs_have_limits)
+{
+    CHECK_INT(check_of(CHECK_SUMS, 0), ==, GV_OK);
+    CHECK_INT(check_of(0, 0), ==, GV_EPROTO);
+    CHECK_INT(check_of(CHECK_MEND + 1, 0), ==, GV_EPROTO);
+    CHECK_INT(check_of(CHECK_MEND, MESSAGE_DELTA_SIZE_MAX), ==, GV_OK);
+    CHECK_INT(check_of(CHECK_MEND, MESSAGE_DELTA_SIZE_MAX + 1), ==, GV_EPROTO);
+    CHECK_INT(proof_of(true, MESSAGE_DELTA_SIZE_MAX), ==, GV_OK);
+    CHECK_INT(proof_of(true, MESSAGE_DELTA_SIZE_MAX + 1), ==, GV_EPROTO);
+    CHECK_INT(proof_of(false, 0), ==, GV_OK);
+    CHECK_INT(proof_of(false, 1), ==, GV_EPROTO);
 }
 
 static int bye_of(uint64_t code, const char *text, size_t size)

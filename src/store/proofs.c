@@ -1,0 +1,298 @@
+#include "store/proofs.h"
+
+#include "base/assert.h"
+#include "grapevine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct attest_job {
+    struct attest_job *next;
+    gv_link link;
+    uint64_t token;
+    struct attest *attest;
+    struct gv_error why;
+    int code; /* not GV_OK: it could not be begun */
+};
+
+void proofs_init(struct proofs *proofs)
+{
+    *proofs = (struct proofs){.state = PROOFS_NONE};
+    buffer_init(&proofs->meet, SIZE_MAX);
+    buffer_init(&proofs->answer, MESSAGE_DELTA_SIZE_MAX);
+    buffer_init(&proofs->shown_meet, SIZE_MAX);
+}
+
+static void job_free(struct attest_job *job)
+{
+    if (job == NULL)
+        return;
+    attest_free(job->attest);
+    free(job);
+}
+
+static void end_own(struct proofs *proofs)
+{
+    proof_free(proofs->proof);
+    free(proofs->peer);
+    proofs->proof = NULL;
+    proofs->peer = NULL;
+    proofs->state = PROOFS_NONE;
+    proofs->answered = false;
+}
+
+void proofs_forget(struct proofs *proofs)
+{
+    end_own(proofs);
+    while (proofs->first != NULL) {
+        struct attest_job *job = proofs->first;
+
+        proofs->first = job->next;
+        job_free(job);
+    }
+    job_free(proofs->told);
+    proofs->told = NULL;
+    proof_free(proofs->shown);
+    proofs->shown = NULL;
+}
+
+void proofs_close(struct proofs *proofs)
+{
+    proofs_forget(proofs);
+    free(proofs->shown_peer);
+    buffer_close(&proofs->meet);
+    buffer_close(&proofs->answer);
+    buffer_close(&proofs->shown_meet);
+}
+
+/* What people see: the last that a person asked for, or that found something,
+ * until one with the same peer takes its place. */
+static void show(struct proofs *proofs, int code, const struct gv_error *why)
+{
+    bool news = proofs->asked || proofs->shown_peer == NULL ||
+                strcmp(proofs->shown_peer, proofs->peer) == 0 ||
+                (code == GV_OK && proof_differ(proofs->proof) > 0);
+
+    GV_ASSERT(proofs->peer != NULL || code != GV_OK);
+    GV_ASSERT(code != GV_OK || proofs->proof != NULL);
+    proofs->asked_ended += proofs->asked;
+    if (!news || (code != GV_OK && !proofs->asked))
+        return;
+    proof_free(proofs->shown);
+    free(proofs->shown_peer);
+    proofs->shown = NULL;
+    proofs->shown_why = (struct gv_error){0};
+    if (code == GV_OK) {
+        proofs->shown = proofs->proof;
+        proofs->proof = NULL;
+    } else if (why != NULL) {
+        proofs->shown_why = *why;
+        proofs->shown_why.code = code;
+    }
+    proofs->shown_peer = proofs->peer;
+    proofs->peer = NULL;
+    buffer_clear(&proofs->shown_meet);
+    buffer_append(&proofs->shown_meet, proofs->meet.data, proofs->meet.size);
+}
+
+static void begin(struct proofs *proofs, struct store *store,
+                  const struct effect *effect)
+{
+    struct vv_view meet = effect->as.prove.meet;
+
+    GV_ASSERT(effect->as.prove.token != 0);
+    GV_ASSERT(proofs->state == PROOFS_NONE && proofs->proof == NULL);
+    proofs->state = PROOFS_READING;
+    proofs->link = effect->link;
+    proofs->token = effect->as.prove.token;
+    proofs->asked = effect->as.prove.asked;
+    proofs->asked_count += proofs->asked;
+    proofs->answered = false;
+    proofs->why = (struct gv_error){0};
+    proofs->peer = strdup(effect->as.prove.peer);
+    buffer_clear(&proofs->meet);
+    buffer_append(&proofs->meet, meet.bytes, meet.count * VV_ENTRY_SIZE);
+    if (proofs->peer == NULL || proofs->meet.error != GV_OK) {
+        error_set(&proofs->why, GV_ENOMEM, "There is no memory left.");
+        return;
+    }
+    proofs->why.code =
+        proof_begin(store, meet, proofs->peer, effect->as.prove.mend,
+                    &proofs->proof, &proofs->why);
+}
+
+static void take_answer(struct proofs *proofs, const struct effect *effect)
+{
+    if (proofs->state != PROOFS_ASKED ||
+        proofs->token != effect->as.prove_on.token)
+        return;
+    proofs->state = PROOFS_READING;
+    proofs->answered = true;
+    proofs->answer_done = effect->as.prove_on.done;
+    buffer_clear(&proofs->answer);
+    buffer_append(&proofs->answer, effect->as.prove_on.bytes,
+                  effect->as.prove_on.size);
+}
+
+static void drop(struct proofs *proofs, uint64_t token)
+{
+    struct gv_error why = {0};
+
+    GV_ASSERT(token != 0);
+    if (proofs->state == PROOFS_NONE || proofs->token != token)
+        return;
+    error_set(&why, GV_EBUSY,
+              "The link with the peer ended, or it did not answer.");
+    show(proofs, GV_EBUSY, &why);
+    end_own(proofs);
+}
+
+static void attest(struct proofs *proofs, struct store *store,
+                   const struct effect *effect)
+{
+    struct attest_job **at = &proofs->first;
+    struct attest_job *job = calloc(1, sizeof *job);
+
+    GV_ASSERT(effect->as.attest.token != 0);
+    if (job == NULL)
+        return; /* the asker gives up after a while */
+    job->link = effect->link;
+    job->token = effect->as.attest.token;
+    job->code =
+        attest_begin(store, &effect->as.attest, &job->attest, &job->why);
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = job;
+}
+
+static void drop_attest(struct proofs *proofs, gv_link link, uint64_t token)
+{
+    struct attest_job **at = &proofs->first, *job;
+
+    GV_ASSERT(token != 0);
+    while (*at != NULL && ((*at)->link != link || (*at)->token != token))
+        at = &(*at)->next;
+    job = *at;
+    if (job == NULL)
+        return;
+    *at = job->next;
+    job_free(job);
+}
+
+void proofs_take(struct proofs *proofs, struct store *store,
+                 const struct effect *effect)
+{
+    if (effect->kind == EFFECT_PROVE)
+        begin(proofs, store, effect);
+    else if (effect->kind == EFFECT_PROVE_ON)
+        take_answer(proofs, effect);
+    else if (effect->kind == EFFECT_DROP_PROOF)
+        drop(proofs, effect->as.drop.token);
+    else if (effect->kind == EFFECT_ATTEST)
+        attest(proofs, store, effect);
+    else if (effect->kind == EFFECT_DROP_ATTEST)
+        drop_attest(proofs, effect->link, effect->as.drop.token);
+    else
+        GV_ASSERT(false); /* no other is ours */
+}
+
+bool proofs_ready(const struct proofs *proofs)
+{
+    return proofs->state == PROOFS_READING || proofs->first != NULL;
+}
+
+static const char *reason_of(const struct gv_error *why)
+{
+    return why->what[0] != '\0' ? why->what : NULL;
+}
+
+static bool attest_turn(struct proofs *proofs, struct store *store,
+                        struct event *event)
+{
+    struct attest_job *job = proofs->first;
+    bool done = true;
+
+    GV_ASSERT(job->token != 0);
+    GV_ASSERT(job != NULL && job != proofs->told);
+    if (job->code == GV_OK)
+        job->code =
+            attest_step(job->attest, PROOFS_STEP_ROWS, &done, &job->why);
+    if (job->code == GV_OK && !done)
+        return false;
+    *event = (struct event){.kind = EVENT_ATTESTED,
+                            .link = job->link,
+                            .code = job->code,
+                            .reason = reason_of(&job->why)};
+    event->as.proved.token = job->token;
+    if (job->attest != NULL) {
+        event->as.proved.mended =
+            job->code == GV_OK ? attest_mended(job->attest) : 0;
+        event->as.proved.wrote = attest_wrote(job->attest);
+        event->as.proved.bytes =
+            attest_bytes(job->attest, &event->as.proved.size);
+    }
+    event->as.proved.fingerprint = store_fingerprint(store);
+    proofs->first = job->next;
+    proofs->told = job;
+    return true;
+}
+
+/* The next step of our own; an answer first. */
+static int own_step(struct proofs *proofs, bool *stands)
+{
+    int rc = proofs->why.code;
+
+    GV_ASSERT(proofs->proof != NULL || rc != GV_OK);
+    *stands = true;
+    if (rc == GV_OK && proofs->answered)
+        rc = proof_answer(proofs->proof, proofs->answer_done,
+                          proofs->answer.data, proofs->answer.size,
+                          &proofs->why);
+    proofs->answered = false;
+    return rc == GV_OK ? proof_step(proofs->proof, PROOFS_STEP_ROWS, stands,
+                                    &proofs->why)
+                       : rc;
+}
+
+static bool own_turn(struct proofs *proofs, struct store *store,
+                     struct event *event)
+{
+    bool stands;
+    int rc = own_step(proofs, &stands);
+
+    GV_ASSERT(proofs->state == PROOFS_READING);
+    if (rc == GV_OK && !stands)
+        return false;
+    *event = (struct event){.kind = EVENT_PROVED,
+                            .link = proofs->link,
+                            .code = rc,
+                            .reason = reason_of(&proofs->why)};
+    event->as.proved.token = proofs->token;
+    event->as.proved.fingerprint = store_fingerprint(store);
+    if (proofs->proof != NULL)
+        event->as.proved.wrote = proof_wrote(proofs->proof);
+    if (rc == GV_OK)
+        event->as.proved.what = proof_question(
+            proofs->proof, &event->as.proved.bytes, &event->as.proved.size);
+    if (event->as.proved.what != 0) {
+        proofs->state = PROOFS_ASKED;
+        return true;
+    }
+    if (rc == GV_OK) {
+        event->as.proved.differ = proof_differ(proofs->proof);
+        event->as.proved.mended = proof_mended(proofs->proof);
+    }
+    show(proofs, rc, &proofs->why);
+    end_own(proofs);
+    return true;
+}
+
+bool proofs_turn(struct proofs *proofs, struct store *store,
+                 struct event *event)
+{
+    job_free(proofs->told);
+    proofs->told = NULL;
+    if (proofs->state == PROOFS_READING)
+        return own_turn(proofs, store, event);
+    return proofs->first != NULL && attest_turn(proofs, store, event);
+}

@@ -1,0 +1,411 @@
+/* Looking for the rows in which a peer differs: when, with whom, how often;
+ * the store's part is played by hand. */
+#include "check.h"
+#include "core/core.h"
+
+#define WALL 1700000000000
+#define EPOCH 99
+
+static const struct site own = {{5, 5, 5}};
+static const struct site other = {{9, 9, 9}};
+static const struct site third = {{1, 1, 1}};
+static const struct hash128 print_a = {1, 2}, print_b = {3, 4};
+
+struct lone {
+    struct core *core;
+    struct effects effects;
+    gv_time_ms now;
+    int code;
+    struct vv vv;
+};
+
+static void feed(struct lone *lone, struct event event)
+{
+    const char *which = "";
+
+    event.now = lone->now;
+    event.wall = WALL + lone->now;
+    lone->code = core_step(lone->core, &event, &lone->effects);
+    if (!core_check(lone->core, &which))
+        CHECK_TEXT(which, "");
+}
+
+static void tick(struct lone *lone, gv_time_ms ms)
+{
+    lone->now += ms;
+    feed(lone, (struct event){.kind = EVENT_TICK});
+    CHECK_INT(core_deadline(lone->core), >, lone->now);
+}
+
+static const struct effect *effect(const struct lone *lone,
+                                   enum effect_kind kind)
+{
+    for (size_t i = 0; i < lone->effects.count; i++)
+        if (lone->effects.items[i].kind == kind)
+            return &lone->effects.items[i];
+    return NULL;
+}
+
+static const struct message *sent(const struct lone *lone, gv_link link,
+                                  enum message_kind kind)
+{
+    for (size_t i = 0; i < lone->effects.count; i++) {
+        const struct effect *item = &lone->effects.items[i];
+
+        if (item->kind == EFFECT_SEND && item->link == link &&
+            item->as.send.message.kind == kind)
+            return &item->as.send.message;
+    }
+    return NULL;
+}
+
+static void message_in(struct lone *lone, gv_link link,
+                       const struct message *message)
+{
+    struct event event = {.kind = EVENT_MESSAGE, .link = link};
+
+    event.as.message.message = message;
+    event.as.message.frame_size = 100;
+    feed(lone, event);
+}
+
+static void greet(struct lone *lone, gv_link link, struct site site)
+{
+    struct message message = {.kind = MESSAGE_HELLO};
+    struct message_hello *hello = &message.as.hello;
+
+    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->mesh = (struct text){"fish", 4};
+    hello->site = site;
+    hello->instance = 88;
+    hello->epoch = EPOCH;
+    hello->name = (struct text){"you", 3};
+    hello->schema_digest = 1;
+    hello->clock = WALL;
+    feed(lone, (struct event){.kind = EVENT_LINK_UP, .link = link});
+    message_in(lone, link, &message);
+}
+
+/* The peer holds @version of @own, and that is all there is. */
+static void vv_in(struct lone *lone, gv_link link, gv_version version,
+                  struct hash128 fingerprint)
+{
+    struct message message = {.kind = MESSAGE_VV};
+    struct vv_entry entry = {own, version};
+    uint8_t bytes[VV_ENTRY_SIZE];
+    struct vv vv;
+
+    vv_init(&vv);
+    CHECK_INT(vv_raise(&vv, &own, version), ==, GV_OK);
+    vv_entry_store(&entry, bytes);
+    message.as.vv.epoch = EPOCH;
+    message.as.vv.entries = (struct vv_view){bytes, 1};
+    message.as.vv.vv_hash = vv.hash;
+    message.as.vv.fingerprint = fingerprint;
+    message_in(lone, link, &message);
+    vv_close(&vv);
+}
+
+static void lone_init(struct lone *lone)
+{
+    struct core_config config = {.site = own,
+                                 .mesh = "fish",
+                                 .name = "me",
+                                 .instance = 77,
+                                 .seed = 1,
+                                 .fingerprint = print_a,
+                                 .schema_digest = 1};
+
+    memset(lone, 0, sizeof(*lone));
+    CHECK_INT(vv_raise(&lone->vv, &own, 100), ==, GV_OK);
+    config.vv = &lone->vv;
+    CHECK_INT(core_new(&config, &lone->core), ==, GV_OK);
+    lone->now = 1000;
+    greet(lone, 1, other);
+}
+
+static void lone_close(struct lone *lone)
+{
+    core_free(lone->core);
+    vv_close(&lone->vv);
+}
+
+/* What the store says next; @what 0: that was all. */
+static void proved(struct lone *lone, uint64_t token, enum check_what what,
+                   uint64_t differ)
+{
+    struct event event = {.kind = EVENT_PROVED, .link = 1};
+
+    event.as.proved.token = token;
+    event.as.proved.what = what;
+    event.as.proved.bytes = (const uint8_t *)"ask";
+    event.as.proved.size = what != 0 ? 3 : 0;
+    event.as.proved.differ = differ;
+    feed(lone, event);
+}
+
+/* The peer differs; the look that begins, by its token. */
+static uint64_t diverged(struct lone *lone)
+{
+    const struct effect *begun;
+
+    vv_in(lone, 1, 100, print_b);
+    tick(lone, 1);
+    begun = effect(lone, EFFECT_PROVE);
+    CHECK(begun != NULL);
+    CHECK_INT(begun->as.prove.meet.count, ==, 1);
+    CHECK(!begun->as.prove.mend && !begun->as.prove.asked);
+    CHECK_TEXT(begun->as.prove.peer, "you");
+    return begun->as.prove.token;
+}
+
+static struct message answer_of(uint64_t token)
+{
+    struct message message = {.kind = MESSAGE_PROOF};
+
+    message.as.proof.token = token;
+    message.as.proof.done = true;
+    message.as.proof.bytes = (const uint8_t *)"told";
+    message.as.proof.size = 4;
+    return message;
+}
+
+TEST(a_divergence_is_looked_at_question_by_question)
+{
+    struct lone lone;
+    struct message answer;
+    const struct message *asked;
+    uint64_t token;
+
+    lone_init(&lone);
+    token = diverged(&lone);
+    proved(&lone, token, CHECK_SUMS, 0);
+    asked = sent(&lone, 1, MESSAGE_CHECK);
+    CHECK(asked != NULL && asked->as.check.token == token);
+    CHECK_INT(asked->as.check.what, ==, CHECK_SUMS);
+    CHECK_INT(asked->as.check.meet.count, ==, 1);
+    CHECK_INT(vv_view_at(asked->as.check.meet, 0).version, ==, 100);
+    answer = answer_of(token);
+    message_in(&lone, 1, &answer);
+    CHECK(effect(&lone, EFFECT_PROVE_ON) != NULL);
+    CHECK_INT(effect(&lone, EFFECT_PROVE_ON)->as.prove_on.size, ==, 4);
+    message_in(&lone, 1, &answer); /* twice: only the first counts */
+    CHECK(effect(&lone, EFFECT_PROVE_ON) == NULL);
+    proved(&lone, token, 0, 3);
+    CHECK_INT(core_counters(lone.core)->proofs, ==, 1);
+    CHECK_INT(core_counters(lone.core)->rows_differed, ==, 3);
+    lone_close(&lone);
+}
+
+TEST(what_did_not_move_is_not_looked_at_again_for_an_hour)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    proved(&lone, diverged(&lone), 0, 3);
+    for (gv_time_ms ms = 0; ms < CORE_PROOF_AGAIN_MS - 2000; ms += 1000) {
+        vv_in(&lone, 1, 100, print_b);
+        tick(&lone, 1000);
+        CHECK(effect(&lone, EFFECT_PROVE) == NULL);
+    }
+    vv_in(&lone, 1, 100, print_b);
+    tick(&lone, 2000);
+    CHECK(effect(&lone, EFFECT_PROVE) != NULL);
+    lone_close(&lone);
+}
+
+TEST(what_moved_is_looked_at_again_after_a_minute)
+{
+    struct lone lone;
+    struct hash128 print_c = {5, 6};
+
+    lone_init(&lone);
+    proved(&lone, diverged(&lone), 0, 3);
+    for (gv_time_ms ms = 0; ms < CORE_PROOF_REST_MS - 2000; ms += 1000) {
+        vv_in(&lone, 1, 100, print_c);
+        tick(&lone, 1000);
+        CHECK(effect(&lone, EFFECT_PROVE) == NULL);
+    }
+    vv_in(&lone, 1, 100, print_c);
+    tick(&lone, 2000);
+    CHECK(effect(&lone, EFFECT_PROVE) != NULL);
+    lone_close(&lone);
+}
+
+TEST(agreement_ends_the_wish_to_look)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    vv_in(&lone, 1, 100, print_b);
+    vv_in(&lone, 1, 100, print_a);
+    tick(&lone, 1);
+    CHECK(effect(&lone, EFFECT_PROVE) == NULL);
+    lone_close(&lone);
+}
+
+static void wish(struct lone *lone, bool mend)
+{
+    struct event event = {.kind = EVENT_PROVE, .link = 1};
+
+    event.as.prove.mend = mend;
+    feed(lone, event);
+}
+
+TEST(a_person_need_not_wait_and_may_have_it_mended)
+{
+    struct lone lone;
+    uint64_t token;
+
+    lone_init(&lone);
+    vv_in(&lone, 1, 100, print_a);
+    wish(&lone, true);
+    CHECK(effect(&lone, EFFECT_PROVE) != NULL);
+    CHECK(effect(&lone, EFFECT_PROVE)->as.prove.mend);
+    CHECK(effect(&lone, EFFECT_PROVE)->as.prove.asked);
+    token = effect(&lone, EFFECT_PROVE)->as.prove.token;
+    proved(&lone, token, CHECK_MEND, 0);
+    CHECK_INT(sent(&lone, 1, MESSAGE_CHECK)->as.check.what, ==, CHECK_MEND);
+    lone_close(&lone);
+}
+
+/* What the peer lacks of the other's is not compared; it may come soon. */
+TEST(only_what_both_hold_is_compared)
+{
+    struct lone lone;
+    const struct effect *begun;
+
+    lone_init(&lone);
+    vv_in(&lone, 1, 60, print_b);
+    wish(&lone, false);
+    CHECK(effect(&lone, EFFECT_PROVE) == NULL);
+    tick(&lone, CORE_HEARTBEAT_MS + CORE_VV_PROGRESS_MS);
+    begun = effect(&lone, EFFECT_PROVE);
+    CHECK(begun != NULL);
+    CHECK_INT(vv_view_at(begun->as.prove.meet, 0).version, ==, 60);
+    lone_close(&lone);
+}
+
+TEST(one_comparison_at_a_time)
+{
+    struct lone lone;
+    struct event event = {.kind = EVENT_PROVE, .link = 3};
+    uint64_t token;
+
+    lone_init(&lone);
+    greet(&lone, 3, third);
+    token = diverged(&lone);
+    vv_in(&lone, 3, 100, print_a);
+    feed(&lone, event);
+    tick(&lone, 1);
+    CHECK(effect(&lone, EFFECT_PROVE) == NULL);
+    proved(&lone, token, 0, 1);
+    tick(&lone, 1);
+    CHECK(effect(&lone, EFFECT_PROVE) != NULL);
+    CHECK_INT(effect(&lone, EFFECT_PROVE)->link, ==, 3);
+    lone_close(&lone);
+}
+
+TEST(silence_and_the_end_of_the_link_end_it)
+{
+    struct lone lone;
+    uint64_t token;
+
+    lone_init(&lone);
+    token = diverged(&lone);
+    proved(&lone, token, CHECK_SUMS, 0);
+    for (gv_time_ms ms = 0; ms < CORE_PROOF_PATIENCE_MS - 1000; ms += 1000) {
+        vv_in(&lone, 1, 100, print_a);
+        tick(&lone, 1000);
+        CHECK(effect(&lone, EFFECT_DROP_PROOF) == NULL);
+    }
+    vv_in(&lone, 1, 100, print_a);
+    tick(&lone, 1001);
+    CHECK(effect(&lone, EFFECT_DROP_PROOF) != NULL);
+    wish(&lone, false);
+    CHECK(effect(&lone, EFFECT_PROVE) != NULL);
+    feed(&lone, (struct event){.kind = EVENT_LINK_DOWN, .link = 1});
+    CHECK(effect(&lone, EFFECT_DROP_PROOF) != NULL);
+    lone_close(&lone);
+}
+
+static struct message question(uint64_t token, gv_version version,
+                               uint8_t *bytes)
+{
+    struct message message = {.kind = MESSAGE_CHECK};
+    struct vv_entry entry = {own, version};
+
+    vv_entry_store(&entry, bytes);
+    message.as.check.token = token;
+    message.as.check.what = CHECK_SUMS;
+    message.as.check.meet = (struct vv_view){bytes, 1};
+    return message;
+}
+
+TEST(a_question_is_answered_when_the_store_has_the_answer)
+{
+    struct lone lone;
+    uint8_t bytes[VV_ENTRY_SIZE];
+    struct message check = question(7, 100, bytes);
+    struct event event = {.kind = EVENT_ATTESTED, .link = 1};
+
+    lone_init(&lone);
+    message_in(&lone, 1, &check);
+    CHECK(effect(&lone, EFFECT_ATTEST) != NULL);
+    check.as.check.token = 8; /* a newer one takes its place */
+    message_in(&lone, 1, &check);
+    CHECK_INT(effect(&lone, EFFECT_DROP_ATTEST)->as.drop.token, ==, 7);
+    CHECK_INT(effect(&lone, EFFECT_ATTEST)->as.attest.token, ==, 8);
+    event.as.proved.token = 7;
+    feed(&lone, event);
+    CHECK(sent(&lone, 1, MESSAGE_PROOF) == NULL);
+    event.as.proved.token = 8;
+    event.as.proved.bytes = (const uint8_t *)"sum";
+    event.as.proved.size = 3;
+    feed(&lone, event);
+    CHECK(sent(&lone, 1, MESSAGE_PROOF)->as.proof.done);
+    CHECK_INT(sent(&lone, 1, MESSAGE_PROOF)->as.proof.size, ==, 3);
+    feed(&lone, event);
+    CHECK(sent(&lone, 1, MESSAGE_PROOF) == NULL);
+    lone_close(&lone);
+}
+
+TEST(of_what_is_not_held_nothing_is_said)
+{
+    struct lone lone;
+    uint8_t bytes[VV_ENTRY_SIZE];
+    struct message check = question(7, 101, bytes);
+
+    lone_init(&lone);
+    message_in(&lone, 1, &check);
+    CHECK(effect(&lone, EFFECT_ATTEST) == NULL);
+    CHECK(!sent(&lone, 1, MESSAGE_PROOF)->as.proof.done);
+    check.as.check.token = 0;
+    message_in(&lone, 1, &check);
+    CHECK_INT(lone.code, ==, GV_EPROTO);
+    lone_close(&lone);
+}
+
+TEST(a_question_that_makes_no_sense_ends_the_link)
+{
+    struct lone lone;
+    uint8_t bytes[VV_ENTRY_SIZE];
+    struct message check = question(7, 100, bytes);
+    struct event event = {.kind = EVENT_ATTESTED,
+                          .link = 1,
+                          .code = GV_EPROTO,
+                          .reason = "no question"};
+
+    lone_init(&lone);
+    message_in(&lone, 1, &check);
+    event.as.proved.token = 7;
+    feed(&lone, event);
+    CHECK_INT(sent(&lone, 1, MESSAGE_BYE)->as.bye.code, ==, BYE_BAD_MESSAGE);
+    CHECK(effect(&lone, EFFECT_CLOSE) != NULL);
+    lone_close(&lone);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}

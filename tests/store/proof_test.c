@@ -1,0 +1,422 @@
+/* Two files are compared and made equal, the questions and answers carried by
+ * hand. */
+#include "copies.h"
+
+#include "store/internal.h"
+#include "store/proof.h"
+#include "wire/proof.h"
+
+#define SCHEMA "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)"
+
+static struct store_kind kinds[] = {{"a", COLUMN_COUNTER}, {"b", COLUMN_MV}};
+
+/* Of two vectors what both cover. */
+static size_t meet_of(const struct copy *a, const struct copy *b,
+                      uint8_t *bytes, struct vv_view *view)
+{
+    struct vv meet;
+    size_t count;
+
+    vv_init(&meet);
+    for (size_t i = 0; i < store_vv(a->store)->count; i++) {
+        struct vv_entry entry = store_vv(a->store)->entries[i];
+        gv_version other = vv_get(store_vv(b->store), &entry.site);
+
+        if (other < entry.version)
+            entry.version = other;
+        if (entry.version > 0)
+            CHECK_INT(vv_raise(&meet, &entry.site, entry.version), ==, GV_OK);
+    }
+    count = view_of(&meet, bytes, view);
+    vv_close(&meet);
+    return count;
+}
+
+/* @b's answer to what @proof asks. */
+static int answer(struct proof *proof, struct copy *b, struct vv_view meet,
+                  struct gv_error *error)
+{
+    struct message_check check = {.token = 1, .meet = meet};
+    struct attest *attest = NULL;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
+    bool done = false;
+    int rc;
+
+    check.what = proof_question(proof, &check.bytes, &check.size);
+    rc = attest_begin(b->store, &check, &attest, error);
+    while (rc == GV_OK && !done)
+        rc = attest_step(attest, 7, &done, error);
+    if (rc == GV_OK)
+        bytes = attest_bytes(attest, &size);
+    CHECK(rc != GV_OK || size <= MESSAGE_DELTA_SIZE_MAX);
+    rc = proof_answer(proof, rc == GV_OK, bytes, size, error);
+    attest_free(attest);
+    return rc;
+}
+
+/* Compare @a with @b to the end; the proof is the caller's. */
+static struct proof *compare(struct copy *a, struct copy *b, bool mend)
+{
+    uint8_t bytes[VV_ENTRY_SIZE * 64];
+    struct gv_error error = {0};
+    struct proof *proof = NULL;
+    struct vv_view meet;
+    bool stands = false;
+    int rc;
+
+    meet_of(a, b, bytes, &meet);
+    rc = proof_begin(a->store, meet, "b", mend, &proof, &error);
+    for (int i = 0; rc == GV_OK && i < 100000; i++) {
+        const uint8_t *asked;
+        size_t size;
+
+        rc = proof_step(proof, 7, &stands, &error);
+        if (rc != GV_OK || !stands)
+            continue;
+        if (proof_question(proof, &asked, &size) == 0)
+            return proof;
+        rc = answer(proof, b, meet, &error);
+    }
+    fprintf(stderr, "compare: %d %s\n", rc, error.what);
+    exit(1);
+}
+
+/* How many differ, and the first's words. */
+static uint64_t differ(struct copy *a, struct copy *b, const char **text)
+{
+    static char words[512];
+    struct proof *proof = compare(a, b, false);
+    uint64_t count = proof_differ(proof);
+    struct proof_finding finding;
+
+    words[0] = '\0';
+    if (proof_finding(proof, 0, &finding))
+        snprintf(words, sizeof words, "%s %s: %s", finding.table, finding.key,
+                 finding.text);
+    *text = words;
+    CHECK_INT(proof_mended(proof), ==, 0);
+    CHECK(!proof_wrote(proof));
+    proof_free(proof);
+    return count;
+}
+
+static bool says(const char *text, const char *part)
+{
+    if (strstr(text, part) != NULL)
+        return true;
+    fprintf(stderr, "'%s' is not in '%s'\n", part, text);
+    return false;
+}
+
+/* All that differs is mended, and both files are sound and equal. */
+static void mends(struct copy *a, struct copy *b, uint64_t count)
+{
+    struct proof *proof = compare(a, b, true);
+    const char *text;
+
+    CHECK_INT(proof_differ(proof), ==, count);
+    CHECK_INT(proof_mended(proof), ==, count);
+    proof_free(proof);
+    sync_both(a, b);
+    CHECK_INT(differ(a, b, &text), ==, 0);
+    CHECK_INT(differ(b, a, &text), ==, 0);
+    CHECK_INT(verify_findings(a, NULL), ==, 0);
+    CHECK_INT(verify_findings(b, NULL), ==, 0);
+    check_equal(a, b);
+    CHECK_TEXT(ask(a, "SELECT group_concat(quote(id)||quote(a)||quote(b)) FROM"
+                      " (SELECT * FROM t ORDER BY id)"),
+               ask(b, "SELECT group_concat(quote(id)||quote(a)||quote(b)) FROM"
+                      " (SELECT * FROM t ORDER BY id)"));
+}
+
+/* Two files that hold the same, with rows that both wrote and a dead one. */
+static void equal_files(struct copy *a, struct copy *b)
+{
+    two(a, b, SCHEMA);
+    sql(a, "INSERT INTO t VALUES('ann', 1, 2), ('bob', 3, 4), ('cy', 5, 6),"
+           " ('dan', 7, 8)");
+    sync_both(a, b);
+    sql(b, "UPDATE t SET b = 44 WHERE id = 'bob'; DELETE FROM t WHERE id ="
+           " 'dan'");
+    sync_both(a, b);
+}
+
+TEST(equal_files_do_not_differ_and_nothing_is_written)
+{
+    struct copy a, b;
+    const char *text, *before;
+
+    equal_files(&a, &b);
+    before = ask(&a, "PRAGMA data_version");
+    CHECK_INT(differ(&a, &b, &text), ==, 0);
+    CHECK_TEXT(ask(&a, "PRAGMA data_version"), before);
+    close_two(&a, &b);
+}
+
+static void damaged(const char *damage, const char *part)
+{
+    struct copy a, b;
+    const char *text;
+
+    equal_files(&a, &b);
+    sql(&a, damage);
+    CHECK_INT(differ(&a, &b, &text), ==, 1);
+    CHECK(says(text, part));
+    CHECK_INT(differ(&b, &a, &text), ==, 1);
+    mends(&a, &b, 1);
+    close_two(&a, &b);
+    /* And when the one that is not damaged asks. */
+    equal_files(&a, &b);
+    sql(&a, damage);
+    mends(&b, &a, 1);
+    close_two(&a, &b);
+}
+
+TEST(a_damaged_state_is_named_and_taken_from_the_peer)
+{
+    damaged("UPDATE gv_row_1 SET state = substr(state, 1, 12)||x'00'||"
+            "substr(state, 14) WHERE k1 = 'bob'",
+            "t 'bob': its log is damaged here");
+    damaged("UPDATE gv_row_1 SET state = x'' WHERE k1 = 'cy'", "t 'cy': its");
+    damaged("UPDATE gv_row_1 SET cl = 4 WHERE k1 = 'dan'", "t 'dan': its log");
+}
+
+TEST(the_log_of_a_row_that_is_gone_comes_back)
+{
+    damaged("DELETE FROM gv_row_1 WHERE k1 = 'bob'",
+            "t 'bob': the log has no such row here");
+    damaged("DELETE FROM gv_row_1 WHERE k1 = 'dan'", "t 'dan': the log");
+}
+
+TEST(a_record_that_nobody_would_find_is_listed_again)
+{
+    damaged("DELETE FROM gv_ver WHERE rid = (SELECT rid FROM gv_row_1 WHERE"
+            " k1 = 'ann')",
+            "t 'ann': its log is damaged here");
+}
+
+TEST(a_sum_that_is_wrong_is_made_anew)
+{
+    struct copy a, b;
+    const char *text;
+
+    equal_files(&a, &b);
+    a.store->numbers.fingerprint.low ^= 1;
+    a.store->committed.fingerprint.low ^= 1;
+    CHECK_INT(differ(&a, &b, &text), ==, 1);
+    CHECK(says(text, "not the sum"));
+    CHECK_INT(differ(&b, &a, &text), ==, 0); /* it is the other's */
+    mends(&a, &b, 1);
+    close_two(&a, &b);
+}
+
+/* Another value under the dot that it had, with its digest and all sums. */
+static void forge(struct copy *a, const char *id, int64_t value)
+{
+    struct value name = {
+        .class = VALUE_TEXT, .bytes = (const uint8_t *)id, .size = strlen(id)};
+    struct value forged = {.class = VALUE_INTEGER, .integer = value};
+    struct gv_error error = {0};
+    struct store_sealed sealed;
+    struct buffer bytes;
+    struct row_key key;
+    char text[200];
+
+    seal(a);
+    sqlite3_db_config(a->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    snprintf(text, sizeof text, "UPDATE t SET b = %lld WHERE id = '%s'",
+             (long long)value, id);
+    sql(a, text);
+    sqlite3_db_config(a->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+    buffer_init(&bytes, 1000);
+    key_append(&bytes, &name);
+    CHECK_INT(row_key_decode(&key, bytes.data, bytes.size, 1), ==, GV_OK);
+    CHECK_INT(store_begin(a->store, &error), ==, GV_OK);
+    CHECK_INT(rows_find(a->store, a->store->tables[0], &key, &error), ==,
+              GV_OK);
+    a->store->space.digests[2] = value_digest(&forged);
+    CHECK_INT(rows_save(a->store, a->store->tables[0], &key), ==, GV_OK);
+    CHECK_INT(store_commit(a->store, &sealed, &error), ==, GV_OK);
+    buffer_close(&bytes);
+}
+
+/* Which of the two wins is chance; both have the same then. */
+TEST(of_two_contents_of_one_dot_one_wins_on_both_sides)
+{
+    for (int64_t value = 100; value < 104; value++) {
+        struct copy a, b;
+        const char *text;
+
+        equal_files(&a, &b);
+        forge(&a, "bob", value);
+        CHECK_INT(verify_findings(&a, NULL), ==, 0);
+        CHECK(store_vv(a.store)->hash == store_vv(b.store)->hash);
+        CHECK(!hash128_equal(store_fingerprint(a.store),
+                             store_fingerprint(b.store)));
+        CHECK_INT(differ(&a, &b, &text), ==, 1);
+        CHECK(says(text, "t 'bob': column 'b', written by site"));
+        mends(&a, &b, 1);
+        close_two(&a, &b);
+    }
+}
+
+TEST(what_only_one_has_heard_of_is_left_out)
+{
+    struct copy a, b;
+    const char *text;
+
+    equal_files(&a, &b);
+    sql(&a, "UPDATE t SET a = 9 WHERE id = 'ann'; INSERT INTO t VALUES('eve',"
+            " 1, 1)");
+    seal(&a);
+    sql(&b, "DELETE FROM t WHERE id = 'bob'; INSERT INTO t VALUES('fay', 1,"
+            " 1)");
+    seal(&b);
+    CHECK_INT(differ(&a, &b, &text), ==, 0);
+    CHECK_INT(differ(&b, &a, &text), ==, 0);
+    sql(&a, "UPDATE gv_row_1 SET state = x'' WHERE k1 = 'cy'");
+    CHECK_INT(differ(&a, &b, &text), ==, 1);
+    CHECK(says(text, "t 'cy'"));
+    mends(&a, &b, 1);
+    close_two(&a, &b);
+}
+
+TEST(a_write_that_waits_in_the_journal_is_kept)
+{
+    struct copy a, b;
+
+    equal_files(&a, &b);
+    sql(&a, "UPDATE gv_row_1 SET state = x'' WHERE k1 = 'cy'");
+    sql(&a, "UPDATE t SET a = 'mine' WHERE id = 'ann'");
+    sql(&b, "UPDATE t SET b = 'yours' WHERE id = 'ann'");
+    mends(&a, &b, 1);
+    CHECK_TEXT(ask(&b, "SELECT a||b FROM t WHERE id = 'ann'"), "mineyours");
+    close_two(&a, &b);
+}
+
+TEST(cells_of_all_sites_are_mended)
+{
+    struct store_kinds chosen = {kinds, 2};
+    struct copy a, b;
+    struct buffer notes;
+    struct gv_error error = {0};
+    const char *text;
+
+    copy_make(&a, "a", SCHEMA);
+    copy_make(&b, "b", SCHEMA);
+    buffer_init(&notes, 65536);
+    CHECK_INT(store_track_as(a.store, "t", &chosen, &notes, &error), ==,
+              GV_OK);
+    CHECK_INT(store_track_as(b.store, "t", &chosen, &notes, &error), ==,
+              GV_OK);
+    buffer_close(&notes);
+    sql(&a, "INSERT INTO t VALUES('ann', 1, 'x'), ('bob', 2, 'y')");
+    sync_both(&a, &b);
+    sql(&a, "UPDATE t SET a = a + 10, b = 'of a'");
+    sql(&b, "UPDATE t SET a = a + 100, b = 'of b'");
+    sync_both(&a, &b);
+    CHECK_INT(differ(&a, &b, &text), ==, 0);
+    sql(&a, "UPDATE gv_row_1 SET state = x'00' WHERE k1 = 'bob'");
+    sql(&b, "UPDATE gv_cell SET value = 7 WHERE bit = 1 AND rid = (SELECT rid"
+            " FROM gv_row_1 WHERE k1 = 'ann')");
+    mends(&a, &b, 2);
+    CHECK_TEXT(ask(&a, "SELECT group_concat(a) FROM t"), "111,112");
+    close_two(&a, &b);
+}
+
+TEST(many_rows_are_mended_a_few_at_a_time)
+{
+    struct copy a, b;
+
+    two(&a, &b, SCHEMA);
+    sql(&a, "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <"
+            " 3000) INSERT INTO t SELECT 'key '||i, i, zeroblob(i) FROM n");
+    sync_both(&a, &b);
+    sql(&a, "UPDATE gv_row_1 SET state = x'' WHERE rid % 10 = 3");
+    sql(&b, "UPDATE gv_row_1 SET state = x'' WHERE rid % 10 = 7");
+    mends(&a, &b, 600);
+    close_two(&a, &b);
+}
+
+TEST(more_than_is_kept_by_name_is_counted)
+{
+    struct copy a, b;
+    const char *text;
+    struct proof *proof;
+
+    two(&a, &b, SCHEMA);
+    sql(&a, "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <"
+            " 2000) INSERT INTO t SELECT 'key '||i, i, i FROM n");
+    sync_both(&a, &b);
+    sql(&a, "UPDATE gv_row_1 SET state = x''");
+    CHECK_INT(differ(&a, &b, &text), >, PROOF_FINDINGS_MAX);
+    proof = compare(&a, &b, true);
+    CHECK_INT(proof_mended(proof), ==, PROOF_FINDINGS_MAX);
+    CHECK_INT(proof_differ(proof), >, proof_mended(proof));
+    proof_free(proof);
+    mends(&a, &b, 1000);
+    close_two(&a, &b);
+}
+
+TEST(a_row_that_fits_no_frame_stays_and_is_named)
+{
+    struct copy a, b;
+    struct proof *proof;
+
+    two(&a, &b, SCHEMA);
+    sql(&a, "INSERT INTO t VALUES('big', zeroblob(300000), 1), ('small', 1,"
+            " 1)");
+    sync_both(&a, &b);
+    sql(&a, "UPDATE gv_row_1 SET state = x''");
+    proof = compare(&a, &b, true);
+    CHECK_INT(proof_differ(proof), ==, 2);
+    CHECK_INT(proof_mended(proof), ==, 1);
+    proof_free(proof);
+    close_two(&a, &b);
+}
+
+/* Questions and answers of any bytes are refused or read without fault. */
+TEST(what_makes_no_sense_is_refused)
+{
+    uint8_t bytes[VV_ENTRY_SIZE * 64];
+    uint8_t noise[PROOF_SUMS_SIZE + 8] = {0};
+    struct message_check check = {.token = 1, .bytes = noise};
+    struct gv_error error = {0};
+    struct attest *attest = NULL;
+    struct proof *proof;
+    struct copy a, b;
+    bool stands = false, done;
+
+    equal_files(&a, &b);
+    meet_of(&a, &b, bytes, &check.meet);
+    check.what = CHECK_SUMS;
+    check.size = 7;
+    CHECK_INT(attest_begin(b.store, &check, &attest, &error), ==, GV_EPROTO);
+    check.size = 16;
+    noise[0] = 1; /* places that descend */
+    CHECK_INT(attest_begin(b.store, &check, &attest, &error), ==, GV_EPROTO);
+    check.what = CHECK_HEADS;
+    CHECK_INT(attest_begin(b.store, &check, &attest, &error), ==, GV_EPROTO);
+    check.what = CHECK_MEND;
+    CHECK_INT(attest_begin(b.store, &check, &attest, &error), ==, GV_EPROTO);
+    store_u32(noise, 0);
+    noise[4] = 9; /* an item longer than what came */
+    CHECK_INT(attest_begin(b.store, &check, &attest, &error), ==, GV_OK);
+    CHECK_INT(attest_step(attest, 7, &done, &error), ==, GV_EPROTO);
+    attest_free(attest);
+    CHECK_INT(proof_begin(a.store, check.meet, "b", false, &proof, &error), ==,
+              GV_OK);
+    while (!stands)
+        CHECK_INT(proof_step(proof, 100, &stands, &error), ==, GV_OK);
+    CHECK_INT(proof_answer(proof, true, noise, PROOF_SUMS_SIZE + 1, &error),
+              ==, GV_EPROTO);
+    proof_free(proof);
+    CHECK_INT(verify_findings(&b, NULL), ==, 0);
+    close_two(&a, &b);
+}
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv);
+}
