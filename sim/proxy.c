@@ -7,8 +7,10 @@
  * its standard input and answers each with one line, "ok" or "error …":
  *
  *     cut NAME [in|out]   pass nothing; or nothing of one direction
- *     heal NAME           pass everything again
+ *     heal NAME [in|out]  pass everything again; or that of one direction
  *     delay NAME MS       pass each byte MS milliseconds late
+ *     loss NAME PERCENT   hold up so many of the packets, as TCP would that
+ *                         has to send them again
  *     drop NAME           reset the connections that stand
  *     stats               "ok", and of each route what it passed
  *
@@ -42,6 +44,10 @@
  * reading, and the sender feels it. */
 #define PIPE_SIZE (256u * 1024)
 #define PIPE_MARKS 256u
+/* What Linux waits at least before it sends a segment again; and what fits
+ * into one on an Ethernet. */
+#define RESEND_MS 200
+#define SEGMENT_SIZE 1448
 
 enum direction { OUT, IN, DIRECTIONS };
 
@@ -51,6 +57,7 @@ struct route {
     uint16_t target;
     bool cut[DIRECTIONS];
     int64_t delay_ms;
+    double lost; /* 0 to 1: the share of segments that are sent again */
     uint64_t passed[DIRECTIONS];
 };
 
@@ -88,6 +95,10 @@ struct proxy {
     size_t line_size;
     bool over;
 };
+
+/* Its seed is fixed: two runs throw the same dice, if not at the same
+ * bytes. */
+static unsigned short dice[3] = {0x6776, 0x7072, 0x6f78};
 
 static volatile sig_atomic_t stopped;
 
@@ -180,7 +191,27 @@ static void pipe_mark(struct pipe *pipe, int64_t due)
     pipe->marks[pipe->marks_written++ % PIPE_MARKS] = mark;
 }
 
-static void pipe_fill(struct pipe *pipe, int fd, int64_t due)
+/* How long what is read now is held up by segments that get lost: each loss
+ * in a row costs one more wait, twice as long. */
+static int64_t hold_up(const struct route *route, size_t size)
+{
+    size_t segments = (size + SEGMENT_SIZE - 1) / SEGMENT_SIZE;
+    int64_t longest = 0;
+
+    for (size_t i = 0; route->lost > 0 && i < segments; i++) {
+        int64_t held = 0;
+
+        for (int64_t wait = RESEND_MS;
+             wait <= 8 * RESEND_MS && erand48(dice) < route->lost; wait *= 2)
+            held += wait;
+        if (held > longest)
+            longest = held;
+    }
+    return longest;
+}
+
+static void pipe_fill(struct pipe *pipe, int fd, const struct route *route,
+                      int64_t now)
 {
     size_t at = pipe->written % PIPE_SIZE;
     size_t room = PIPE_SIZE - (size_t)(pipe->written - pipe->read);
@@ -191,7 +222,8 @@ static void pipe_fill(struct pipe *pipe, int fd, int64_t due)
     size = recv(fd, pipe->bytes + at, room, MSG_DONTWAIT);
     if (size > 0) {
         pipe->written += (uint64_t)size;
-        pipe_mark(pipe, due);
+        pipe_mark(pipe,
+                  now + route->delay_ms + hold_up(route, (size_t)size));
     } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
         pipe->ended = true;
     }
@@ -323,7 +355,7 @@ static bool serve_stranded(struct connection *connection, short revents)
 
     if (revents == 0)
         return true;
-    pipe_fill(pipe, connection->ends[OUT], 0);
+    pipe_fill(pipe, connection->ends[OUT], connection->route, 0);
     pipe->read = pipe->written;
     pipe->marks_read = pipe->marks_written;
     return !pipe->ended;
@@ -344,7 +376,7 @@ static bool serve_connection(struct connection *connection,
         struct pipe *pipe = &connection->pipes[i];
 
         if ((polls[i].revents & ~POLLOUT) != 0 && pipe_has_room(pipe))
-            pipe_fill(pipe, connection->ends[i], now + route->delay_ms);
+            pipe_fill(pipe, connection->ends[i], route, now);
         if (!route->cut[i] && !connection->connecting)
             route->passed[i] += pipe_drain(pipe, connection->ends[1 - i], now);
     }
@@ -386,14 +418,15 @@ static struct route *find_route(struct proxy *proxy, const char *name)
     return NULL;
 }
 
-static const char *cut(struct route *route, const char *direction)
+static const char *set_cut(struct route *route, const char *direction,
+                           bool is)
 {
     if (*direction == '\0')
-        route->cut[OUT] = route->cut[IN] = true;
+        route->cut[OUT] = route->cut[IN] = is;
     else if (strcmp(direction, "out") == 0)
-        route->cut[OUT] = true;
+        route->cut[OUT] = is;
     else if (strcmp(direction, "in") == 0)
-        route->cut[IN] = true;
+        route->cut[IN] = is;
     else
         return "the direction is in or out";
     return NULL;
@@ -411,11 +444,15 @@ static void drop(struct proxy *proxy, const struct route *route,
     }
 }
 
-static const char *heal(struct proxy *proxy, struct route *route)
+/* Who dialled into a cut can go on only when it is gone both ways. */
+static const char *heal(struct proxy *proxy, struct route *route,
+                        const char *direction)
 {
-    route->cut[OUT] = route->cut[IN] = false;
-    drop(proxy, route, true);
-    return NULL;
+    const char *error = set_cut(route, direction, false);
+
+    if (error == NULL && !is_cut(route))
+        drop(proxy, route, true);
+    return error;
 }
 
 static const char *delay(struct route *route, const char *text)
@@ -426,6 +463,17 @@ static const char *delay(struct route *route, const char *text)
     if (*text == '\0' || *end != '\0' || ms < 0 || ms > 60000)
         return "the delay is 0 to 60000 ms";
     route->delay_ms = ms;
+    return NULL;
+}
+
+static const char *lose(struct route *route, const char *text)
+{
+    char *end;
+    double percent = strtod(text, &end);
+
+    if (*text == '\0' || *end != '\0' || !(percent >= 0 && percent <= 90))
+        return "the loss is 0 to 90 percent";
+    route->lost = percent / 100;
     return NULL;
 }
 
@@ -464,13 +512,15 @@ static const char *obey_on_route(struct proxy *proxy, const char *verb,
     if (route == NULL)
         return "no such route";
     if (strcmp(verb, "cut") == 0)
-        return cut(route, argument);
+        return set_cut(route, argument, true);
+    if (strcmp(verb, "heal") == 0)
+        return heal(proxy, route, argument);
     if (strcmp(verb, "delay") == 0)
         return delay(route, argument);
+    if (strcmp(verb, "loss") == 0)
+        return lose(route, argument);
     if (*argument != '\0')
         return "one word too many";
-    if (strcmp(verb, "heal") == 0)
-        return heal(proxy, route);
     if (strcmp(verb, "drop") != 0)
         return "no such command";
     drop(proxy, route, false);
