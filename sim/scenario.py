@@ -359,11 +359,12 @@ def check_lives(scenario, place):
 def parse(text, place, name):
     """The scenario in `text`, which errors call `place`."""
     scenario = Scenario(name)
-    cursor = 0
+    cursor = heading = 0  # so many lines of comment stand at the top
     for number, raw in enumerate(text.splitlines(), 1):
         words, _, comment = raw.partition("#")
-        if not scenario.title and not scenario.statements:
-            scenario.title = comment.strip()
+        if number == 1 + heading and not words.strip() and comment:
+            heading = number
+            scenario.title = (scenario.title + " " + comment.strip()).strip()
         line = Line(scenario, place, number, words.strip())
         if line.words:
             cursor = read_line(line, cursor)

@@ -1,5 +1,7 @@
 """What happened in a run, told line by line and kept for a drawing."""
 
+import os
+import sys
 import time
 
 
@@ -19,8 +21,13 @@ class Timeline:
         self.marks = []      # reach.Mark
 
     def say(self, line):
-        print("%7.2f s  %s" % (time.monotonic() - self.start, line),
-              flush=True)
+        try:
+            print("%7.2f s  %s" % (time.monotonic() - self.start, line),
+                  flush=True)
+        except BrokenPipeError as error:
+            # Whoever read it has seen enough; the rest is said to nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise KeyboardInterrupt("nobody listens") from error
 
     def caption(self, text):
         self.captions.append((time.monotonic(), text))
