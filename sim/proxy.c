@@ -222,8 +222,7 @@ static void pipe_fill(struct pipe *pipe, int fd, const struct route *route,
     size = recv(fd, pipe->bytes + at, room, MSG_DONTWAIT);
     if (size > 0) {
         pipe->written += (uint64_t)size;
-        pipe_mark(pipe,
-                  now + route->delay_ms + hold_up(route, (size_t)size));
+        pipe_mark(pipe, now + route->delay_ms + hold_up(route, (size_t)size));
     } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
         pipe->ended = true;
     }
@@ -418,8 +417,7 @@ static struct route *find_route(struct proxy *proxy, const char *name)
     return NULL;
 }
 
-static const char *set_cut(struct route *route, const char *direction,
-                           bool is)
+static const char *set_cut(struct route *route, const char *direction, bool is)
 {
     if (*direction == '\0')
         route->cut[OUT] = route->cut[IN] = is;
