@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import time
 import unittest
 import xml.dom.minidom
 
@@ -130,6 +132,38 @@ class Scenarios(Lab):
             told = json.load(file)
         self.assertEqual(told["reasons"], [])
         self.assertGreater(told["writes"], 60)
+
+
+class Clock(Lab):
+    def test_the_wall_clock_of_a_process_is_moved_and_moved_back(self):
+        """Python's, and SQLite's; not the one that waiting goes by."""
+        offset = self.file("clock")
+        with open(offset, "wb") as file:
+            file.write(struct.pack("=q", 3600 * 1000))
+        look = ("import sqlite3, time, sys\n"
+                "for line in sys.stdin:\n"
+                "    day = sqlite3.connect('').execute("
+                "'SELECT julianday(\"now\")').fetchone()[0]\n"
+                "    print(time.time(), (day - 2440587.5) * 86400,"
+                " time.monotonic(), flush=True)\n")
+        asan = "verify_asan_link_order=0"
+        with subprocess.Popen(
+                [sys.executable, "-c", look], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, text=True, env=dict(
+                    os.environ, LD_PRELOAD=PROGRAMS[-1], GVCLOCK=offset,
+                    ASAN_OPTIONS=asan)) as process:
+            for ahead in (3600, 0, -60):
+                with open(offset, "r+b") as file:
+                    file.write(struct.pack("=q", ahead * 1000))
+                process.stdin.write("now\n")
+                process.stdin.flush()
+                read = process.stdout.readline().split()
+                # The machine may be slow between the two looks.
+                for told, real in zip(map(float, read), (
+                        time.time() + ahead, time.time() + ahead,
+                        time.monotonic())):
+                    self.assertAlmostEqual(told, real, delta=20)
+            process.stdin.close()
 
 
 class Refused(Lab):
