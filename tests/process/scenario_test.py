@@ -123,6 +123,29 @@ class Scenarios(Lab):
         out = self.passes("cable-on-the-lan")
         self.assertIn("a network namespace a node, on a bridge", out)
 
+    @needs_namespaces
+    def test_slow_links_are_asked_of_netem(self):
+        """What tc is told; kernels without netem are tested with this too,
+        so it is not the real one that is told."""
+        told = self.file("told")
+        env = self.fake("tc", 'echo "tc $*" >> {0}\ncase "$*" in *-batch*)'
+                        " cat >> {0};; esac".format(told))
+        path = self.scenario("nodes 2\ndelay 1 2 50ms for 1s\n"
+                             "at 500ms loss 1 2 5% for 500ms\n")
+        self.assertEqual(self.play(path, "--network", "namespaces",
+                                   env=env)[0], 0)
+        with open(told, encoding="utf-8") as file:
+            lines = file.read()
+        for peer in (1, 2):
+            self.assertIn("match ip dst 10.0.0.%d/32 flowid 1:2" % peer,
+                          lines)
+        for words in ("prio bands 2 priomap" + 16 * " 0" + "\n",
+                      "parent 1:2 netem delay 50ms loss 0%\n",
+                      "parent 1:2 netem delay 50ms loss 5%\n"):
+            self.assertEqual(lines.count(words) % 2, 0)
+            self.assertIn(words, lines)
+        self.assertTrue(lines.endswith("qdisc del dev eth0 root\n"), lines)
+
     def test_a_short_one_is_drawn_and_has_figures(self):
         svg, figures = self.file("a.svg"), self.file("a.json")
         self.passes(self.scenario(SHORT), "--svg", svg, "--figures", figures)
