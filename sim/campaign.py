@@ -77,18 +77,23 @@ def play_all(options, command, directory):
 
 def table(outcomes):
     """The rows of a Markdown table, a line a scenario."""
-    lines = ["| scenario | network | runs passed | writes | equal after, s:"
-             " median / most |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| scenario | network | runs passed | writes | caught up, s:"
+             " median / most | equal, s: median / most |",
+             "| --- | --- | --- | --- | --- | --- |"]
     for name in scenarios.names():
         mine = [o for o in outcomes if o["scenario"] == name]
         good = [o for o in mine if not o["reasons"]]
-        times = [o["converged"] for o in good]
-        lines.append("| %s | %s | %d of %d | %d | %s |" % (
+        lines.append("| %s | %s | %d of %d | %d | %s | %s |" % (
             name, ", ".join(sorted({o["network"] for o in good})) or "-",
             len(good), len(mine), sum(o["writes"] for o in good),
-            "%.2f / %.2f" % (statistics.median(times), max(times))
-            if times else "-"))
+            figure([t for o in good for t in o["caught_up"]]),
+            figure([o["converged"] for o in good])))
     return lines
+
+
+def figure(times):
+    return "%.2f / %.2f" % (statistics.median(times), max(times)) \
+        if times else "-"
 
 
 def campaign(options, command):

@@ -42,6 +42,7 @@ class Stage:
         self.next_marks = {}  # node: when it is asked
         self.slipped = 0
         self.writing = False
+        self.last_heal = 0
         self.caught_up = []   # seconds each took
         self.converged = None
         self.verdict = Verdict()
@@ -168,11 +169,16 @@ class Stage:
         for heal in list(self.heals):
             healed, what = heal
             if not self.reach.missing(healed, self.hosts):
-                seconds = time.monotonic() - healed
+                now = time.monotonic()
                 self.heals.remove(heal)
-                self.caught_up.append(seconds)
+                # What still was broken meanwhile does not count.
+                self.caught_up.append(now - self.last_heal)
                 self.say("what was written before `%s` was over is everywhere"
-                         " %.2f s later" % (what, seconds))
+                         " %.2f s later" % (what, now - healed))
+
+    def note_heals(self, texts):
+        self.last_heal = time.monotonic()
+        self.heals += [(self.last_heal, text) for text in texts]
 
     def perform(self, statement, what):
         verb = statement.verb
@@ -190,7 +196,7 @@ class Stage:
                 statement, self.hosts[statement.nodes[0]], what)
             self.apply()
             if what == "end" or verb in ("start", "restore"):
-                self.heals.append((time.monotonic(), statement.text))
+                self.note_heals([statement.text])
             self.say_vectors()
 
     def tell(self, statement, what):
@@ -214,7 +220,7 @@ class Stage:
             self.began[statement] = now
             self.next_marks = dict.fromkeys(self.hosts, 0)
         elif what == "end" and statement.verb in CUTS:
-            self.heals.append((now, statement.text))
+            self.note_heals([statement.text])
         if what in ("begin", "end"):
             self.say_vectors()
 
@@ -363,7 +369,7 @@ class Stage:
             if host.dead:
                 host.launch()
         self.apply()
-        self.heals += [(time.monotonic(), text) for text in cuts]
+        self.note_heals(cuts)
 
     def say_vectors(self):
         self.timeline.say_vectors(statuses(self.hosts), owners(self.hosts))
