@@ -1,4 +1,4 @@
-"""All scenarios, several times each, and a table of how it went."""
+"""Scenarios, several times each, and a table of how it went."""
 
 import json
 import os
@@ -21,7 +21,8 @@ def die_politely():
 class Run:
     def __init__(self, command, name, time_number, options, directory):
         self.name = name
-        stem = os.path.join(directory, "%s-%d" % (name, time_number))
+        stem = os.path.join(directory, "%s-%d" % (os.path.basename(name),
+                                                  time_number))
         self.figures_file, self.output = stem + ".json", stem + ".log"
         arguments = [sys.executable, command, name, "--figures",
                      self.figures_file, "--seed",
@@ -47,13 +48,14 @@ class Run:
             with open(self.figures_file, encoding="utf-8") as file:
                 return json.load(file)
         print("%s FAILED:\n%s" % (self.name, said), flush=True)
-        return {"scenario": self.name, "network": "-", "writes": 0,
+        name = os.path.basename(self.name).removesuffix(".scenario")
+        return {"scenario": name, "network": "-", "writes": 0,
                 "reasons": [said.strip().splitlines()[-1] if said else "?"]}
 
 
-def play_all(options, command, directory):
+def play_all(names, options, command, directory):
     waiting = [(name, number) for number in range(options.times)
-               for name in scenarios.names()]
+               for name in names]
     running, outcomes = [], []
     try:
         while waiting or running:
@@ -80,7 +82,7 @@ def table(outcomes):
     lines = ["| scenario | network | runs passed | writes | caught up, s:"
              " median / most | equal, s: median / most |",
              "| --- | --- | --- | --- | --- | --- |"]
-    for name in scenarios.names():
+    for name in sorted({outcome["scenario"] for outcome in outcomes}):
         mine = [o for o in outcomes if o["scenario"] == name]
         good = [o for o in mine if not o["reasons"]]
         lines.append("| %s | %s | %d of %d | %d | %s | %s |" % (
@@ -97,9 +99,10 @@ def figure(times):
 
 
 def campaign(options, command):
-    """Play all; the exit code."""
+    """Play the one that is named or all; the exit code."""
+    names = [options.scenario] if options.scenario else scenarios.names()
     with tempfile.TemporaryDirectory(prefix="grapevine-partition-") as place:
-        outcomes = play_all(options, command, place)
+        outcomes = play_all(names, options, command, place)
     print("\n" + "\n".join(table(outcomes)))
     failed = sum(bool(outcome["reasons"]) for outcome in outcomes)
     print("verdict: %d of %d runs passed" % (len(outcomes) - failed,

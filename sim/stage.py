@@ -37,8 +37,9 @@ class Stage:
         self.active = []      # statements that are in force
         self.began = {}       # statement: when
         self.heals = []       # (time, what) that are not made good yet
-        self.backups = {}     # node: its ledger's length at the backup
+        self.backups = {}     # node: (its last write published, and in all)
         self.doubtful = []    # (node, first, last) writes of replaced files
+        self.repeated = []    # and those that their copies publish again
         self.next_marks = {}  # node: when it is asked
         self.slipped = 0
         self.writing = False
@@ -277,8 +278,16 @@ class Stage:
 
     def perform_backup(self, _statement, host, _what):
         with self.resting(host) as count:
+            self.look_for_marks()
+            self.backups[host.number] = (self.last_published(host), count)
             host.back_up()
-        self.backups[host.number] = count
+
+    def last_published(self, host):
+        """The number of the application's last write that is known to be
+        published: nodes publish in order, and a mark has arrived."""
+        return max([0] + [mark.seq for mark in self.reach.marks.values()
+                          if mark.node == host.number
+                          and len(mark.arrived) > 1])
 
     def perform_restore(self, _statement, host, _what):
         statuses(self.hosts)  # keeps the site's id that ends here
@@ -286,19 +295,21 @@ class Stage:
             if not host.dead:
                 host.kill("TERM")
             self.look_for_marks()
-            kept = max([self.backups[host.number]] + [
-                mark.seq for mark in self.reach.marks.values()
-                if mark.node == host.number and len(mark.arrived) > 1])
+            kept = self.last_published(host)
             host.put_back()
             host.launch()
-        self.doubtful.append((host.number, kept + 1, count))
+        published, copied = self.backups[host.number]
+        self.doubtful.append((host.number, max(copied, kept) + 1, count))
+        self.repeated.append((host.number, published + 1, copied))
         for mark in list(self.reach.marks.values()):
             if not self.is_sure({"node": mark.node, "seq": mark.seq}):
                 del self.reach.marks[mark.name]
 
     def is_sure(self, entry):
-        return not any(node == entry["node"] and first <= entry["seq"] <= last
-                       for node, first, last in self.doubtful)
+        return not within(entry, self.doubtful)
+
+    def repeats(self, entry):
+        return within(entry, self.repeated)
 
     def set_rate(self, rate):
         self.writing = rate > 0
@@ -383,7 +394,7 @@ class Stage:
         for entry in ledger:
             self.timeline.writes.setdefault(entry["node"], []).append(
                 entry["time"])
-        self.verdict.check(rows, ledger, self.is_sure)
+        self.verdict.check(rows, ledger, self.is_sure, self.repeats)
         self.say(str(self.verdict))
         wrong = self.verdict.wrong
         if wrong:
@@ -422,3 +433,9 @@ class Stage:
                                   % (number, code, host.log))
         self.network.stop()
         return complaints
+
+
+def within(entry, ranges):
+    """In how many ranges (node, first, last) of writes `entry` is."""
+    return sum(node == entry["node"] and first <= entry["seq"] <= last
+               for node, first, last in ranges)

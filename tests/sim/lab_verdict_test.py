@@ -37,10 +37,11 @@ def shown(row, name, calls=0, first="a"):
 
 
 class Verdicts(unittest.TestCase):
-    def wrong(self, table, *ledger, doubtful=()):
+    def wrong(self, table, *ledger, doubtful=(), repeated=()):
         verdict = Verdict()
         verdict.check(table, ledger, lambda e: (e["node"], e["seq"])
-                      not in doubtful)
+                      not in doubtful, lambda e: (e["node"], e["seq"])
+                      in repeated)
         self.verdict = verdict
         return "; ".join(verdict.wrong)
 
@@ -80,6 +81,14 @@ class Verdicts(unittest.TestCase):
         for calls in (3, 4, 8):
             self.assertIn("counts %d calls, not 7" % calls, self.wrong(
                 [shown("r", "a", calls)], *ledger))
+
+    def test_what_a_copy_had_unpublished_may_count_again(self):
+        ledger = create("r", "a"), call("r", 3), call("r", 4, node=2)
+        for calls in (7, 10):
+            self.assertEqual(self.wrong([shown("r", "a", calls)], *ledger,
+                                        repeated={(1, 3)}), "")
+        self.assertIn("counts 11 calls, not 7 to 10", self.wrong(
+            [shown("r", "a", 11)], *ledger, repeated={(1, 3)}))
 
     def test_what_stood_only_in_a_replaced_file_may_be_missing(self):
         ledger = (create("r", "a"), edit("r", "a", "b"), call("r", 3),
