@@ -46,6 +46,7 @@ static const struct {
     {"I34", "nothing is served between the slices of a long seal or apply"},
     {"I35", "two nodes that live and meet do not keep one site id"},
     {"I36", "rows that rotted are named by a comparison, and mended"},
+    {"I37", "nodes that tell each other of peers find one another"},
     {"core", "the numbered invariants of the core, after each step"},
 };
 

@@ -130,7 +130,9 @@ static bool unlinked(struct machine *const *machines, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < count; j++)
-            if (machine_dials(machines[i], machine_index(machines[j])) &&
+            if (i != j &&
+                (machine_exchanges(machines[i]) ||
+                 machine_dials(machines[i], machine_index(machines[j]))) &&
                 !linked(machines[i], machines[j]))
                 return true;
     return false;
@@ -156,9 +158,23 @@ bool checks_restless(struct checks *checks, struct machine *const *machines,
     return false;
 }
 
+/* I37 */
+static void check_found(struct checks *checks, struct machine *const *machines,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i && machine_exchanges(machines[i]); j++)
+            if (!linked(machines[i], machines[j]))
+                world_fail(checks->world, "I37",
+                           "n%zu and n%zu have not found one another",
+                           machine_index(machines[i]),
+                           machine_index(machines[j]));
+}
+
 void checks_rest_end(struct checks *checks, struct machine *const *machines,
                      size_t count, sim_time duration)
 {
+    check_found(checks, machines, count);
     for (size_t i = 0; i < count; i++) {
         struct watch *watch = checks_watch(checks, machines[i]);
         uint64_t beats = (uint64_t)(duration / SIM_SECOND + 1);

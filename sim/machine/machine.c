@@ -645,6 +645,11 @@ size_t machine_index(const struct machine *machine)
     return machine->options.index;
 }
 
+bool machine_exchanges(const struct machine *machine)
+{
+    return machine->options.exchange;
+}
+
 bool machine_dials(const struct machine *machine, size_t other)
 {
     for (size_t i = 0; i < machine->options.peer_count; i++)

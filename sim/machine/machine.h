@@ -144,6 +144,8 @@ gv_time_ms machine_wall(const struct machine *machine);
 size_t machine_index(const struct machine *machine);
 /* Whether it was told to dial that machine. */
 bool machine_dials(const struct machine *machine, size_t other);
+/* Whether it dials also whom peers tell of. */
+bool machine_exchanges(const struct machine *machine);
 bool machine_alive(const struct machine *machine); /* its node runs */
 /* Its node audits, or waits for an application's migration to be over. */
 bool machine_audits(const struct machine *machine);

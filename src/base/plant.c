@@ -71,6 +71,8 @@ static const struct plant plants[] = {
     {"own-not-kept", "the counter of own versions is not stored", NULL, 10},
     {"parked-not-shown", "what waited for a column stays where it is",
      "schema-mix", 60},
+    {"peers-unread", "what peers tell of other peers is not taken up",
+     "strangers", 60},
     {"range-cut", "a delta claims more than the rows it was cut to", NULL, 20},
     {"ranges-halved", "half of the ranges are not compared", "corrupt-page",
      60},

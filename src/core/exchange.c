@@ -7,6 +7,7 @@
 #include "core/state.h"
 
 #include "base/assert.h"
+#include "base/plant.h"
 
 #include <string.h>
 
@@ -200,7 +201,7 @@ int exchange_receive(struct core *core, struct link *link,
     GV_ASSERT(link->greeted);
     if (peers->count < 1 || peers->count > MESSAGE_PEERS_MAX)
         return GV_EPROTO;
-    if (core->now < link->listen_at)
+    if (core->now < link->listen_at || plant("peers-unread"))
         return GV_OK; /* so that a flood of names is none of dials */
     link->listen_at = core->now + EXCHANGE_PAUSE_MS;
     for (size_t i = 0; i < peers->count; i++)
