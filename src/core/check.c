@@ -340,6 +340,6 @@ bool core_check(const struct core *core, const char **which)
     }
     return check_vectors(core, which) && check_want(core, which) &&
            check_give(core, which) && check_proof(core, which) &&
-           check_sites(core, which) &&
-           check_known(core, which) && check_room(core, which);
+           check_sites(core, which) && check_known(core, which) &&
+           check_room(core, which);
 }

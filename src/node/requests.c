@@ -172,9 +172,9 @@ static const struct {
     json_t *(*ask)(struct gv_node *node, const json_t *request,
                    struct gv_error *error);
 } operations[] = {
-    {"status", ask_status}, {"verify", ask_verify},   {"accept", ask_accept},
-    {"track", ask_track},   {"untrack", ask_untrack}, {"blame", ask_blame},
-    {"level", ask_level},   {"watch", ask_watch},     {"stop", ask_stop},
+    {"status", ask_status},   {"verify", ask_verify},   {"accept", ask_accept},
+    {"track", ask_track},     {"untrack", ask_untrack}, {"blame", ask_blame},
+    {"level", ask_level},     {"watch", ask_watch},     {"stop", ask_stop},
     {"prove", proving_begin}, {"proof", proving_state},
 };
 
