@@ -14,8 +14,6 @@ static const struct plant plants[] = {
      "slow-disk", 60},
     {"busy-forgotten", "what a slice has shown in part is told and served",
      "slices", 100},
-    {"check-not-read", "of a damaged row the check is not looked at",
-     "corrupt-page", 60},
     {"claim-first", "a vector's entry is committed before its rows", NULL,
      100},
     {"claim-in-part", "the first slice of a delta claims all of it", "slices",
