@@ -25,6 +25,16 @@ class Resume(Case):
     def database(self, name, sql=CONTACTS, track="contacts"):
         return super().database(name, sql, track)
 
+    def start(self, path, endpoint=None, peers=(), **settings):
+        """As Case.start; but who is told of a peer by another node would go
+        around the tap."""
+        options = ["--static", "--name", os.path.basename(path)]
+        if endpoint is not None:
+            options += ["--listen", endpoint]
+        for peer in peers:
+            options += ["--peer", peer]
+        return self.node(path, *options, **settings).ready()
+
     def provider(self):
         path = self.database("a.db", track=None)
         shell(path, FILL)
