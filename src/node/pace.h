@@ -34,7 +34,7 @@ struct pace {
     gv_time_ms last_write;  /* by the node */
     gv_time_ms not_before;
     bool crowd;
-    bool hurry; /* a long delta is being applied */
+    bool hurry;     /* a long delta is being applied */
     int wal_frames; /* after the node's last commit */
 };
 

@@ -73,7 +73,7 @@ class Node:
         self.path = path
         self.log = open(path + ".log", "wb")
         self.process = subprocess.Popen(
-            [command, "run", path, "--mesh", "bench", *options],
+            [command, "run", path, "--mesh", "bench", "--static", *options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def status(self):
