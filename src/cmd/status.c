@@ -61,6 +61,23 @@ static void print_lack(const json_t *lack)
     }
 }
 
+/* Who gets whose changes pushed where not all are, and what is refused. */
+static void print_marks(const json_t *link)
+{
+    int64_t lazy = field_number(link, "lazy");
+    int64_t pruned = field_number(link, "pruned");
+    const char *refuses = field_text(link, "peer_refuses");
+
+    if (lazy > 0 || pruned > 0)
+        printf("%-13spushes to it nothing of %" PRId64 " site%s, and it"
+               " nothing of %" PRId64 " here: others do\n",
+               "", lazy, lazy == 1 ? "" : "s", pruned);
+    if (refuses[0] != '\0')
+        printf("%-13sit refuses what this file has (%s), and tries again in"
+               " %" PRId64 " s\n",
+               "", refuses, field_number(link, "peer_retry_ms") / 1000);
+}
+
 /* What stands below a link that is up. */
 static void print_traffic(const json_t *link)
 {
@@ -81,8 +98,10 @@ static void print_traffic(const json_t *link)
     printf(" in %" PRId64 " frames", field_number(link, "received_frames"));
     printf("  heard %" PRId64 " ms ago", field_number(link, "heard_ms"));
     if (json_is_integer(json_object_get(link, "rtt_ms")))
-        printf(", %" PRId64 " ms away", field_number(link, "rtt_ms"));
+        printf(", %" PRId64 " ms there and back",
+               field_number(link, "rtt_ms"));
     putchar('\n');
+    print_marks(link);
 }
 
 static void print_link(const json_t *link, const char *label)

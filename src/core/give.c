@@ -33,7 +33,7 @@ int give_receive(struct core *core, struct link *link,
     tell_believe_view(core, link, want->vv);
     give_drop(core, link);
     vv_clear(&give->vv);
-    if (vv_raise_view(&give->vv, want->vv) != GV_OK ||
+    if (vv_copy(&give->vv, &link->believed) != GV_OK ||
         ((twice || cut) && vv_copy(&give->vv, &core->vv) != GV_OK)) {
         core->error = GV_ENOMEM;
         return GV_OK;

@@ -158,7 +158,7 @@ struct message_vv {
 };
 
 struct message_want {
-    struct vv_view vv; /* the asker's whole vector */
+    struct vv_view vv; /* what of the asker's vector it did not tell yet */
     uint64_t token;
     uint64_t credit; /* bytes that may be on their way unacknowledged */
     uint64_t spool;  /* resume cursor, both 0 for a fresh delta */

@@ -157,8 +157,9 @@ static void ask(struct core *core, struct link *link)
     message.as.want.credit = core->delta_credit;
     stage_cursor(core, link, &message.as.want);
     /* The vector that stands, not the one that is pending: an apply may
-     * fail, and what it was to bring must not be left out. */
-    if (!emit_vv(core, &core->vv, &message.as.want.vv) ||
+     * fail, and what it was to bring must not be left out.  Of it the peer
+     * knows what it was told; if part of that was lost, it sends more. */
+    if (!tell_changed(core, link, &message.as.want.vv) ||
         !emit_message(core, link->number, &message))
         return;
     memset(want, 0, sizeof(*want));

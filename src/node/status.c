@@ -283,6 +283,8 @@ static json_t *link_object(struct gv_node *node, const struct link_info *info)
                         json_integer((json_int_t)info->news_duplicate));
     json_object_set_new(object, "news_bytes",
                         json_integer((json_int_t)info->news_bytes));
+    set_count(object, "lazy", info->lazy);
+    set_count(object, "pruned", info->pruned);
     json_object_set_new(object, "refused", json_boolean(info->refused));
     json_object_set_new(object, "diverged", json_boolean(info->diverged));
     json_object_set_new(object, "clock_ahead_ms",
