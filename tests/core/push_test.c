@@ -377,6 +377,8 @@ TEST(who_is_asked_twice_what_the_source_did_not_bring_pushes_again)
     for (gv_version version = 8; version < 10; version++) {
         tells(&hand, 3, far, version);
         tick(&hand, CORE_GRACE_MS);
+        CHECK(sent(&hand, 3, MESSAGE_WANT) == NULL); /* there is a source */
+        tick(&hand, CORE_SOURCE_GRACE_MS);
         CHECK(sent(&hand, 3, MESSAGE_WANT) != NULL);
         CHECK_INT(says(&hand, 3, PRUNE_PUSH, far), ==, version == 9);
         answered(&hand, version);
@@ -534,7 +536,7 @@ TEST(what_waits_is_asked_for_after_the_grace)
     hand_init(&hand);
     tick(&hand, 100);
     news_in(&hand, 1, interval_of(far, 2, 3, 100));
-    tick(&hand, CORE_GRACE_MS - 1);
+    tick(&hand, CORE_GRACE_MS + CORE_SOURCE_GRACE_MS - 1);
     CHECK(sent(&hand, 1, MESSAGE_WANT) == NULL);
     tick(&hand, 1);
     CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
