@@ -353,6 +353,7 @@ static void answered(struct hand *hand, gv_version version)
 
     vv_entry_store(&entry, view);
     delta.as.delta.token = sent(hand, 3, MESSAGE_WANT)->as.want.token;
+    delta.as.delta.spool = 5;
     delta.as.delta.last = true;
     delta.as.delta.claim = (struct vv_view){view, 1};
     message_in(hand, 3, &delta);
@@ -594,6 +595,7 @@ TEST(a_delta_that_brings_nothing_is_told_to_nobody)
         tick(&hand, CORE_GRACE_MS);
         vv_entry_store(&entry, view);
         delta.as.delta.token = sent(&hand, 1, MESSAGE_WANT)->as.want.token;
+        delta.as.delta.spool = 5;
         delta.as.delta.last = true;
         delta.as.delta.claim = (struct vv_view){view, (size_t)brings};
         message_in(&hand, 1, &delta);
