@@ -222,10 +222,10 @@ static bool check_link(const struct core *core, const struct link *link,
               link->news_unacked <= CORE_NEWS_CREDIT &&
                   link->news_pending + link->news_owed <=
                       2 * CORE_NEWS_CREDIT);
-    INVARIANT(13, "what leaves together fits a frame",
+    INVARIANT(14, "what leaves together fits a frame",
               link->out.count <= MESSAGE_INTERVALS_MAX &&
                   link->out.size <= MESSAGE_NEWS_SIZE_MAX);
-    INVARIANT(14, "no link is silenced for whom it is the source of",
+    INVARIANT(16, "no link is silenced for whom it is the source of",
               mark_sound(core, link));
     INVARIANT(9, "a peer is told, and sent, only what the store holds",
               vv_covers(&core->vv, &link->told) &&
@@ -248,7 +248,7 @@ static bool check_room(const struct core *core, const char **which)
 
     for (size_t i = 0; i < room->count; i++)
         size += room->guests[i].parcel->interval.size;
-    INVARIANT(13, "what waits stays within the room",
+    INVARIANT(14, "what waits stays within the room",
               room->count <= ROOM_COUNT_MAX && size == room->size &&
                   size <= ROOM_SIZE_MAX);
     return true;

@@ -176,9 +176,13 @@ static void unprune(struct core *core, struct link *link, size_t slot,
 bool mark_lazy(const struct core *core, const struct link *link,
                const struct site *site)
 {
-    size_t slot = link->marks.count > 0 ? find(core, site) : NO_SLOT;
+    size_t slot = find(core, site);
 
-    return slot != NO_SLOT && (get(link, slot) & MARK_LAZY) != 0;
+    /* Two nodes that pushed to their sources could become each other's, and
+     * both would have none. */
+    return slot != NO_SLOT &&
+           ((get(link, slot) & MARK_LAZY) ||
+            core->origins.items[slot].source == link->number);
 }
 
 /* The link that brings what the origin at @slot publishes, or NULL. */
@@ -191,6 +195,15 @@ static struct link *source_of(const struct core *core, size_t slot)
         (get(link, slot) & MARK_PRUNED))
         return NULL;
     return link;
+}
+
+bool mark_elsewhere(const struct core *core, const struct link *link,
+                    const struct site *site)
+{
+    size_t slot = find(core, site);
+    const struct link *source = slot != NO_SLOT ? source_of(core, slot) : NULL;
+
+    return source != NULL && source != link;
 }
 
 static void take_source(struct core *core, size_t slot,

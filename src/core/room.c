@@ -52,6 +52,18 @@ bool room_holds(const struct core *core, const struct interval *interval)
     return false;
 }
 
+bool room_names(const struct core *core, const struct site *site)
+{
+    const struct room *room = &core->room;
+
+    GV_ASSERT(room->count <= ROOM_COUNT_MAX);
+    for (size_t i = 0; i < room->count; i++) {
+        if (site_equal(&room->guests[i].parcel->interval.site, site))
+            return true;
+    }
+    return false;
+}
+
 bool room_enter(struct core *core, struct link *link,
                 const struct interval *interval)
 {

@@ -598,6 +598,9 @@ void parcel_free_spent(struct core *core);
 /* Whether the peer gets what @site publishes from somewhere else. */
 bool mark_lazy(const struct core *core, const struct link *link,
                const struct site *site);
+/* Whether another link than @link is to bring what @site publishes. */
+bool mark_elsewhere(const struct core *core, const struct link *link,
+                    const struct site *site);
 /* @link brought something of @site that was new, or that was not. */
 void mark_first(struct core *core, struct link *link, const struct site *site);
 void mark_again(struct core *core, struct link *link, const struct site *site);
@@ -625,6 +628,8 @@ gv_time_ms push_deadline(const struct core *core);
 
 /* room.c: intervals that came early. */
 bool room_holds(const struct core *core, const struct interval *interval);
+/* Whether something of @site waits. */
+bool room_names(const struct core *core, const struct site *site);
 /* False if there is no place. */
 bool room_enter(struct core *core, struct link *link,
                 const struct interval *interval);

@@ -11,7 +11,7 @@
 /* While one thing after another is missing for a moment only, as under a
  * stream of news, an older hole could hide behind the newest; so something
  * missing without a break for this long is asked for in any case. */
-#define BEHIND_MAX_MS (10 * CORE_GRACE_MS)
+#define BEHIND_MAX_MS (30 * CORE_GRACE_MS)
 
 /* After n failures on end the next WANT waits CORE_GRACE_MS << n, at most 64
  * times as long. */
@@ -62,13 +62,18 @@ void want_rescan(struct core *core, struct link *link)
     link->behind_since = NEVER;
 }
 
-/* An answer takes as long as the round trip, so it is worth to wait as long
- * for what may be on its way. */
-static gv_time_ms grace_of(const struct link *link)
+/* What another link is about to bring is worth some waiting, be it the thing
+ * itself or what it depends on: it comes whole, and is passed on, which what
+ * is asked for is not.  Who is the source itself pushes before it tells: what
+ * it tells and did not bring, it will not. */
+static gv_time_ms grace_of(const struct core *core, const struct link *link)
 {
     gv_time_ms grace = CORE_GRACE_MS;
 
     GV_ASSERT(link->rtt_ms >= -1);
+    if (mark_elsewhere(core, link, &link->missing.site) ||
+        room_names(core, &link->missing.site))
+        grace += CORE_SOURCE_GRACE_MS;
     if (link->rtt_ms > 0)
         grace += link->rtt_ms;
     return grace < BEHIND_MAX_MS ? grace : BEHIND_MAX_MS;
@@ -86,7 +91,7 @@ static gv_time_ms due_at(const struct core *core, const struct link *link)
         /* Neither is NEVER, to which nothing can be added. */
         GV_ASSERT(link->missing_since != NEVER);
         GV_ASSERT(link->behind_since <= link->missing_since);
-        due = link->missing_since + grace_of(link);
+        due = link->missing_since + grace_of(core, link);
         if (due > link->behind_since + BEHIND_MAX_MS)
             due = link->behind_since + BEHIND_MAX_MS;
     }

@@ -353,6 +353,7 @@ static void answered(struct hand *hand, gv_version version)
 
     vv_entry_store(&entry, view);
     delta.as.delta.token = sent(hand, 3, MESSAGE_WANT)->as.want.token;
+    delta.as.delta.spool = 5;
     delta.as.delta.last = true;
     delta.as.delta.claim = (struct vv_view){view, 1};
     message_in(hand, 3, &delta);
@@ -377,6 +378,8 @@ TEST(who_is_asked_twice_what_the_source_did_not_bring_pushes_again)
     for (gv_version version = 8; version < 10; version++) {
         tells(&hand, 3, far, version);
         tick(&hand, CORE_GRACE_MS);
+        CHECK(sent(&hand, 3, MESSAGE_WANT) == NULL); /* there is a source */
+        tick(&hand, CORE_SOURCE_GRACE_MS);
         CHECK(sent(&hand, 3, MESSAGE_WANT) != NULL);
         CHECK_INT(says(&hand, 3, PRUNE_PUSH, far), ==, version == 9);
         answered(&hand, version);
@@ -534,7 +537,7 @@ TEST(what_waits_is_asked_for_after_the_grace)
     hand_init(&hand);
     tick(&hand, 100);
     news_in(&hand, 1, interval_of(far, 2, 3, 100));
-    tick(&hand, CORE_GRACE_MS - 1);
+    tick(&hand, CORE_GRACE_MS + CORE_SOURCE_GRACE_MS - 1);
     CHECK(sent(&hand, 1, MESSAGE_WANT) == NULL);
     tick(&hand, 1);
     CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
@@ -592,6 +595,7 @@ TEST(a_delta_that_brings_nothing_is_told_to_nobody)
         tick(&hand, CORE_GRACE_MS);
         vv_entry_store(&entry, view);
         delta.as.delta.token = sent(&hand, 1, MESSAGE_WANT)->as.want.token;
+        delta.as.delta.spool = 5;
         delta.as.delta.last = true;
         delta.as.delta.claim = (struct vv_view){view, (size_t)brings};
         message_in(&hand, 1, &delta);
