@@ -177,11 +177,8 @@ void give_extracted(struct core *core, const struct event *event)
     GV_ASSERT(give->acked == 0 && !give->last_sent);
     give->state = GIVE_SENDING;
     give->size = event->as.extracted.size;
-    if (!plant("cursor-unasked") || give->spool == 0 ||
-        give->offset > give->size) {
-        give->offset = event->as.extracted.offset;
-        give->spool = event->as.extracted.spool;
-    }
+    give->offset = event->as.extracted.offset;
+    give->spool = event->as.extracted.spool;
     give->acked = give->offset;
     core->counters.deltas_resumed += give->offset > 0;
     give->claim_count = event->as.extracted.claim_count;

@@ -7,7 +7,6 @@
 #include "core/state.h"
 
 #include "base/assert.h"
-#include "base/plant.h"
 
 _Static_assert(STAGE_KEEP_MS > STAGE_WAIT_MS, "what is waited for is kept");
 
@@ -77,9 +76,8 @@ int stage_answered(struct core *core, const struct link *link,
     GV_ASSERT(want->spool == 0 && want->received == 0);
     if (delta->spool == 0)
         return GV_EPROTO;
-    if (stage_is_of(core, link) &&
-        ((delta->spool == held->spool && delta->offset >= held->size) ||
-         plant("new-spool-unseen"))) {
+    if (stage_is_of(core, link) && delta->spool == held->spool &&
+        delta->offset >= held->size) {
         want->received = want->staged = held->size;
         want->kept = want->acked = held->size;
         core->stage.held.token = 0; /* the next stage goes on with it */

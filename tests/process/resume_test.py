@@ -1,5 +1,5 @@
-"""A long catch-up that is cut, by its link or by kill -9 of either side, goes on
-where it was."""
+"""A long catch-up that is cut, by its link or by kill -9 of either side, goes
+on where it was."""
 import os
 import signal
 import unittest
@@ -17,7 +17,7 @@ SUM = ("SELECT count(*), sum(length(id)), sum(length(name)), "
        "sum(substr(phone, 5)) FROM contacts")
 CREDIT = 1024 * 1024
 CUTS = 10
-# Between two cuts: who starts over each time sends twice as much as is allowed.
+# Between two cuts: who starts over each time sends twice what is allowed.
 STEP = 2 * CREDIT
 # What is said beside deltas: vectors, HELLOs and their like.
 SMALL = 256 * 1024
