@@ -91,12 +91,13 @@ static void print_traffic(const json_t *link)
         print_count(sites, "site");
         printf(", %" PRId64 " ms behind", field_number(here, "behind_ms"));
     }
-    printf("\n%-12s", "");
-    print_bytes(" sent", field_number(link, "sent_bytes"));
-    printf(" in %" PRId64, field_number(link, "sent_frames"));
-    print_bytes(" received", field_number(link, "received_bytes"));
-    printf(" in %" PRId64 " frames", field_number(link, "received_frames"));
-    printf("  heard %" PRId64 " ms ago", field_number(link, "heard_ms"));
+    printf("\n%-11s", "");
+    print_bytes("sent", field_number(link, "sent_bytes"));
+    printf(" in %" PRId64 " frames,", field_number(link, "sent_frames"));
+    print_bytes("received", field_number(link, "received_bytes"));
+    printf(" in %" PRId64 "; heard %" PRId64 " ms ago",
+           field_number(link, "received_frames"),
+           field_number(link, "heard_ms"));
     if (json_is_integer(json_object_get(link, "rtt_ms")))
         printf(", %" PRId64 " ms there and back",
                field_number(link, "rtt_ms"));
