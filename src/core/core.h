@@ -37,7 +37,7 @@
 /* How long something may be missing before it is asked for. */
 #define CORE_GRACE_MS 100
 /* And longer, when somebody else is to bring it, or what it depends on. */
-#define CORE_SOURCE_GRACE_MS 500
+#define CORE_SOURCE_GRACE_MS 1000
 /* A WANT that brings nothing for this long is given up. */
 #define CORE_WANT_PATIENCE_MS 10000
 /* Reconnects back off from the first to the last of these, with jitter. */

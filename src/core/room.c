@@ -52,13 +52,15 @@ bool room_holds(const struct core *core, const struct interval *interval)
     return false;
 }
 
-bool room_names(const struct core *core, const struct site *site)
+bool room_next_of(const struct core *core, const struct site *site)
 {
     const struct room *room = &core->room;
 
     GV_ASSERT(room->count <= ROOM_COUNT_MAX);
     for (size_t i = 0; i < room->count; i++) {
-        if (site_equal(&room->guests[i].parcel->interval.site, site))
+        const struct interval *guest = &room->guests[i].parcel->interval;
+        if (site_equal(&guest->site, site) &&
+            vv_get(&core->pending, site) == guest->from)
             return true;
     }
     return false;

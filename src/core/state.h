@@ -628,8 +628,8 @@ gv_time_ms push_deadline(const struct core *core);
 
 /* room.c: intervals that came early. */
 bool room_holds(const struct core *core, const struct interval *interval);
-/* Whether something of @site waits. */
-bool room_names(const struct core *core, const struct site *site);
+/* Whether what follows of @site waits, for its dependencies only. */
+bool room_next_of(const struct core *core, const struct site *site);
 /* False if there is no place. */
 bool room_enter(struct core *core, struct link *link,
                 const struct interval *interval);

@@ -72,7 +72,7 @@ static gv_time_ms grace_of(const struct core *core, const struct link *link)
 
     GV_ASSERT(link->rtt_ms >= -1);
     if (mark_elsewhere(core, link, &link->missing.site) ||
-        room_names(core, &link->missing.site))
+        room_next_of(core, &link->missing.site))
         grace += CORE_SOURCE_GRACE_MS;
     if (link->rtt_ms > 0)
         grace += link->rtt_ms;

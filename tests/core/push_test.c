@@ -530,18 +530,24 @@ TEST(what_comes_before_a_hole_is_filled_waits_in_any_order)
     hand_close(&hand);
 }
 
-TEST(what_waits_is_asked_for_after_the_grace)
+TEST(what_waits_for_another_origin_is_asked_for_later_than_a_hole)
 {
     struct hand hand;
+    uint8_t view[VV_ENTRY_SIZE];
 
-    hand_init(&hand);
-    tick(&hand, 100);
-    news_in(&hand, 1, interval_of(far, 2, 3, 100));
-    tick(&hand, CORE_GRACE_MS + CORE_SOURCE_GRACE_MS - 1);
-    CHECK(sent(&hand, 1, MESSAGE_WANT) == NULL);
-    tick(&hand, 1);
-    CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
-    hand_close(&hand);
+    for (int hole = 0; hole < 2; hole++) {
+        gv_time_ms grace = CORE_GRACE_MS + (hole ? 0 : CORE_SOURCE_GRACE_MS);
+
+        hand_init(&hand);
+        tick(&hand, 100);
+        news_in(&hand, 1,
+                hole ? interval_of(far, 2, 3, 100) : answer_of(right, view));
+        tick(&hand, grace - 1);
+        CHECK(sent(&hand, 1, MESSAGE_WANT) == NULL);
+        tick(&hand, 1);
+        CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
+        hand_close(&hand);
+    }
 }
 
 TEST(the_room_of_a_link_is_bounded_and_leaves_room_for_others)
