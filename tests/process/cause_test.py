@@ -68,7 +68,8 @@ class Replay(Case):
         self.assertEqual((delta[1], delta[3], delta[5]), (77, 0, True))
         return sites, recorded, delta[4], delta[6]
 
-    def test_an_effect_before_its_cause_is_dropped_and_fetched_with_it(self):
+    def early(self):
+        """C, to which the effect was said and not its cause."""
         sites, (cause, effect), data, claim = self.record()
         # B had seen A's change when it wrote, and says so.
         self.assertEqual(unpack(effect)[1], 0)
@@ -89,21 +90,27 @@ class Replay(Case):
         self.assertEqual(c.status()["counters"]["news_early"], 1)
         self.assertEqual(c.status()["counters"]["news_applied"], 0)
         self.assertEqual(c.status()["vv"], {})
+        return c, peer, cause, data, claim
 
-        peer.news(cause)
-        wait_until(lambda: ids(c.path) == ["cause"], "the cause")
-        wait_until(lambda: c.status()["counters"]["news_applied"] == 1,
-                   "the cause alone")
-        self.assertEqual(ids(c.path), ["cause"])
-        self.assertEqual(list(c.status()["vv"]), [sites[0].hex()])
-
-        peer.hold(vv_read(claim))
-        peer.delta(peer.messages(WANT)[-1][2], data, claim)
+    def check_both(self, c, claim):
         wait_until(lambda: ids(c.path) == ["cause", "effect"], "both")
         self.assertEqual(c.status()["vv"], {
             site.hex(): str(version)
             for site, version in vv_read(claim).items()})
         self.verify(c.path)
+
+    def test_an_effect_before_its_cause_waits_for_it(self):
+        c, peer, cause, _, claim = self.early()
+        peer.news(cause)
+        self.check_both(c, claim)
+        self.assertEqual(c.status()["counters"]["news_applied"], 2)
+
+    def test_an_effect_before_its_cause_is_fetched_with_it(self):
+        c, peer, _, data, claim = self.early()
+        peer.hold(vv_read(claim))
+        peer.delta(peer.messages(WANT)[-1][2], data, claim)
+        self.check_both(c, claim)
+        self.assertEqual(c.status()["counters"]["news_applied"], 0)
 
     def test_a_value_that_was_turned_on_the_way_is_not_stored(self):
         sites, (cause, _), _, _ = self.record()

@@ -35,7 +35,8 @@ class Kinds(Case):
         paths = [self.posts(name) for name in ("a.db", "b.db", "c.db")]
         a = self.start(paths[0], end)
         bridge = self.start(paths[1], between, peers=[end])
-        c = self.start(paths[2], peers=[between])
+        # Else it would hear of the other end, and go on without the bridge.
+        c = self.start(paths[2], peers=[between], static=True)
         execute(paths[0], "INSERT INTO posts VALUES('p', 10, 'first', 't')")
         self.wait_equal([a, bridge, c])
         self.assertEqual([likes(path) for path in paths], [10] * 3)

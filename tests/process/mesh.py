@@ -198,9 +198,11 @@ class Case(unittest.TestCase):
                        "links of node %d" % i)
         return nodes
 
-    def start(self, path, endpoint=None, peers=(), **settings):
+    def start(self, path, endpoint=None, peers=(), static=False, **settings):
         """A node that listens at @endpoint, dials @peers, and is ready."""
         options = ["--name", os.path.basename(path)]
+        if static:
+            options.append("--static")
         if endpoint is not None:
             options += ["--listen", endpoint]
         for peer in peers:
