@@ -147,7 +147,7 @@ void exchange_learn(struct core *core, struct link *link)
                                 : NULL;
         if (peer == NULL || peer->link != NULL)
             continue;
-        peer_place(core, peer, &link->site);
+        peer_place(core, peer, &link->site, link->instance);
         peer_heard(core, peer);
     }
     /* One that comes back to a place that is known is nothing new. */
@@ -192,7 +192,7 @@ static void hear(struct core *core, const struct link *link,
             earlier(peer->retry_at, peer->dialled_at + CORE_LEARNED_MAX_MS);
     /* What was seen counts for more than what was told. */
     if (peer->heard_at == LONG_AGO && peer->link == NULL)
-        peer_place(core, peer, &address->site);
+        peer_place(core, peer, &address->site, 0);
 }
 
 int exchange_receive(struct core *core, struct link *link,
@@ -303,7 +303,7 @@ int core_know_peer(struct core *core, const char *endpoint,
     if (rc != GV_OK)
         return rc;
     if (peer->link == NULL)
-        peer_place(core, peer, site);
+        peer_place(core, peer, site, 0);
     peer->heard_at = core->now - age;
     GV_ASSERT(peer->heard_at != LONG_AGO);
     return GV_OK;

@@ -175,20 +175,31 @@ void peer_doubt(struct core *core, struct peer *peer)
     }
 }
 
-void peer_place(struct core *core, struct peer *peer, const struct site *site)
+/* Of two files that live under one site id each is at an endpoint of its own:
+ * the one is not there because the other is linked. */
+static bool is_twin(const struct peer *peer, const struct link *link)
+{
+    GV_ASSERT(peer->link != link);
+    return link->greeted && peer->sited &&
+           site_equal(&peer->site, &link->site) &&
+           (peer->instance == 0 || peer->instance == link->instance);
+}
+
+void peer_place(struct core *core, struct peer *peer, const struct site *site,
+                uint64_t instance)
 {
     /* What was kept of it is not what it is. */
     core->known_changes += peer->heard_at != LONG_AGO && peer->sited &&
                            !site_equal(&peer->site, site);
     peer->site = *site;
     peer->sited = true;
+    peer->instance = instance;
     peer->twin = NULL;
     GV_ASSERT(peer->link == NULL || !peer->link->greeted ||
               site_equal(&peer->link->site, site));
     for (size_t i = 0; peer->link == NULL && i < core->link_count; i++) {
-        struct link *link = core->links[i];
-        if (link->greeted && site_equal(&link->site, site))
-            peer->twin = link;
+        if (is_twin(peer, core->links[i]))
+            peer->twin = core->links[i];
     }
 }
 
@@ -207,13 +218,12 @@ void peer_greeted(struct core *core, struct link *link)
     GV_ASSERT(link->greeted);
     if (own != NULL) {
         GV_ASSERT(own->link == link);
-        peer_place(core, own, &link->site);
+        peer_place(core, own, &link->site, link->instance);
         peer_heard(core, own);
     }
     for (size_t i = 0; i < core->peer_count; i++) {
         struct peer *peer = core->peers[i];
-        if (peer->link == NULL && peer->sited &&
-            site_equal(&peer->site, &link->site)) {
+        if (peer->link == NULL && is_twin(peer, link)) {
             peer->twin = link;
             peer_heard(core, peer);
         }
@@ -251,7 +261,7 @@ void peer_link_gone(struct core *core, const struct link *link,
             peer_heard(core, peer);
         if (peer->twin != link)
             continue;
-        peer_place(core, peer, &link->site);
+        peer_place(core, peer, &link->site, peer->instance);
         if (peer->twin != NULL)
             continue;
         peer->backoff_ms =
@@ -320,7 +330,7 @@ bool peer_settle(struct core *core, struct peer *peer, const struct link *link,
     GV_ASSERT(reason != NULL);
     (void)snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
     if (link->greeted) {
-        peer_place(core, peer, &link->site);
+        peer_place(core, peer, &link->site, link->instance);
         peer_heard(core, peer);
     }
     peer->failures = link->greeted || code != 0 ? 0 : peer->failures + 1;

@@ -275,6 +275,7 @@ struct peer {
     bool refused;
     bool sited; /* @site is, or is said to be, there */
     struct site site;
+    uint64_t instance;   /* of its run that was met there; 0: none was */
     gv_time_ms heard_at; /* its site was linked last; LONG_AGO: never */
     gv_time_ms told_at;  /* when a site that told of it last was */
     gv_time_ms rtt_ms;   /* -1: not known */
@@ -462,8 +463,9 @@ struct peer *peer_learn(struct core *core, const char *endpoint);
 void peer_forget(struct core *core, struct peer *peer);
 /* If @peer is still known: who is there is not. */
 void peer_doubt(struct core *core, struct peer *peer);
-/* @site is at @peer. */
-void peer_place(struct core *core, struct peer *peer, const struct site *site);
+/* @site is at @peer, met there as @instance (0: it was only said). */
+void peer_place(struct core *core, struct peer *peer, const struct site *site,
+                uint64_t instance);
 /* Its site is, or just was, linked. */
 void peer_heard(struct core *core, struct peer *peer);
 /* The HELLO of @link came, and it stays. */

@@ -727,6 +727,24 @@ TEST(a_dialled_node_that_another_took_the_place_of_is_dialled_again)
     lone_close(&lone);
 }
 
+/* The file there took a new id meanwhile, and has nobody to dial. */
+TEST(a_node_whose_site_another_has_too_is_dialled_again_when_it_was_away)
+{
+    struct lone lone;
+    struct message hello = hello_of(other, OTHER_INSTANCE);
+
+    lone_init(&lone);
+    dial(&lone, "tcp://x:1");
+    up(&lone, 2);
+    message_in(&lone, 2, &hello);
+    bye_in(&lone, 2, BYE_STOPPING);
+    come(&lone, 1, OTHER_INSTANCE + 1);
+    CHECK(effect(&lone, EFFECT_CONNECT) == NULL);
+    tick(&lone, 2 * CORE_RECONNECT_MIN_MS);
+    CHECK(effect(&lone, EFFECT_CONNECT) != NULL);
+    lone_close(&lone);
+}
+
 TEST(a_core_that_follows_another_goes_on_with_its_link_numbers)
 {
     struct vv vv;
