@@ -39,7 +39,8 @@ struct named {
     struct proof_finding finding;
     uint8_t *name;
     size_t name_size;
-    bool again; /* found by the second comparison too */
+    bool again;       /* found by the second comparison too */
+    const char *left; /* why it was not mended; NULL */
 };
 
 struct proof {
@@ -92,6 +93,7 @@ int proof_begin(struct store *store, struct vv_view meet, const char *peer,
                 bool mend, struct proof **out, struct gv_error *error)
 {
     struct proof *proof = calloc(1, sizeof *proof);
+    size_t meet_size = meet.count * VV_ENTRY_SIZE;
     int rc;
 
     GV_ASSERT(peer != NULL);
@@ -104,10 +106,13 @@ int proof_begin(struct store *store, struct vv_view meet, const char *peer,
     proof->mend_max = MEND_ROWS;
     buffer_init(&proof->meet, SIZE_MAX);
     buffer_init(&proof->left_out, SIZE_MAX);
-    buffer_init(&proof->question, MESSAGE_DELTA_SIZE_MAX);
-    rc = proof->peer == NULL ? GV_ENOMEM
-                             : buffer_append(&proof->meet, meet.bytes,
-                                             meet.count * VV_ENTRY_SIZE);
+    /* The meet goes with it. */
+    buffer_init(&proof->question, meet_size < MESSAGE_DELTA_SIZE_MAX
+                                      ? MESSAGE_DELTA_SIZE_MAX - meet_size
+                                      : 0);
+    rc = proof->peer == NULL
+             ? GV_ENOMEM
+             : buffer_append(&proof->meet, meet.bytes, meet_size);
     if (rc == GV_OK)
         rc = start_pass(proof, PASS_SUMS, error);
     if (rc != GV_OK) {
@@ -183,6 +188,23 @@ static int keep(struct proof *proof, const char *table, const char *key,
     return GV_OK;
 }
 
+/* It differs still: people read why behind how it does. */
+static int say_left(struct named *named)
+{
+    char *text = named->finding.text;
+    size_t size = strlen(text) + strlen(named->left) + sizeof "; ";
+    char *longer = malloc(size);
+
+    GV_ASSERT(named->again);
+    if (longer == NULL)
+        return GV_ENOMEM;
+    snprintf(longer, size, "%s; %s", text, named->left);
+    free(text);
+    named->finding.text = longer;
+    named->left = NULL;
+    return GV_OK;
+}
+
 /* A row that differs, or with no table something of the whole file, whose name
  * is the text. */
 static int name_it(struct proof *proof, const char *table, const char *key,
@@ -193,7 +215,7 @@ static int name_it(struct proof *proof, const char *table, const char *key,
     GV_ASSERT(text[0] != '\0');
     if (known != NULL) {
         known->again = proof->again;
-        return GV_OK;
+        return known->left != NULL ? say_left(known) : GV_OK;
     }
     log_line(&proof->store->log, GV_LOG_ERROR, "differs from %s: %s%s%s%s%s",
              proof->peer, table, table[0] == '\0' ? "" : " ", key,
@@ -676,29 +698,40 @@ static int write_names(struct proof *proof)
     return out->error;
 }
 
-/* Fewer rows at once; one that does not fit by itself is left as it is. */
-static void mend_fewer(struct proof *proof)
+/* The row at hand stays as it is. */
+static void leave_row(struct proof *proof, const char *why)
 {
+    struct named *named = &proof->named[proof->mend_at];
+    const struct proof_finding *row = &named->finding;
+
+    GV_ASSERT(proof->mend_at < proof->count);
+    GV_ASSERT(named->left == NULL);
+    log_line(&proof->store->log, GV_LOG_ERROR,
+             "not made equal with %s: %s%s%s: %s", proof->peer, row->table,
+             row->table[0] == '\0' ? row->text : " ", row->key, why);
+    named->left = why;
+    proof->mend_at++;
+}
+
+/* Fewer rows at once; one that does not fit by itself is left as it is. */
+static void mend_fewer(struct proof *proof, const char *why)
+{
+    GV_ASSERT(proof->mend_count > 0);
     if (proof->mend_count > 1)
         proof->mend_max = (proof->mend_count + 1) / 2;
     else
-        proof->mend_at++;
+        leave_row(proof, why);
     proof->phase = PHASE_MENDING;
 }
 
-static int send_rows(struct proof *proof, struct gv_error *error)
+/* GV_ELIMIT: they do not fit one question. */
+static int ask_rows(struct proof *proof, struct gv_error *error)
 {
     struct store *store = proof->store;
     struct buffer stream;
-    int rc;
+    int rc = write_names(proof);
 
-    GV_ASSERT(proof->mend && !proof->again);
-    GV_ASSERT(proof->mend_at <= proof->count);
-    if (store->reader != NULL && !sqlite3_get_autocommit(store->reader))
-        return GV_OK; /* a delta is being read */
-    if (proof->mend_at == proof->count)
-        return again(proof, error);
-    rc = write_names(proof);
+    GV_ASSERT(proof->mend_count > 0);
     if (rc != GV_OK)
         return rc;
     buffer_init(&stream, SIZE_MAX);
@@ -708,13 +741,27 @@ static int send_rows(struct proof *proof, struct gv_error *error)
     if (rc == GV_OK)
         rc = buffer_append(&proof->question, stream.data, stream.size);
     buffer_close(&stream);
-    if (rc == GV_ELIMIT) {
-        mend_fewer(proof);
-        return GV_OK;
-    }
     if (rc == GV_OK)
         ask(proof, PHASE_MEND_ASKED, CHECK_MEND);
     return rc;
+}
+
+static int send_rows(struct proof *proof, struct gv_error *error)
+{
+    struct store *store = proof->store;
+    int rc;
+
+    GV_ASSERT(proof->mend && !proof->again);
+    GV_ASSERT(proof->mend_at <= proof->count);
+    if (store->reader != NULL && !sqlite3_get_autocommit(store->reader))
+        return GV_OK; /* a delta is being read */
+    if (proof->mend_at == proof->count)
+        return again(proof, error);
+    rc = ask_rows(proof, error);
+    if (rc != GV_ELIMIT)
+        return rc;
+    mend_fewer(proof, "it is too large for a frame");
+    return GV_OK;
 }
 
 static int take_rows(struct proof *proof, const uint8_t *bytes, size_t size,
@@ -775,7 +822,8 @@ int proof_answer(struct proof *proof, bool done, const uint8_t *bytes,
     GV_ASSERT(what != 0 && proof->phase != PHASE_ENDED);
     proof->what = 0;
     if (!done && what == CHECK_MEND) {
-        mend_fewer(proof);
+        mend_fewer(proof, "the peer could not take it, or its own is too"
+                          " large for a frame");
         return GV_OK;
     }
     if (!done)

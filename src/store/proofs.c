@@ -108,6 +108,7 @@ static void begin(struct proofs *proofs, struct store *store,
     proofs->asked = effect->as.prove.asked;
     proofs->asked_count += proofs->asked;
     proofs->answered = false;
+    proofs->code = GV_ENOMEM;
     proofs->why = (struct gv_error){0};
     proofs->peer = strdup(effect->as.prove.peer);
     buffer_clear(&proofs->meet);
@@ -116,7 +117,7 @@ static void begin(struct proofs *proofs, struct store *store,
         error_set(&proofs->why, GV_ENOMEM, "There is no memory left.");
         return;
     }
-    proofs->why.code =
+    proofs->code =
         proof_begin(store, meet, proofs->peer, effect->as.prove.mend,
                     &proofs->proof, &proofs->why);
 }
@@ -237,13 +238,16 @@ static bool attest_turn(struct proofs *proofs, struct store *store,
     return true;
 }
 
-/* The next step of our own; an answer first. */
+/* The next step of our own; an answer first.  What a step got over has left
+ * its words in @why: they count only if it fails. */
 static int own_step(struct proofs *proofs, bool *stands)
 {
-    int rc = proofs->why.code;
+    int rc = proofs->code;
 
     GV_ASSERT(proofs->proof != NULL || rc != GV_OK);
     *stands = true;
+    if (rc == GV_OK)
+        proofs->why = (struct gv_error){0};
     if (rc == GV_OK && proofs->answered)
         rc = proof_answer(proofs->proof, proofs->answer_done,
                           proofs->answer.data, proofs->answer.size,

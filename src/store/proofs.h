@@ -26,7 +26,8 @@ struct proofs {
     struct buffer meet;
     bool answered, answer_done;
     struct buffer answer; /* to be read by the next turn */
-    struct gv_error why;  /* why it could not be begun; code GV_OK */
+    int code;             /* not GV_OK: it could not be begun */
+    struct gv_error why;  /* of that, or of the step that failed */
 
     /* The last that ended, for people: NULL: it failed, see why, or there was
      * none. */

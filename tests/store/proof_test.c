@@ -3,7 +3,7 @@
 #include "copies.h"
 
 #include "store/internal.h"
-#include "store/proof.h"
+#include "store/proofs.h"
 #include "wire/proof.h"
 
 #define SCHEMA "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)"
@@ -373,6 +373,122 @@ TEST(a_row_that_fits_no_frame_stays_and_is_named)
     CHECK_INT(proof_differ(proof), ==, 2);
     CHECK_INT(proof_mended(proof), ==, 1);
     proof_free(proof);
+    close_two(&a, &b);
+}
+
+/* The next event of one that may take many turns. */
+static struct event turn(struct proofs *proofs, struct copy *copy)
+{
+    struct event event = {.code = GV_EBUSY};
+
+    for (int i = 0; i < 100000 && proofs_ready(proofs); i++)
+        if (proofs_turn(proofs, copy->store, &event))
+            break;
+    return event;
+}
+
+/* As the nodes of @a and @b compare and mend them; the event of the end. */
+static struct event nodes_mend(struct copy *a, struct proofs *proofs,
+                               struct copy *b)
+{
+    struct effect prove = {.kind = EFFECT_PROVE, .link = 1};
+    uint8_t bytes[VV_ENTRY_SIZE * 64];
+    struct proofs peers;
+    struct event event;
+
+    proofs_init(&peers);
+    prove.as.prove.token = 7;
+    prove.as.prove.mend = prove.as.prove.asked = true;
+    prove.as.prove.peer = "b";
+    meet_of(a, b, bytes, &prove.as.prove.meet);
+    proofs_take(proofs, a->store, &prove);
+    for (event = turn(proofs, a); event.as.proved.what != 0;
+         event = turn(proofs, a)) {
+        struct effect attest = {.kind = EFFECT_ATTEST, .link = 1};
+        struct effect on = {.kind = EFFECT_PROVE_ON, .link = 1};
+        struct event answer;
+
+        attest.as.attest.token = 7;
+        attest.as.attest.what = event.as.proved.what;
+        attest.as.attest.meet = prove.as.prove.meet;
+        attest.as.attest.bytes = event.as.proved.bytes;
+        attest.as.attest.size = event.as.proved.size;
+        proofs_take(&peers, b->store, &attest);
+        answer = turn(&peers, b);
+        on.as.prove_on.token = 7;
+        on.as.prove_on.done = answer.code == GV_OK;
+        if (on.as.prove_on.done) {
+            on.as.prove_on.bytes = answer.as.proved.bytes;
+            on.as.prove_on.size = answer.as.proved.size;
+        }
+        proofs_take(proofs, a->store, &on);
+    }
+    proofs_close(&peers);
+    return event;
+}
+
+/* How the row of @key differs, and whether it was mended. */
+static const char *words_of(const struct proof *proof, const char *key,
+                            bool *mended)
+{
+    struct proof_finding finding;
+
+    for (size_t i = 0; proof_finding(proof, i, &finding); i++)
+        if (strcmp(finding.key, key) == 0) {
+            *mended = finding.mended;
+            return finding.text;
+        }
+    *mended = false;
+    return "";
+}
+
+/* Of two contents of one dot each side sends its own. */
+TEST(rows_that_fit_no_frame_together_do_not_end_a_comparison)
+{
+    struct proofs proofs;
+    struct event event;
+    struct copy a, b;
+    bool mended;
+
+    two(&a, &b, SCHEMA);
+    sql(&a, "INSERT INTO t VALUES('big', zeroblob(300000), 1), ('gone',"
+            " zeroblob(300000), 1), ('x', zeroblob(70000), 1), ('y',"
+            " zeroblob(70000), 1), ('z', zeroblob(70000), 1)");
+    sync_both(&a, &b);
+    forge(&a, "big", 100);
+    forge(&a, "x", 101);
+    forge(&a, "y", 102);
+    forge(&a, "z", 103);
+    sql(&a, "DELETE FROM gv_row_1 WHERE k1 = 'gone'");
+    proofs_init(&proofs);
+    event = nodes_mend(&a, &proofs, &b);
+    CHECK_INT(event.code, ==, GV_OK);
+    CHECK(proofs.shown != NULL);
+    CHECK_INT(event.as.proved.differ, ==, 5);
+    CHECK_INT(event.as.proved.mended, ==, 3);
+    CHECK(says(words_of(proofs.shown, "'big'", &mended),
+               "; it is too large for a frame"));
+    CHECK(!mended);
+    CHECK(says(words_of(proofs.shown, "'gone'", &mended),
+               "; the peer could not take it"));
+    CHECK(!mended);
+    (void)words_of(proofs.shown, "'y'", &mended);
+    CHECK(mended);
+    proofs_close(&proofs);
+    close_two(&a, &b);
+}
+
+/* 64 names are more than a question holds. */
+TEST(rows_with_long_keys_are_mended_a_few_at_a_time)
+{
+    struct copy a, b;
+
+    two(&a, &b, SCHEMA);
+    sql(&a, "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <"
+            " 70) INSERT INTO t SELECT hex(zeroblob(2500))||i, i, i FROM n");
+    sync_both(&a, &b);
+    sql(&a, "UPDATE gv_row_1 SET state = x''");
+    mends(&a, &b, 70);
     close_two(&a, &b);
 }
 
