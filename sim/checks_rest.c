@@ -148,7 +148,9 @@ bool checks_restless(struct checks *checks, struct machine *const *machines,
             &checks_watch(checks, machines[i])->sent;
         const struct machine_sent *sent = machine_sent(machines[i]);
 
-        if (machine_audits(machines[i]))
+        /* A giver that nobody answers lets go of its spool after 30 s, and
+         * may delete a file then. */
+        if (machine_audits(machines[i]) || machine_gives(machines[i]))
             return true;
         for (size_t kind = MESSAGE_HELLO; kind <= MESSAGE_KIND_MAX; kind++)
             if (kind != MESSAGE_VV &&

@@ -9,9 +9,10 @@
  * and sent again (10 s, thrice), refusals are tried again (30 s). */
 #define SETTLE_MAX (180 * SIM_SECOND)
 /* After equality links are still made, a peer may wait for its turn to ask
- * again, and an audit for a minute without a change of the schema: within the
- * first all that is over, and for the second, which is longer than a WANT
- * waits for its answer (10 s), all is quiet. */
+ * again, a giver for an ACK that was lost (30 s), and an audit for a minute
+ * without a change of the schema: within the first all that is over, and for
+ * the second, which is longer than a WANT waits for its answer (10 s), all is
+ * quiet. */
 #define CALM_MAX (150 * SIM_SECOND)
 #define CALM (11 * SIM_SECOND)
 #define REST (5 * SIM_SECOND)

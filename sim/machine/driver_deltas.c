@@ -36,6 +36,11 @@ void driver_delta_drop(struct machine *machine, gv_link link, uint64_t token,
     free(delta);
 }
 
+bool machine_gives(const struct machine *machine)
+{
+    return machine_alive(machine) && machine->deltas != NULL;
+}
+
 /* What a peer asked for leaves, but for its end. */
 static bool end_is_lost(struct machine *machine, const struct effect *effect)
 {

@@ -149,6 +149,8 @@ bool machine_exchanges(const struct machine *machine);
 bool machine_alive(const struct machine *machine); /* its node runs */
 /* Its node audits, or waits for an application's migration to be over. */
 bool machine_audits(const struct machine *machine);
+/* Its node has a delta for a peer, or waits to hear that one was applied. */
+bool machine_gives(const struct machine *machine);
 /* Its node is between the slices of a long seal or apply. */
 bool machine_busy(const struct machine *machine);
 /* How many it wrote. */
