@@ -26,6 +26,9 @@ struct sealing {
 /* Versions of one millisecond: as many slices as a seal may have before its
  * clock is read again. */
 #define SLICES_MAX (1u << 16)
+/* Of the journal that is left, where applications write faster than slices
+ * seal: so it ends after some 16 of them. */
+#define OUTRUN_PART 8
 
 void seal_forget(struct store *store)
 {
@@ -528,18 +531,21 @@ int seal_early(struct store *store)
                        : rc;
 }
 
-/* Slices of one size would never end where applications write faster: each
- * doubles while half of what it sealed was written anew. */
+/* Slices of one size would never end where applications write faster: each is
+ * twice the one before it, and a part of all that is left, while a quarter of
+ * what it sealed was written anew. */
 static void follow_writers(struct store *store)
 {
     struct sealing *sealing = store->sealing;
     size_t count = sealing->journal.count;
     size_t written = count > sealing->known ? count - sealing->known : 0;
+    size_t part = (count - sealing->journal.done) / OUTRUN_PART;
 
     GV_ASSERT(store->slice_keys >= store->limits.keys);
     if (sealing->slices > 1) {
-        if (written > store->slice_keys / 2)
-            store->slice_keys *= 2;
+        if (written > store->slice_keys / 4)
+            store->slice_keys =
+                2 * store->slice_keys > part ? 2 * store->slice_keys : part;
         else if (written < store->slice_keys / 8 &&
                  store->slice_keys >= 2 * store->limits.keys)
             store->slice_keys /= 2;

@@ -86,12 +86,15 @@ class Slices(Case):
         b = self.start(self.database("b.db"), peers=[endpoint])
         db = connect(b.path)
         count = 0
-        while db.execute("SELECT count(*) FROM items WHERE id > 0"
-                         ).fetchone()[0] < MANY:
+        shown = "SELECT count(*) FROM items WHERE id > 0"
+        # Without a pause, for longer than the apply takes by itself.
+        while db.execute(shown).fetchone()[0] < MANY and count < MANY:
             count += 1
             db.execute("BEGIN IMMEDIATE")
             db.execute("INSERT INTO items VALUES(?, 'own', 0)", (-count,))
             db.execute("COMMIT")
+        wait_until(lambda: db.execute(shown).fetchone()[0] == MANY,
+                   "all rows of the delta")
         db.close()
         self.compare([a, b], MANY + count)
 

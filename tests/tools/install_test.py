@@ -98,7 +98,7 @@ class Install(unittest.TestCase):
 
     def test_the_examples_are_built_against_it(self):
         place = os.path.dirname(self.find("grapevine.pc"))
-        flags = run("pkg-config", "--cflags", "--libs", "grapevine",
+        flags = run("pkg-config", "--cflags", "--libs", "grapevine", "sqlite3",
                     env={**os.environ, "PKG_CONFIG_PATH": place}).split()
         library = os.path.dirname(self.find("libgrapevine.so"))
         sources = [name for name in os.listdir(EXAMPLES)
