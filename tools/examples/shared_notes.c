@@ -164,8 +164,10 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--peer") == 0)
             peer = argv[i + 1];
     }
-    if (argc < 2 || argc % 2 != 0)
-        return complain("usage: shared-notes FILE [--listen EP] [--peer EP]");
+    if (argc < 2 || argc % 2 != 0) {
+        fputs("usage: shared-notes FILE [--listen EP] [--peer EP]\n", stderr);
+        return 2;
+    }
     options.peers = &peer;
     options.peer_count = peer != NULL;
     program.dials = peer != NULL;
