@@ -19,7 +19,7 @@
 
 int arriving_drop(struct store *store)
 {
-    GV_ASSERT(sqlite3_get_autocommit(store->db) == 0);
+    GV_ASSERT(transaction_open(store));
     return sql_run(store->db, "DELETE FROM gv_inbox WHERE at=%d",
                    INBOX_ARRIVING_AT);
 }
