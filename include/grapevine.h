@@ -380,10 +380,10 @@ GV_API int gv_discover(const char *mesh, int timeout_ms, char **json,
 /* Wait until the file of @db and its peers hold the same: nothing is unsealed,
  * @peers links are up (0: all peers that the node was told to dial, and at
  * least one), and on each link both sides hold the same.  Sites without a link
- * here are not waited for.
+ * here are not waited for; a node that is being started is.
  *
- * Errors: GV_ENONODE, GV_EBUSY (not within @timeout_ms: the error's meaning
- * says what is lacking), … */
+ * Errors: GV_ENONODE (none answers at the end of @timeout_ms), GV_EBUSY (not
+ * within @timeout_ms: the error's meaning says what is lacking), … */
 GV_API int gv_wait(struct gv_db *db, unsigned peers, int timeout_ms,
                    struct gv_error *error);
 

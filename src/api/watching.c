@@ -53,8 +53,10 @@ static int look(struct gv_db *db, unsigned peers, json_t **answer,
     *answer = json_loads(line, 0, NULL);
     free(line);
     rc = refusal(*answer, error);
-    if (rc != GV_OK)
+    if (rc != GV_OK) {
         json_decref(*answer);
+        *answer = NULL;
+    }
     return rc;
 }
 
@@ -94,16 +96,14 @@ int gv_wait(struct gv_db *db, unsigned peers, int timeout_ms,
 
     for (;;) {
         json_t *answer = NULL;
-        bool level;
         int rc = look(db, peers, &answer, error);
+        bool late = now_ms() >= deadline;
+        bool level = json_is_true(json_object_get(answer, "level"));
 
-        if (rc != GV_OK)
-            return rc;
-        level = json_is_true(json_object_get(answer, "level"));
-        if (!level && now_ms() >= deadline)
+        if (rc == GV_OK && !level && late)
             rc = too_late(answer, timeout_ms, error);
         json_decref(answer);
-        if (level || rc != GV_OK)
+        if (level || (rc == GV_ENONODE ? late : rc != GV_OK))
             return rc;
         nanosleep(&pause, NULL);
     }

@@ -307,6 +307,7 @@ static void say_opened(struct gv_node *node, const struct gv_error *why,
                        const struct site *before)
 {
     const struct site *site = store_site(node->store);
+    bool same = site_equal(site, before);
     char now[33], then[33];
 
     site_format(site, now);
@@ -314,8 +315,8 @@ static void say_opened(struct gv_node *node, const struct gv_error *why,
     log_line(&node->log, GV_LOG_WARNING,
              "opened %s again and go on as site %.8s%s%.8s: %s",
              strrchr(node->path, '/') + 1, now,
-             site_equal(site, before) ? ", as before, " : " in place of ",
-             then, why->what);
+             same ? ", as before" : " in place of ", same ? "" : then,
+             why->what);
 }
 
 void opening_again(struct gv_node *node)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from mesh import (GRAPEVINE, Case, execute, free_endpoint, run, status,
                   wait_until)
@@ -83,7 +84,18 @@ class Faces(Case):
         self.assertIn("0 of 1 peers connected", err)
         self.assertRegex(err, r"n0|tcp://127\.0\.0\.1:\d+ is not connected")
         self.assertEqual(nodes[1].stop(), 0)
-        self.assertEqual(self.wait(nodes[1].path)[0], 3)
+        self.assertEqual(self.wait(nodes[1].path, "--timeout", "0")[0], 3)
+
+    def test_wait_may_begin_before_the_node(self):
+        path, endpoint = self.database("a.db"), free_endpoint()
+        other = self.start(self.database("b.db"), endpoint)
+        execute(other.path, "INSERT INTO notes VALUES('a', 'x', 'y')")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(self.wait, path, "--timeout", "60s")
+            self.assertRaises(TimeoutError, waiting.result, 0.2)
+            self.start(path, None, [endpoint])
+            self.assertEqual(waiting.result(), (0, "", ""))
+        self.assertEqual(execute(path, "SELECT id FROM notes"), [("a",)])
 
     def test_a_schema_that_refuses_is_what_is_lacking(self):
         first, second = self.mesh(2)
