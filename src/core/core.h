@@ -450,6 +450,9 @@ size_t core_known_count(const struct core *core);
 void core_known_info(const struct core *core, size_t index, gv_time_ms now,
                      struct known_info *info);
 void core_status(const struct core *core, struct core_status *status);
+/* Whether a comparison that a person asked for is under way, or waits: one
+ * that is not and did not end has lost its link before it began. */
+bool core_prove_pending(const struct core *core);
 const struct core_counters *core_counters(const struct core *core);
 
 /* Walk the numbered invariants; false names the first broken one in @which. */

@@ -287,6 +287,8 @@ void proof_attested(struct core *core, const struct event *event)
 {
     struct link *link = link_find(core, event->link);
     bool done = event->code == GV_OK;
+    const char *reason =
+        event->reason != NULL ? event->reason : gv_strerror(event->code);
     char who[2 * TEXT_SPACE];
 
     take_fingerprint(core, event);
@@ -303,12 +305,24 @@ void proof_attested(struct core *core, const struct event *event)
                  event->as.proved.mended == 1 ? "" : "s", link_who(link, who));
     if (event->code == GV_EPROTO) {
         core->counters.bad_messages++;
-        link_bye(core, link, BYE_BAD_MESSAGE, event->reason);
+        emit_log(core, GV_LOG_ERROR, "%s asked what makes no sense: %s",
+                 link_who(link, who), reason);
+        link_bye(core, link, BYE_BAD_MESSAGE, reason);
         return;
     }
     answer(core, link, event->as.proved.token, done,
            done ? event->as.proved.bytes : NULL,
            done ? event->as.proved.size : 0);
+}
+
+bool core_prove_pending(const struct core *core)
+{
+    if (core->proof.state != PROOF_NONE && core->proof.asked)
+        return true;
+    for (size_t i = 0; i < core->link_count; i++)
+        if (core->links[i]->proof_asked)
+            return true;
+    return false;
 }
 
 void proof_tick(struct core *core)

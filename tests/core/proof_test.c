@@ -402,6 +402,44 @@ TEST(a_question_that_makes_no_sense_ends_the_link)
     feed(&lone, event);
     CHECK_INT(sent(&lone, 1, MESSAGE_BYE)->as.bye.code, ==, BYE_BAD_MESSAGE);
     CHECK(effect(&lone, EFFECT_CLOSE) != NULL);
+    CHECK(effect(&lone, EFFECT_LOG) != NULL);
+    lone_close(&lone);
+}
+
+TEST(a_question_may_be_refused_without_a_word_why)
+{
+    struct lone lone;
+    uint8_t bytes[VV_ENTRY_SIZE];
+    struct message check = question(7, 100, bytes);
+    struct event event = {
+        .kind = EVENT_ATTESTED, .link = 1, .code = GV_EPROTO};
+
+    lone_init(&lone);
+    message_in(&lone, 1, &check);
+    event.as.proved.token = 7;
+    feed(&lone, event);
+    CHECK_INT(sent(&lone, 1, MESSAGE_BYE)->as.bye.code, ==, BYE_BAD_MESSAGE);
+    CHECK_INT(sent(&lone, 1, MESSAGE_BYE)->as.bye.text.size, >, 0);
+    lone_close(&lone);
+}
+
+TEST(a_wish_is_pending_until_it_ended_or_its_link_did)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    vv_in(&lone, 1, 60, print_b);
+    CHECK(!core_prove_pending(lone.core));
+    wish(&lone, false); /* after the next heartbeat */
+    CHECK(core_prove_pending(lone.core));
+    feed(&lone, (struct event){.kind = EVENT_LINK_DOWN, .link = 1});
+    CHECK(!core_prove_pending(lone.core));
+    greet(&lone, 3, other);
+    vv_in(&lone, 3, 100, print_a);
+    feed(&lone, (struct event){.kind = EVENT_PROVE, .link = 3});
+    CHECK(core_prove_pending(lone.core));
+    proved(&lone, effect(&lone, EFFECT_PROVE)->as.prove.token, 0, 0);
+    CHECK(!core_prove_pending(lone.core));
     lone_close(&lone);
 }
 
