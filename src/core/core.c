@@ -48,6 +48,7 @@ int core_new(const struct core_config *config, struct core **out)
         return GV_ENOMEM;
     }
     core->site = config->site;
+    core->now = config->now;
     core->exchange = config->exchange;
     core->instance = config->instance;
     core->schema_digest = config->schema_digest;

@@ -287,6 +287,7 @@ struct core_stage {
 };
 
 struct core_config {
+    gv_time_ms now; /* monotonic, when it is made */
     struct site site;
     const char *mesh;
     const char *name;

@@ -151,8 +151,12 @@ void emit_bye(struct core *core, gv_link link, enum bye_code code,
     GV_ASSERT(code >= BYE_STOPPING && code <= BYE_SILENT);
     if (copy == NULL)
         return;
-    if (size > MESSAGE_TEXT_SIZE_MAX)
+    if (size > MESSAGE_TEXT_SIZE_MAX) {
         size = MESSAGE_TEXT_SIZE_MAX;
+        /* Where a character of UTF-8 begins: the peer takes no part of one. */
+        while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
+            size--;
+    }
     message.as.bye.code = code;
     message.as.bye.text = (struct text){copy, size};
     (void)emit_message(core, link, &message);

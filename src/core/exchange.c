@@ -46,8 +46,8 @@ static void add(struct core *core, const struct link *link,
 
     GV_ASSERT(age >= 0 && peers->count <= MESSAGE_PEERS_MAX);
     if (peers->count == MESSAGE_PEERS_MAX || age > EXCHANGE_AGE_MS ||
-        site_equal(site, &link->site) || site_equal(site, &core->site) ||
-        (is_local(endpoint) && !link->local))
+        endpoint[0] == '\0' || site_equal(site, &link->site) ||
+        site_equal(site, &core->site) || (is_local(endpoint) && !link->local))
         return;
     copy = emit_text(core, endpoint);
     if (copy == NULL)

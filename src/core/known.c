@@ -238,6 +238,8 @@ static void say(struct core *core, struct passed *passed,
                           .vv_hash = known->hash};
     if (core->now > known->heard_at)
         word->age_ms = (uint64_t)(core->now - known->heard_at);
+    if (word->age_ms > MESSAGE_WORD_AGE_MAX)
+        word->age_ms = MESSAGE_WORD_AGE_MAX;
     if (!passed->peer_linked)
         fill_differs(core, known, word);
     passed->instance = known->instance;

@@ -25,6 +25,8 @@
 #define MESSAGE_WORDS_MAX 8
 #define MESSAGE_WORD_ENTRIES_MAX 32
 #define MESSAGE_WORD_NAME_MAX 64
+/* As far as a clock goes; nothing is said to be older. */
+#define MESSAGE_WORD_AGE_MAX ((uint64_t)(VERSION_MAX >> 16))
 /* Of 32 * (257 + 18 + 5) bytes at most, 9 KB; in most meshes 1 KB. */
 #define MESSAGE_PEERS_MAX 32
 

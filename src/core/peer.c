@@ -121,6 +121,17 @@ void peer_close(struct core *core)
     core->given_count = 0;
 }
 
+/* It was learned; a person wants it now. */
+static void raise_to_given(struct core *core, struct peer *peer)
+{
+    GV_ASSERT(!peer->given);
+    peer_take_out(core, peer);
+    peer->forgotten = false;
+    peer->backoff_ms = CORE_RECONNECT_MIN_MS;
+    if (peer->retry_at > core->now)
+        peer->retry_at = core->now;
+}
+
 int core_add_peer(struct core *core, const char *endpoint)
 {
     size_t size = strlen(endpoint);
@@ -134,7 +145,7 @@ int core_add_peer(struct core *core, const char *endpoint)
         (peer == NULL && !make_room(core)))
         return GV_ELIMIT;
     if (peer != NULL)
-        peer_take_out(core, peer);
+        raise_to_given(core, peer);
     else
         peer = peer_new(core, endpoint);
     if (peer == NULL)

@@ -135,7 +135,8 @@ static int finish_work(struct gv_node *node, struct gv_error *error)
 static int make_core(struct gv_node *node, struct gv_error *error)
 {
     const char *endpoint = own_endpoint(node);
-    struct core_config config = {.site = *store_site(node->store),
+    struct core_config config = {.now = loop_now(),
+                                 .site = *store_site(node->store),
                                  .name = node->config.name,
                                  .mesh = node->mesh,
                                  .instance = new_instance(node->host),

@@ -478,7 +478,7 @@ static void decode_word(struct cursor *cursor, struct word *word)
     word->instance = cursor_u64(cursor);
     word->name = decode_text(cursor);
     word->clock = decode_clock(cursor);
-    word->age_ms = decode_number(cursor, 0, (uint64_t)FRAME_CLOCK_MAX);
+    word->age_ms = decode_number(cursor, 0, MESSAGE_WORD_AGE_MAX);
     word->linked = cursor_bool(cursor);
     word->vv_hash = cursor_u64(cursor);
     word->whole = cursor_bool(cursor);

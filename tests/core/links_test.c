@@ -1,5 +1,6 @@
 /* Who is known, with whom a node links, what it hears of clocks: small meshes
  * that find one another, and one core that is told of many. */
+#include "base/utf8.h"
 #include "check.h"
 #include "core/clock.h"
 #include "mesh.h"
@@ -259,9 +260,10 @@ static void feed(struct lone *lone, struct event event)
         CHECK_TEXT(which, "");
 }
 
-static void lone_init(struct lone *lone, bool exchange)
+static void lone_init_at(struct lone *lone, bool exchange, gv_time_ms now)
 {
-    struct core_config config = {.site = {{5}},
+    struct core_config config = {.now = now,
+                                 .site = {{5}},
                                  .mesh = "fish",
                                  .name = "me",
                                  .instance = 7,
@@ -272,7 +274,12 @@ static void lone_init(struct lone *lone, bool exchange)
 
     memset(lone, 0, sizeof(*lone));
     CHECK_INT(core_new(&config, &lone->core), ==, GV_OK);
-    lone->now = 1000;
+    lone->now = now;
+}
+
+static void lone_init(struct lone *lone, bool exchange)
+{
+    lone_init_at(lone, exchange, 1000);
 }
 
 static void lone_close(struct lone *lone)
@@ -582,6 +589,97 @@ TEST(what_was_kept_from_an_earlier_start_is_dialled)
     lone_init(&lone, false);
     CHECK_INT(core_know_peer(lone.core, "tcp://10.0.0.4:1", &site, day), ==,
               GV_EINVAL);
+    lone_close(&lone);
+}
+
+/* A machine's monotonic clock says how long it has been up: that is nothing
+ * that a peer's age has to do with. */
+TEST(what_was_kept_is_as_old_on_a_machine_that_has_been_up_for_long)
+{
+    struct lone lone;
+    struct site site = site_at(4);
+    struct known_peer peer;
+    gv_time_ms day = 86400 * 1000;
+
+    lone_init_at(&lone, true, 40 * day);
+    CHECK_INT(core_know_peer(lone.core, "tcp://10.0.0.4:1", &site, day), ==,
+              GV_OK);
+    all_dials_fail(&lone, 60000);
+    CHECK(core_known_peer(lone.core, 0, lone.now, &peer));
+    CHECK_INT(peer.age, ==, day + (lone.now - 40 * day));
+    lone_close(&lone);
+}
+
+TEST(whom_a_person_names_is_dialled_at_once_however_it_was_known)
+{
+    struct lone lone;
+
+    lone_init(&lone, true);
+    greet(&lone, 1, 1, NULL, false, false);
+    tell_of(&lone, 1, 10, 1, 0);
+    all_dials_fail(&lone, 1800 * 1000);
+    CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.10:7401"), ==, GV_OK);
+    keep_alive(&lone, 1, 1);
+    feed(&lone, (struct event){.kind = EVENT_TICK});
+    CHECK(nth(&lone, EFFECT_CONNECT, 0) != NULL);
+    lone_close(&lone);
+}
+
+TEST(whom_a_person_names_is_not_forgotten_with_its_link)
+{
+    struct lone lone;
+    gv_link link;
+
+    lone_init(&lone, true);
+    CHECK_INT(core_learn_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
+    lone.now += 500;
+    feed(&lone, (struct event){.kind = EVENT_TICK});
+    link = nth(&lone, EFFECT_CONNECT, 0)->link;
+    greet(&lone, link, 4, NULL, false, false);
+    core_forget_peer(lone.core, "tcp://10.0.0.4:1");
+    CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
+    feed(&lone, (struct event){.kind = EVENT_LINK_DOWN, .link = link});
+    CHECK_INT(known(&lone), ==, 1);
+    lone_close(&lone);
+}
+
+/* The frame that told of it would be refused, and its link with it. */
+TEST(a_peer_that_says_an_empty_place_is_at_none)
+{
+    struct lone lone;
+
+    lone_init(&lone, true);
+    greet(&lone, 1, 1, "", false, false);
+    greet(&lone, 3, 3, NULL, false, false);
+    CHECK(sent(&lone, 3, MESSAGE_PEERS) == NULL);
+    lone_close(&lone);
+}
+
+TEST(what_a_refusal_says_is_cut_between_characters)
+{
+    struct lone lone;
+    struct message message = {.kind = MESSAGE_HELLO};
+    struct message_hello *hello = &message.as.hello;
+    const struct message *bye;
+    char mesh[2 * 120];
+
+    for (size_t i = 0; i < sizeof(mesh); i += 2)
+        memcpy(mesh + i, "\xc3\xa9", 2);
+    lone_init(&lone, true);
+    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    /* Of both parities, one of which is cut within a character. */
+    for (gv_link link = 1; link <= 3; link += 2) {
+        if (link == 3)
+            mesh[0] = mesh[1] = 'x';
+        hello->mesh =
+            (struct text){mesh + (link == 3), sizeof(mesh) - (link == 3)};
+        feed(&lone, (struct event){.kind = EVENT_LINK_UP, .link = link});
+        message_in(&lone, link, &message);
+        bye = sent(&lone, link, MESSAGE_BYE);
+        CHECK_INT(bye->as.bye.code, ==, BYE_OTHER_MESH);
+        CHECK_INT(bye->as.bye.text.size, >=, MESSAGE_TEXT_SIZE_MAX - 1);
+        CHECK(utf8_printable(bye->as.bye.text.bytes, bye->as.bye.text.size));
+    }
     lone_close(&lone);
 }
 

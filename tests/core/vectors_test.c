@@ -636,6 +636,34 @@ TEST(words_of_any_number_of_sites_fill_a_bounded_place)
     finish();
 }
 
+/* What this node says of it in turn would be refused with the whole frame, and
+ * cost the links between others. */
+TEST(a_word_as_old_as_can_be_is_passed_on_no_older)
+{
+    struct message message = {.kind = MESSAGE_VV};
+    struct event event = {.kind = EVENT_MESSAGE, .link = 1};
+    struct link_info info;
+
+    line(3, 10);
+    run(1000);
+    message.as.vv.epoch = nodes[0].epoch;
+    message.as.vv.vv_hash = core_vv(nodes[0].core)->hash;
+    message.as.vv.word_count = 1;
+    message.as.vv.words[0] =
+        (struct word){.site = site_of(1000000),
+                      .instance = 1,
+                      .age_ms = (uint64_t)(VERSION_MAX >> 16)};
+    event.as.message.message = &message;
+    deliver(1, &event);
+    CHECK_INT(core_known_count(nodes[1].core), ==, 3);
+    now += 5;
+    run(5000);
+    CHECK_INT(core_known_count(nodes[2].core), ==, 3);
+    core_link_info(nodes[2].core, 0, now, &info);
+    CHECK_INT(info.state, ==, LINK_UP);
+    finish();
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);

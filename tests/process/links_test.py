@@ -1,5 +1,6 @@
 """Nodes that find one another, and what they keep of it."""
 import os
+import time
 import unittest
 
 from mesh import Case, LIMIT_S, execute, free_endpoint, links_up, \
@@ -63,6 +64,16 @@ class LinksTest(Case):
             file.write(os.urandom(5000) + b"\ntcp://x 1 2\n" + b"a" * 70000)
         again = self.start(nodes[3].path, endpoints[3], [endpoints[0]])
         self.linked([again], 2, "links told of anew")
+
+    def test_what_is_kept_grows_no_older_by_a_start(self):
+        heard = int(time.time()) - 1000
+        node = self.start(self.database("a.db"), free_endpoint())
+        node.stop()
+        kept = node.path + "-gv/peers"
+        with open(kept, "w") as file:
+            file.write("%s %s %d\n" % (free_endpoint(), "ab" * 16, heard))
+        self.start(node.path, free_endpoint()).stop()
+        self.assertAlmostEqual(int(read(kept).split()[2]), heard, delta=60)
 
     def test_one_that_can_only_dial_is_a_member_like_others(self):
         nodes, endpoints = self.chain(3)
