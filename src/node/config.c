@@ -1,6 +1,7 @@
 #include "node/config.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "core/core.h"
 #include "net/interfaces.h"
 #include "net/net.h"
@@ -12,9 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Without keys nothing may leave this machine unless it is said aloud.
- * @where names the option, or file and line. */
-static int check_endpoint(const char *where, const char *endpoint,
+int config_check_endpoint(const char *where, const char *endpoint,
                           bool listening, bool insecure,
                           struct gv_error *error)
 {
@@ -49,7 +48,8 @@ static int add_peer(struct config *config, const char *where,
                     const char *endpoint, struct gv_error *error)
 {
     char **peers;
-    int rc = check_endpoint(where, endpoint, false, config->insecure, error);
+    int rc =
+        config_check_endpoint(where, endpoint, false, config->insecure, error);
 
     if (rc != GV_OK)
         return rc;
@@ -145,11 +145,20 @@ static int check_text(const char *option, const char *text,
                       struct gv_error *error)
 {
     size_t size = text != NULL ? strlen(text) : 1;
+    bool fits = size >= 1 && size <= MESSAGE_TEXT_SIZE_MAX;
 
-    if (size >= 1 && size <= MESSAGE_TEXT_SIZE_MAX)
+    if (fits && (text == NULL || utf8_printable(text, size)))
         return GV_OK;
-    error_set(error, GV_EINVAL, "%s has %zu bytes.", option, size);
-    error_meaning(error, "It may have from 1 to %d.", MESSAGE_TEXT_SIZE_MAX);
+    if (!fits) {
+        error_set(error, GV_EINVAL, "%s has %zu bytes.", option, size);
+        error_meaning(error, "It may have from 1 to %d.",
+                      MESSAGE_TEXT_SIZE_MAX);
+    } else {
+        error_set(error, GV_EINVAL, "%s is no text that can be shown.",
+                  option);
+        error_meaning(error, "Peers would refuse what is not UTF-8, or has"
+                             " control characters.");
+    }
     error_remedy(error, "Choose another one.");
     return GV_EINVAL;
 }
@@ -175,11 +184,11 @@ static int check(const struct gv_node_options *options, struct gv_error *error)
     if (rc == GV_OK)
         rc = check_text("--name", options->name, error);
     if (rc == GV_OK && options->listen != NULL)
-        rc = check_endpoint("--listen", options->listen, true,
-                            options->insecure, error);
+        rc = config_check_endpoint("--listen", options->listen, true,
+                                   options->insecure, error);
     if (rc == GV_OK && options->advertise != NULL)
-        rc = check_endpoint("--advertise", options->advertise, false,
-                            options->insecure, error);
+        rc = config_check_endpoint("--advertise", options->advertise, false,
+                                   options->insecure, error);
     return rc;
 }
 

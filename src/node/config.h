@@ -26,4 +26,11 @@ int config_init(struct config *config, const struct gv_node_options *options,
                 struct gv_error *error);
 void config_close(struct config *config);
 
+/* Whether @endpoint may be used; without keys nothing may leave this machine
+ * unless it is said aloud.  @where names the option, or file and line.
+ * Errors: GV_EINVAL. */
+int config_check_endpoint(const char *where, const char *endpoint,
+                          bool listening, bool insecure,
+                          struct gv_error *error);
+
 #endif

@@ -79,6 +79,22 @@ TEST(the_name_defaults_to_the_host_and_has_a_bound)
     config_close(&config);
 }
 
+TEST(names_that_peers_would_refuse_are_refused_here)
+{
+    static const char *const bad[] = {"caf\xe9", "two\nlines", "\x1b[2J"};
+    struct gv_node_options options = {.name = "caf\xc3\xa9"};
+    struct config config;
+
+    CHECK_INT(config_init(&config, &options, NULL), ==, GV_OK);
+    config_close(&config);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        options = (struct gv_node_options){.name = bad[i]};
+        CHECK_INT(config_init(&config, &options, NULL), ==, GV_EINVAL);
+        options = (struct gv_node_options){.mesh = bad[i]};
+        CHECK_INT(config_init(&config, &options, NULL), ==, GV_EINVAL);
+    }
+}
+
 TEST(more_peers_than_links_are_refused)
 {
     const char *peers[CORE_PEERS_MAX + 1];
