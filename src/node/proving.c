@@ -40,6 +40,10 @@ json_t *proving_begin(struct gv_node *node, const json_t *request,
     }
     event.link = find_link(node, peer, &known);
     if (!known) {
+        rc = config_check_endpoint("--peer", peer, false,
+                                   node->config.insecure, error);
+        if (rc != GV_OK)
+            return NULL;
         rc = core_add_peer(node->core, peer);
         if (rc != GV_OK && rc != GV_EEXIST) {
             error_set(error, rc, "%s cannot be dialled: %s.", peer,
@@ -108,8 +112,13 @@ json_t *proving_state(struct gv_node *node, const json_t *request,
     json_int_t number = json_integer_value(json_object_get(request, "number"));
     json_t *json;
 
-    if (number <= 0 || (json_int_t)proofs->asked_ended < number)
-        return json_pack("{s:b}", "ended", 0);
+    if (number <= 0 || (json_int_t)proofs->asked_ended < number) {
+        if (core_prove_pending(node->core))
+            return json_pack("{s:b}", "ended", 0);
+        error_set(error, GV_EBUSY,
+                  "The link with the peer ended before it was compared.");
+        return NULL;
+    }
     if (proofs->shown == NULL) {
         *error = proofs->shown_why;
         if (error->code == GV_OK)
@@ -129,6 +138,7 @@ void proving_status(struct gv_node *node, json_t *json, json_t *warnings)
     if (proofs->shown == NULL)
         return;
     left = proof_differ(proofs->shown) - proof_mended(proofs->shown);
+    left -= left < proofs->mended_since ? left : proofs->mended_since;
     json_object_set_new(json, "proof", shown_object(node));
     if (left > 0)
         json_array_append_new(

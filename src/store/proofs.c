@@ -44,6 +44,9 @@ static void end_own(struct proofs *proofs)
 void proofs_forget(struct proofs *proofs)
 {
     end_own(proofs);
+    proofs->asked_ended = proofs->asked_count;
+    error_set(&proofs->shown_why, GV_EBUSY,
+              "The file was opened anew before it was compared.");
     while (proofs->first != NULL) {
         struct attest_job *job = proofs->first;
 
@@ -69,14 +72,16 @@ void proofs_close(struct proofs *proofs)
  * until one with the same peer takes its place. */
 static void show(struct proofs *proofs, int code, const struct gv_error *why)
 {
-    bool news = proofs->asked || proofs->shown_peer == NULL ||
-                strcmp(proofs->shown_peer, proofs->peer) == 0 ||
-                (code == GV_OK && proof_differ(proofs->proof) > 0);
+    bool news = proofs->asked;
 
     GV_ASSERT(proofs->peer != NULL || code != GV_OK);
     GV_ASSERT(code != GV_OK || proofs->proof != NULL);
+    if (code == GV_OK)
+        news |= proofs->shown_peer == NULL ||
+                strcmp(proofs->shown_peer, proofs->peer) == 0 ||
+                proof_differ(proofs->proof) > 0;
     proofs->asked_ended += proofs->asked;
-    if (!news || (code != GV_OK && !proofs->asked))
+    if (!news)
         return;
     proof_free(proofs->shown);
     free(proofs->shown_peer);
@@ -91,6 +96,8 @@ static void show(struct proofs *proofs, int code, const struct gv_error *why)
     }
     proofs->shown_peer = proofs->peer;
     proofs->peer = NULL;
+    proofs->shown_link = proofs->link;
+    proofs->mended_since = 0;
     buffer_clear(&proofs->shown_meet);
     buffer_append(&proofs->shown_meet, proofs->meet.data, proofs->meet.size);
 }
@@ -228,6 +235,8 @@ static bool attest_turn(struct proofs *proofs, struct store *store,
     if (job->attest != NULL) {
         event->as.proved.mended =
             job->code == GV_OK ? attest_mended(job->attest) : 0;
+        if (job->link == proofs->shown_link)
+            proofs->mended_since += event->as.proved.mended;
         event->as.proved.wrote = attest_wrote(job->attest);
         event->as.proved.bytes =
             attest_bytes(job->attest, &event->as.proved.size);

@@ -34,6 +34,8 @@ struct proofs {
     struct proof *shown;
     char *shown_peer;
     struct buffer shown_meet;
+    gv_link shown_link;
+    uint64_t mended_since; /* rows that this peer has had made equal since */
     struct gv_error shown_why;
     uint64_t asked_count, asked_ended; /* those of persons */
 

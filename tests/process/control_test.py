@@ -54,6 +54,11 @@ class Control(Case):
                 self.assertTrue(error["what"])
         self.assertTrue(node.status()["running"])
 
+    def test_a_comparison_that_nobody_makes_is_not_waited_for(self):
+        node = self.node(self.database("a.db")).ready()
+        with call(node.path, b'{"op":"proof","number":7}\n') as client:
+            self.assertIn("ended", answer(client)["error"]["what"])
+
     def test_a_line_without_end_is_cut_off(self):
         node = self.node(self.database("a.db")).ready()
         with call(node.path, b"") as client:

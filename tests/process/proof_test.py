@@ -78,6 +78,11 @@ class Proof(Case):
         self.assertIn("(mended)", out)
         self.assertEqual(status(self.paths[0])["counters"]["rows_mended"], 1)
         self.assertEqual(status(self.paths[1])["counters"]["rows_mended"], 1)
+        # The other node found it too, and it is past there as well.
+        wait_until(lambda: not any("other than on" in warning
+                                   for path in self.paths
+                                   for warning in status(path)["warnings"]),
+                   "the warnings are past")
         self.agree()
 
     def test_equal_files(self):
@@ -172,6 +177,14 @@ class Proof(Case):
         code, _, err = self.compare(peer=free_endpoint())
         self.assertEqual(code, 1)
         self.assertIn("No link", err)
+
+    def test_a_peer_that_is_none(self):
+        # Neither an endpoint, nor where this node may dial.
+        for peer in ("b", "tcp://192.0.2.1:7401"):
+            code, _, err = self.compare(peer=peer)
+            self.assertEqual(code, 1)
+            self.assertIn("--peer: ", err)
+        self.assertEqual(len(status(self.paths[0])["links"]), 1)
 
     def test_repair_needs_a_peer(self):
         code, _, err = run("verify", self.paths[0], "--repair")
