@@ -215,10 +215,10 @@ int lab_choose_ports(struct lab *lab, struct gv_error *error)
                (port_taken(lab, port) || !port_free(port)))
             port++;
         if (port > LAB_PORT_LAST)
-            return fail(
-                error, GV_EADDRESS,
-                "There is no free port on 127.0.0.1 from 20000 up.%s%s", "",
-                "");
+            return fail(error, GV_EADDRESS,
+                        "There is no free port on 127.0.0.1 from 20000 up.",
+                        "Each node of the lab listens on one.",
+                        "Stop what listens on them: see 'ss -ltnp'.");
         lab->ports[i] = port;
     }
     return GV_OK;

@@ -8,6 +8,7 @@
 
 _Static_assert(VERSION_MAX >> 16 > (gv_version)2000 * 366 * 86400 * 1000,
                "the wall clock fits a version until the year 3970");
+
 gv_version clock_next(gv_time_ms wall_ms, gv_version own_last, gv_version seen)
 {
     gv_version next = 1;

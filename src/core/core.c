@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+
 static bool copy_text(char to[TEXT_SPACE], const char *from)
 {
     size_t size = strlen(from);

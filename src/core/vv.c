@@ -12,6 +12,7 @@
 
 _Static_assert(VV_ENTRY_SIZE == sizeof(struct site) + sizeof(gv_version),
                "an entry is a site and a version, nothing else");
+
 void vv_init(struct vv *vv)
 {
     memset(vv, 0, sizeof(*vv));

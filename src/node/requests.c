@@ -2,8 +2,8 @@
  *
  *     {"op": "status"}               what `grapevine status --json` prints
  *     {"op": "verify"}               {"ok", "rows", "records", "findings", …}
- *     {"op": "accept"}               publish what the audit found:
- * {"published"}
+ *     {"op": "accept"}               publish what the audit found, with
+ *                                    {"published"}
  *     {"op": "track", "table": "t",
  *      "kinds": [["n", "counter"], ["note", "mv"]]}  {"notes": "…"}
  *     {"op": "blame", "table": "t", "key": ["ann"]}

@@ -621,12 +621,12 @@ bool value_behind(const struct value *a, const struct value *b);
  * *@null when a column of it is NULL. */
 int row_key_read(sqlite3_stmt *statement, int first, size_t count,
                  struct buffer *buffer, bool *null);
-/* Bind it to a statement's first parameters; that one must not stand on a row,
- * since it would keep the key it has. */
 /* The key of the row @rid of gv_row_N into @bytes.  GV_ECORRUPT: there is
  * none. */
 int row_key_of(struct store *store, const struct store_table *table,
                int64_t rid, struct buffer *bytes);
+/* Bind it to a statement's first parameters; that one must not stand on a row,
+ * since it would keep the key it has. */
 void row_key_bind(sqlite3_stmt *statement, const struct row_key *key);
 /* "contacts 'ann'" for people. */
 void row_name(const struct store_table *table, const struct row_key *key,

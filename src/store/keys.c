@@ -50,7 +50,6 @@ void row_name(const struct store_table *table, const struct row_key *key,
         key_format(key->bytes, key->size, text + used, size - (size_t)used);
 }
 
-/* A statement that still stands on a row would keep the key it has. */
 int row_key_of(struct store *store, const struct store_table *table,
                int64_t rid, struct buffer *bytes)
 {
@@ -79,6 +78,7 @@ int row_key_of(struct store *store, const struct store_table *table,
     return rc;
 }
 
+/* A statement that still stands on a row would keep the key it has. */
 void row_key_bind(sqlite3_stmt *statement, const struct row_key *key)
 {
     GV_ASSERT(!sqlite3_stmt_busy(statement));
