@@ -113,7 +113,7 @@ void loop_poll_store(struct gv_node *node, gv_time_ms since)
         node->audit_due = 0;
     if (!news.committed && !news.schema_moved)
         return;
-    pace_commit(&node->pace, since, loop_now());
+    pace_commit(&node->pace, since, loop_now(), store_wal_frames(node->store));
     node->write_wanted = true;
 }
 

@@ -11,25 +11,35 @@ void pace_init(struct pace *pace)
     pace->not_before = PACE_LONG_AGO;
     pace->crowd = false;
     pace->hurry = false;
-    pace->wal_frames = 0;
+    pace->long_since = PACE_NEVER;
 }
 
-void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now)
+/* A log that stays long, whatever the node does, is written to like any. */
+static void spare_log(struct pace *pace, gv_time_ms now, int wal_frames)
+{
+    if (wal_frames < PACE_WAL_FRAMES)
+        pace->long_since = PACE_NEVER;
+    else if (pace->long_since > now)
+        pace->long_since = now;
+    /* One more, because a clock of whole milliseconds may be about to turn. */
+    if (wal_frames >= PACE_WAL_FRAMES &&
+        now - pace->long_since < PACE_WAL_PATIENCE_MS)
+        pace_wait(pace, now, PACE_WAL_GAP_MS + 1);
+}
+
+void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now,
+                 int wal_frames)
 {
     pace->crowd = since - pace->last_commit <= PACE_CROWD_MS;
     pace->last_commit = now;
     /* It is this commit that resets a long log, if nobody writes behind it. */
-    if (pace->wal_frames >= PACE_WAL_FRAMES)
-        pace_wait(pace, now, PACE_WAL_GAP_MS + 1);
+    spare_log(pace, now, wal_frames);
 }
 
 void pace_wrote(struct pace *pace, gv_time_ms now, int wal_frames)
 {
     pace->last_write = now;
-    pace->wal_frames = wal_frames;
-    /* One more, because a clock of whole milliseconds may be about to turn. */
-    if (wal_frames >= PACE_WAL_FRAMES)
-        pace_wait(pace, now, PACE_WAL_GAP_MS + 1);
+    spare_log(pace, now, wal_frames);
 }
 
 void pace_wait(struct pace *pace, gv_time_ms now, gv_time_ms ms)

@@ -25,23 +25,30 @@
  * alone so that an application's commit can reset the log. */
 #define PACE_WAL_FRAMES 980
 #define PACE_WAL_GAP_MS 3
+/* But where nobody resets it (an application that turned that off, or reads
+ * for long), the node does not wait for ever. */
+#define PACE_WAL_PATIENCE_MS 200
 /* Another writer holds the lock: a transaction of an application seldom
  * takes longer. */
 #define PACE_BUSY_MS 3
+
+#define PACE_NEVER INT64_MAX
 
 struct pace {
     gv_time_ms last_commit; /* by someone else */
     gv_time_ms last_write;  /* by the node */
     gv_time_ms not_before;
     bool crowd;
-    bool hurry;     /* a long delta is being applied */
-    int wal_frames; /* after the node's last commit */
+    bool hurry;            /* a long delta is being applied */
+    gv_time_ms long_since; /* the log is long; PACE_NEVER: it is not */
 };
 
 void pace_init(struct pace *pace);
 
-/* Another program committed, not before @since, and it is noticed @now. */
-void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now);
+/* Another program committed, not before @since, and it is noticed @now; the
+ * log has @wal_frames. */
+void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now,
+                 int wal_frames);
 
 /* The node committed; the log has @wal_frames. */
 void pace_wrote(struct pace *pace, gv_time_ms now, int wal_frames);

@@ -29,12 +29,14 @@
 /* The start of the index: two copies of its header, then where checkpoints
  * stand (struct WalIndexHdr and WalCkptInfo). */
 #define INDEX_VERSION 3007000
+#define INDEX_FRAMES 16
 #define INDEX_SALTS 32
 #define INDEX_HEADER_SIZE 48
 #define INDEX_MOVED 96
 #define INDEX_TRIED 128
 #define INDEX_REGION 32768
 
+_Static_assert(INDEX_FRAMES + 4 <= INDEX_SALTS, "the header's parts");
 _Static_assert(INDEX_SALTS + 8 <= INDEX_HEADER_SIZE, "the header's parts");
 _Static_assert(2 * INDEX_HEADER_SIZE == INDEX_MOVED, "what follows it");
 _Static_assert(INDEX_TRIED + 4 <= INDEX_REGION, "all of it in one region");
@@ -169,6 +171,20 @@ void footprint_follow(struct store *store)
     if (file != NULL && read_traces(file, now.traces) &&
         !same_traces(&now, &store->footprint))
         take(store);
+}
+
+int store_wal_frames(struct store *store)
+{
+    sqlite3_file *file = file_of(store);
+    const volatile uint8_t *index = file == NULL ? NULL : index_of(file);
+    uint32_t frames, moved;
+
+    GV_ASSERT(store->wal_frames >= 0);
+    if (!store->wal || index == NULL)
+        return store->wal_frames;
+    frames = *(const volatile uint32_t *)(index + INDEX_FRAMES);
+    moved = *(const volatile uint32_t *)(index + INDEX_MOVED);
+    return frames == moved || frames > INT32_MAX ? 0 : (int)frames;
 }
 
 int footprint_drop_log(struct store *store)

@@ -245,8 +245,9 @@ struct hash128 store_fingerprint(const struct store *store);
 const struct site *store_site(const struct store *store);
 uint64_t store_schema_digest(const struct store *store);
 
-/* Pages in the write-ahead log after our last commit. */
-int store_wal_frames(const struct store *store);
+/* Pages in the write-ahead log, whoever wrote them; 0 as soon as all of them
+ * are in the file too, for then the next commit begins it anew. */
+int store_wal_frames(struct store *store);
 /* Move the write-ahead log into the file as far as readers allow; for a node
  * that finds itself the only writer. */
 int store_checkpoint(struct store *store);

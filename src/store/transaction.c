@@ -399,12 +399,6 @@ int store_poll(struct store *store, struct store_news *news)
     return rc;
 }
 
-int store_wal_frames(const struct store *store)
-{
-    GV_ASSERT(store->wal_frames >= 0);
-    return store->wal_frames;
-}
-
 int store_checkpoint(struct store *store)
 {
     int rc = sqlite3_wal_checkpoint_v2(store->db, "main",

@@ -22,10 +22,10 @@ TEST(a_commit_that_comes_alone_is_answered_at_once)
 {
     struct pace pace = start();
 
-    pace_commit(&pace, 1000, 1000);
+    pace_commit(&pace, 1000, 1000, 10);
     CHECK_INT(pace_due(&pace), <=, 1000);
     pace_wrote(&pace, 1002, 10);
-    pace_commit(&pace, 1010, 1010);
+    pace_commit(&pace, 1010, 1010, 10);
     CHECK_INT(pace_due(&pace), <=, 1010);
 }
 
@@ -33,16 +33,16 @@ TEST(in_a_crowd_the_node_writes_every_100_ms)
 {
     struct pace pace = start();
 
-    pace_commit(&pace, 1000, 1000);
+    pace_commit(&pace, 1000, 1000, 10);
     pace_wrote(&pace, 1001, 10);
     for (gv_time_ms now = 1003; now < 1101; now += 2) {
-        pace_commit(&pace, now, now);
+        pace_commit(&pace, now, now, 10);
         CHECK_INT(pace_due(&pace), >, now);
     }
-    pace_commit(&pace, 1101, 1101);
+    pace_commit(&pace, 1101, 1101, 10);
     CHECK_INT(pace_due(&pace), <=, 1101);
     pace_wrote(&pace, 1103, 10);
-    pace_commit(&pace, 1104, 1104);
+    pace_commit(&pace, 1104, 1104, 10);
     CHECK_INT(pace_due(&pace), >, 1104);
 }
 
@@ -50,16 +50,16 @@ TEST(in_a_crowd_a_long_delta_goes_on_right_behind_commits)
 {
     struct pace pace = start();
 
-    pace_commit(&pace, 1000, 1000);
+    pace_commit(&pace, 1000, 1000, 10);
     pace_wrote(&pace, 1001, 10);
     pace_hurry(&pace, true);
-    pace_commit(&pace, 1003, 1003);
+    pace_commit(&pace, 1003, 1003, 10);
     CHECK_INT(pace_due(&pace), ==, 1006); /* in the middle of something */
-    pace_commit(&pace, 1004, 1004);
+    pace_commit(&pace, 1004, 1004, 10);
     CHECK_INT(pace_due(&pace), <=, 1004);
     pace_wrote(&pace, 1005, 10);
     CHECK_INT(pace_due(&pace), ==, 1010); /* what fails does not commit */
-    pace_commit(&pace, 1006, 1006);
+    pace_commit(&pace, 1006, 1006, 10);
     pace_hurry(&pace, false);
     CHECK_INT(pace_due(&pace), >, 1010);
 }
@@ -71,7 +71,7 @@ TEST(a_long_delta_is_polite_for_a_while_after_any_commit)
     pace_hurry(&pace, true);
     CHECK_INT(pace_due(&pace), <=, 0);
     CHECK(!pace_polite(&pace, 0));
-    pace_commit(&pace, 1000, 1000);
+    pace_commit(&pace, 1000, 1000, 10);
     pace_wrote(&pace, 1002, 10);
     CHECK_INT(pace_due(&pace), ==, 1002 + PACE_HURRY_INTERVAL_MS);
     CHECK(pace_polite(&pace, 1099));
@@ -84,9 +84,9 @@ TEST(when_a_crowd_is_over_the_node_waits_no_longer)
 {
     struct pace pace = start();
 
-    pace_commit(&pace, 1000, 1000);
+    pace_commit(&pace, 1000, 1000, 10);
     pace_wrote(&pace, 1001, 10);
-    pace_commit(&pace, 1003, 1003);
+    pace_commit(&pace, 1003, 1003, 10);
     CHECK_INT(pace_due(&pace), ==, 1003 + PACE_CROWD_MS + 1);
 }
 
@@ -94,9 +94,9 @@ TEST(a_commit_that_came_while_the_node_wrote_counts_from_the_earliest_moment)
 {
     struct pace pace = start();
 
-    pace_commit(&pace, 1000, 1000);
+    pace_commit(&pace, 1000, 1000, 10);
     pace_wrote(&pace, 1020, 10);
-    pace_commit(&pace, 1001, 1020);
+    pace_commit(&pace, 1001, 1020, 10);
     CHECK_INT(pace_due(&pace), >, 1020);
 }
 
@@ -116,12 +116,38 @@ TEST(a_long_log_is_left_alone_after_an_applications_commit)
 {
     struct pace pace = start();
 
-    pace_wrote(&pace, 1000, PACE_WAL_FRAMES);
-    pace_commit(&pace, 1100, 1100);
+    pace_commit(&pace, 1100, 1100, PACE_WAL_FRAMES);
     CHECK_INT(pace_due(&pace), >=, 1100 + PACE_WAL_GAP_MS);
-    pace_wrote(&pace, 1200, 12);
-    pace_commit(&pace, 1300, 1300);
+    pace_commit(&pace, 1300, 1300, 12);
     CHECK_INT(pace_due(&pace), <=, 1300);
+}
+
+/* Its commits come so thick that a wait for each would never end. */
+TEST(a_log_that_was_reset_is_waited_for_no_more)
+{
+    struct pace pace = start();
+
+    pace_wrote(&pace, 1000, PACE_WAL_FRAMES);
+    for (gv_time_ms now = 1001; now < 1101; now += 2)
+        pace_commit(&pace, now, now, (int)(now - 1000));
+    CHECK_INT(pace_due(&pace), <=, 1101);
+}
+
+TEST(a_log_that_nobody_resets_does_not_keep_the_node_from_writing)
+{
+    struct pace pace = start();
+    gv_time_ms now = 1000;
+
+    pace_wrote(&pace, 999, 10);
+    for (; now < 1000 + PACE_WAL_PATIENCE_MS; now += 2) {
+        pace_commit(&pace, now, now, PACE_WAL_FRAMES);
+        CHECK_INT(pace_due(&pace), >, now);
+    }
+    pace_commit(&pace, now + 4, now + 4, PACE_WAL_FRAMES);
+    CHECK_INT(pace_due(&pace), <=, now + 4);
+    pace_wrote(&pace, now + 4, PACE_WAL_FRAMES);
+    pace_commit(&pace, now + 110, now + 110, PACE_WAL_FRAMES);
+    CHECK_INT(pace_due(&pace), <=, now + 110);
 }
 
 TEST(waiting_never_shortens_a_longer_wait)
@@ -137,7 +163,7 @@ TEST(quiet_is_counted_from_the_last_commit_of_others)
 {
     struct pace pace = start();
 
-    pace_commit(&pace, 1000, 1000);
+    pace_commit(&pace, 1000, 1000, 10);
     pace_wrote(&pace, 1500, 10);
     CHECK(!pace_quiet(&pace, 1999, 1000));
     CHECK(pace_quiet(&pace, 2000, 1000));
