@@ -113,6 +113,8 @@ static void stage(struct gv_node *node, const struct effect *effect)
                                .spool = effect->as.stage.spool,
                                .size = effect->as.stage.offset};
 
+    store_stage_each(node->store, pace_polite(&node->pace, loop_now()));
+    loop_await_gap(node);
     event.code =
         store_stage_from(node->store, &stage, effect->as.stage.bytes,
                          effect->as.stage.size, &event.as.staged.kept);

@@ -16,6 +16,7 @@
 #include "node/pace.h"
 #include "node/refusals.h"
 #include "node/remembered.h"
+#include "node/rhythm.h"
 #include "node/watch.h"
 #include "store/proofs.h"
 #include "store/store.h"
@@ -39,6 +40,7 @@ struct gv_node {
     struct control *control;
     struct watch watch;
     struct pace pace;
+    struct rhythm rhythm;
     struct applies applies;
     struct deltas deltas;
     struct proofs proofs;
@@ -62,6 +64,8 @@ struct gv_node {
     bool write_wanted;       /* the journal may hold something */
     bool schema_moved;       /* to be told to the core after the next commit */
     bool checkpoint_wanted;  /* written since the last checkpoint */
+    int64_t looked_us;       /* the last look for commits of others */
+    int64_t woken_us;        /* the earliest that what is found can be of */
     gv_time_ms poll_due;     /* the next look without being woken */
     gv_time_ms audit_due;    /* the next slice of the audit, when idle */
     struct gv_error trouble; /* why writing fails at present; code GV_OK */
@@ -70,8 +74,9 @@ struct gv_node {
     struct gv_error end;     /* why the node cannot go on; code GV_OK */
 };
 
-/* Monotonic ms. */
+/* Monotonic ms and us. */
 gv_time_ms loop_now(void);
+int64_t loop_now_us(void);
 
 /* Run until the node is stopped or node->end is set. */
 void loop_run(struct gv_node *node);
@@ -91,9 +96,13 @@ void loop_end(struct gv_node *node, const struct gv_error *why);
  * (GV_EMOVED): it is opened again before anything else is done. */
 void loop_moved(struct gv_node *node, const struct gv_error *why);
 
-/* Ask the store what others did, and remember what follows from it.  @since:
+/* Ask the store what others did, and remember what follows from it. @since_us:
  * the earliest moment at which a commit found now can have happened. */
-void loop_poll_store(struct gv_node *node, gv_time_ms since);
+void loop_poll_store(struct gv_node *node, int64_t since_us);
+
+/* Where applications commit in a rhythm, wait for the next commit, a moment at
+ * most: what is written right behind it meets no transaction of theirs. */
+void loop_await_gap(struct gv_node *node);
 
 /* What an audit's step asks for. */
 void loop_follow_audit(struct gv_node *node, const struct store_audit *audit);

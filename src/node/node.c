@@ -80,6 +80,7 @@ int node_new(const char *path, const struct gv_node_options *options,
     fresh->host = host_system();
     fresh->log = (struct log){options->log, options->log_context};
     pace_init(&fresh->pace);
+    rhythm_init(&fresh->rhythm);
     applies_init(&fresh->applies);
     deltas_init(&fresh->deltas);
     proofs_init(&fresh->proofs);

@@ -207,6 +207,7 @@ static void let_go(struct gv_node *node)
     node->store = NULL;
     watch_close(&node->watch);
     pace_init(&node->pace);
+    rhythm_init(&node->rhythm);
     memset(&node->trouble, 0, sizeof node->trouble);
     node->moved = (struct gv_error){0};
     node->audit_due = 0;

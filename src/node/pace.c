@@ -8,6 +8,7 @@ void pace_init(struct pace *pace)
 {
     pace->last_commit = PACE_LONG_AGO;
     pace->last_write = PACE_LONG_AGO;
+    pace->last_fit = PACE_LONG_AGO;
     pace->not_before = PACE_LONG_AGO;
     pace->crowd = false;
     pace->hurry = false;
@@ -48,6 +49,11 @@ void pace_wait(struct pace *pace, gv_time_ms now, gv_time_ms ms)
         pace->not_before = now + ms;
 }
 
+void pace_fits(struct pace *pace, gv_time_ms now)
+{
+    pace->last_fit = now;
+}
+
 void pace_hurry(struct pace *pace, bool hurry)
 {
     pace->hurry = hurry;
@@ -60,11 +66,11 @@ bool pace_polite(const struct pace *pace, gv_time_ms now)
 
 static gv_time_ms hurry_turn(const struct pace *pace)
 {
-    gv_time_ms turn = pace->last_write + PACE_HURRY_INTERVAL_MS;
+    bool rhythm = pace->last_write - pace->last_fit < PACE_HURRY_POLITE_MS;
+    gv_time_ms turn = pace->last_write + (rhythm ? PACE_HURRY_SILENCE_MS
+                                                 : PACE_HURRY_INTERVAL_MS);
     gv_time_ms over = pace->last_commit + PACE_HURRY_POLITE_MS;
 
-    if (pace->crowd && pace->last_commit < turn)
-        turn += PACE_HURRY_MOMENT_MS;
     return turn < over ? turn : over;
 }
 
@@ -84,6 +90,11 @@ gv_time_ms pace_due(const struct pace *pace)
             due = first;
     }
     return due;
+}
+
+bool pace_allowed(const struct pace *pace, gv_time_ms now)
+{
+    return now >= pace->not_before;
 }
 
 bool pace_quiet(const struct pace *pace, gv_time_ms now, gv_time_ms ms)

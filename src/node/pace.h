@@ -16,11 +16,13 @@
 #define PACE_CROWD_INTERVAL_MS 100
 /* A long delta would take for ever at that pace, and what it makes fail does
  * not commit, so that no crowd is seen.  So for a while after any commit its
- * slices are short and have gaps; in a crowd each waits a moment for a commit,
- * since whoever committed just then is between two transactions. */
+ * slices are short and have gaps, if they do not fit between two commits
+ * (rhythm.h): then they need none.  400 rows in 10 ms are 40,000 a second. Who
+ * is silent for longer and had a rhythm just now, is in a checkpoint, or in
+ * the transaction after it. */
 #define PACE_HURRY_POLITE_MS 100
-#define PACE_HURRY_INTERVAL_MS 3
-#define PACE_HURRY_MOMENT_MS 2
+#define PACE_HURRY_INTERVAL_MS 10
+#define PACE_HURRY_SILENCE_MS 30
 /* SQLite checkpoints at 1,000 frames; shortly before that the file is left
  * alone so that an application's commit can reset the log. */
 #define PACE_WAL_FRAMES 980
@@ -37,6 +39,7 @@
 struct pace {
     gv_time_ms last_commit; /* by someone else */
     gv_time_ms last_write;  /* by the node */
+    gv_time_ms last_fit;    /* that had a place between two commits */
     gv_time_ms not_before;
     bool crowd;
     bool hurry;            /* a long delta is being applied */
@@ -53,6 +56,9 @@ void pace_commit(struct pace *pace, gv_time_ms since, gv_time_ms now,
 /* The node committed; the log has @wal_frames. */
 void pace_wrote(struct pace *pace, gv_time_ms now, int wal_frames);
 
+/* What the node writes now has a place between two commits of others. */
+void pace_fits(struct pace *pace, gv_time_ms now);
+
 /* A long delta is being applied; or is not any more. */
 void pace_hurry(struct pace *pace, bool hurry);
 /* Whether others wrote a short while ago. */
@@ -63,6 +69,10 @@ void pace_wait(struct pace *pace, gv_time_ms now, gv_time_ms ms);
 
 /* When the node may write next; in the past: now. */
 gv_time_ms pace_due(const struct pace *pace);
+
+/* Whether nothing forbids to write at @now, in the middle of a crowd or not.
+ */
+bool pace_allowed(const struct pace *pace, gv_time_ms now);
 
 /* Whether no other program has committed for @ms. */
 bool pace_quiet(const struct pace *pace, gv_time_ms now, gv_time_ms ms);

@@ -7,11 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Bytes of intervals in one transaction: a few milliseconds of lock. */
 #define WRITES_SIZE_MAX (256 * 1024)
-/* Of a slice of a delta while applications write: about 2 ms of lock. */
-#define WRITES_POLITE_ROWS 400
 /* After a failure that may pass (a full disk), and how many input or output
  * errors in a row are taken for a broken disk. */
 #define WRITES_RETRY_MS 1000
@@ -278,18 +277,42 @@ static void work_failed(struct gv_node *node, int code, struct gv_error *why)
         begin_failed(node, code, why);
 }
 
+/* Of this thread: what else the machine does is not a slice's length. */
+static int64_t processor_us(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+/* Rows of the next slice of a delta; 0: as many as are usual. */
+static size_t slice_rows(struct gv_node *node)
+{
+    int64_t left = rhythm_left_us(&node->rhythm, loop_now_us());
+
+    if (!pace_polite(&node->pace, loop_now()))
+        return 0;
+    if (left == 0)
+        return RHYTHM_ROWS_MAX;
+    pace_fits(&node->pace, loop_now());
+    return rhythm_rows(&node->rhythm, left);
+}
+
 /* One slice of what takes more than one transaction; false while there is
  * more of it, and nothing else may be written. */
 static bool work_is_done(struct gv_node *node)
 {
+    size_t rows = slice_rows(node);
+    int64_t began_us = processor_us();
     struct store_worked worked;
     struct gv_error why = {0};
     int rc;
 
-    store_slice_rows(node->store, pace_polite(&node->pace, loop_now())
-                                      ? WRITES_POLITE_ROWS
-                                      : 0);
+    store_slice_rows(node->store, rows);
     rc = store_work(node->store, &worked, &why);
+    if (rows > 0 && node->slicing != NULL)
+        rhythm_took(&node->rhythm, rows, processor_us() - began_us);
     pace_hurry(&node->pace, store_working(node->store));
     if (rc != GV_OK) {
         work_failed(node, rc, &why);
@@ -308,7 +331,7 @@ static bool work_is_done(struct gv_node *node)
 
 void writes_turn(struct gv_node *node)
 {
-    gv_time_ms began = loop_now();
+    int64_t began = loop_now_us();
     struct applies batch;
     struct store_sealed sealed = {.any = false};
     struct gv_error why = {0};

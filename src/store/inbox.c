@@ -1,4 +1,4 @@
-/* gv_inbox: the bytes of a delta by their place, as rows of half a megabyte,
+/* gv_inbox: the bytes of a delta by their place, as rows of 64 KiB,
  * and under HEAD_AT the head of one that is complete:
  *
  *     token                  8 bytes, big-endian, as all numbers
@@ -28,9 +28,10 @@
  * second. */
 #define BATCH_SIZE (512 * 1024)
 #define MEMORY_SIZE_MAX (16 * 1024 * 1024)
-#define ROW_SIZE_MAX BATCH_SIZE
+/* A slice reads the next row under the lock: a tenth of a millisecond. */
+#define ROW_SIZE_MAX (64 * 1024)
 /* Rows of gv_inbox that one sweep deletes: some 2 ms of the lock. */
-#define SWEEP_ROWS "1"
+#define SWEEP_ROWS "8"
 
 _Static_assert(INBOX_SHORT_SIZE <= BATCH_SIZE, "what is short is in memory");
 _Static_assert(BATCH_SIZE + MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT,
@@ -179,13 +180,18 @@ static bool may_store(const struct store *store)
     return !store->borrowed && !store->in_transaction && store->joined;
 }
 
+static size_t stage_size(const struct store *store)
+{
+    return store->stage_each ? 1 : store->limits.stage_size;
+}
+
 static int append(struct store *store, const uint8_t *bytes, size_t size)
 {
     struct inbox *inbox = &store->inbox;
     int rc = buffer_append(&inbox->memory, bytes, size);
 
     GV_ASSERT(!inbox->accepted && inbox->token != 0);
-    if (rc != GV_OK || inbox->memory.size < store->limits.stage_size ||
+    if (rc != GV_OK || inbox->memory.size < stage_size(store) ||
         !may_store(store))
         return rc;
     rc = store_batch(store);
@@ -223,7 +229,7 @@ static uint64_t kept_of(const struct store *store)
     const struct inbox *inbox = &store->inbox;
 
     GV_ASSERT(!inbox->accepted || inbox->memory.size == 0);
-    return !may_store(store) || inbox->memory.size >= store->limits.stage_size
+    return !may_store(store) || inbox->memory.size >= stage_size(store)
                ? inbox_size(inbox)
                : inbox->stored;
 }
@@ -260,6 +266,12 @@ int store_stage(struct store *store, uint64_t token, uint64_t offset,
     uint64_t kept;
 
     return store_stage_from(store, &stage, bytes, size, &kept);
+}
+
+void store_stage_each(struct store *store, bool each)
+{
+    GV_ASSERT(!store->in_transaction);
+    store->stage_each = each;
 }
 
 void store_stage_held(const struct store *store, struct core_stage *held)

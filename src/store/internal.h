@@ -382,6 +382,7 @@ struct store {
                                  not */
     struct sealing *sealing;  /* the seal in slices; NULL: none, or none of its
                                  journal is known yet */
+    bool stage_each;          /* pieces of a delta are committed one by one */
     size_t slice_rows;        /* of a delta; 0: limits.rows */
     size_t slice_keys;        /* keys of its next slice */
     struct extract *extracts; /* all that live */

@@ -260,6 +260,9 @@ int store_checkpoint(struct store *store);
 int store_stage(struct store *store, uint64_t token, uint64_t offset,
                 const uint8_t *bytes, size_t size);
 void store_stage_drop(struct store *store, uint64_t token);
+/* Whether each piece is committed as it comes, which holds the lock for less;
+ * else as many as make half a megabyte. */
+void store_stage_each(struct store *store, bool each);
 
 /* The same of a delta whose provider can go on with it: what stands in the
  * file outlives a crash, and goes on under another token, if just @stage->size

@@ -46,7 +46,7 @@ TEST(in_a_crowd_the_node_writes_every_100_ms)
     CHECK_INT(pace_due(&pace), >, 1104);
 }
 
-TEST(in_a_crowd_a_long_delta_goes_on_right_behind_commits)
+TEST(a_long_delta_has_pauses_where_applications_write)
 {
     struct pace pace = start();
 
@@ -54,14 +54,35 @@ TEST(in_a_crowd_a_long_delta_goes_on_right_behind_commits)
     pace_wrote(&pace, 1001, 10);
     pace_hurry(&pace, true);
     pace_commit(&pace, 1003, 1003, 10);
-    CHECK_INT(pace_due(&pace), ==, 1006); /* in the middle of something */
-    pace_commit(&pace, 1004, 1004, 10);
-    CHECK_INT(pace_due(&pace), <=, 1004);
-    pace_wrote(&pace, 1005, 10);
-    CHECK_INT(pace_due(&pace), ==, 1010); /* what fails does not commit */
-    pace_commit(&pace, 1006, 1006, 10);
+    CHECK_INT(pace_due(&pace), ==, 1001 + PACE_HURRY_INTERVAL_MS);
+    CHECK(pace_allowed(&pace, 1003)); /* if there is a place for it */
     pace_hurry(&pace, false);
-    CHECK_INT(pace_due(&pace), >, 1010);
+    CHECK_INT(pace_due(&pace), >, 1001);
+}
+
+TEST(whoever_had_a_rhythm_is_waited_for_longer)
+{
+    struct pace pace = start();
+
+    pace_hurry(&pace, true);
+    pace_commit(&pace, 1000, 1000, 10);
+    pace_fits(&pace, 1001);
+    pace_wrote(&pace, 1001, 10);
+    CHECK_INT(pace_due(&pace), ==, 1001 + PACE_HURRY_SILENCE_MS);
+    pace_commit(&pace, 1090, 1090, 10);
+    pace_wrote(&pace, 1101, 10); /* long after what had its place */
+    CHECK_INT(pace_due(&pace), ==, 1101 + PACE_HURRY_INTERVAL_MS);
+}
+
+TEST(a_place_between_two_commits_is_none_beside_a_long_log)
+{
+    struct pace pace = start();
+
+    pace_hurry(&pace, true);
+    pace_commit(&pace, 1000, 1000, PACE_WAL_FRAMES);
+    CHECK(!pace_allowed(&pace, 1000));
+    pace_commit(&pace, 1001, 1001, 5);
+    CHECK(pace_allowed(&pace, 1000 + PACE_WAL_GAP_MS + 1));
 }
 
 TEST(a_long_delta_is_polite_for_a_while_after_any_commit)

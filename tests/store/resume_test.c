@@ -282,6 +282,29 @@ TEST(a_stage_goes_on_in_another_process)
     close_two(&a, &b);
 }
 
+/* While applications write, many short locks are better than few long ones. */
+TEST(each_piece_can_be_committed_by_itself)
+{
+    struct copy a, b;
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(1, 1000));
+    read_delta(&a, &b);
+    CHECK_INT(stage(&b, 11, 0, 500), ==, 400);
+    store_stage_each(b.store, true);
+    CHECK_INT(stage(&b, 11, 500, 600), ==, 600); /* with what waited */
+    CHECK_INT(stage(&b, 11, 600, 800), ==, 800);
+    CHECK_TEXT(ask(&b, "SELECT count(*)||'|'||sum(length(bytes)) FROM gv_inbox"
+                       " WHERE at>=0 AND length(bytes)<=400"),
+               "4|800");
+    store_stage_each(b.store, false);
+    CHECK_INT(stage(&b, 11, 800, 900), ==, 800);
+    stage(&b, 11, 900, delta_size);
+    apply(&b, 11);
+    check_equal(&a, &b);
+    close_two(&a, &b);
+}
+
 TEST(a_stage_begins_anew_where_another_is_sent)
 {
     struct copy a, b;

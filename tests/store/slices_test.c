@@ -942,7 +942,7 @@ TEST(a_copy_taken_between_slices_of_a_delta_converges)
     }
 }
 
-/* 3 MB: six rows of gv_inbox. */
+/* 3 MB: 48 rows of gv_inbox. */
 static void give_half(struct copy *to, uint64_t token)
 {
     size_t size = 3 * 1024 * 1024;
@@ -962,7 +962,7 @@ TEST(a_delta_that_another_takes_over_is_swept_away)
     make_pair(&a, &b);
     sql(&a, ROWS(100));
     give_half(&b, 5);
-    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "6");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "48");
     CHECK_INT(give(&b, &a, 6, &error), ==, GV_OK);
     CHECK_INT(store_work_all(b.store, 6, NULL, &error), ==, GV_OK);
     CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
