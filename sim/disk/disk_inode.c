@@ -80,6 +80,9 @@ void content_close(struct content *content)
 
 /* Inodes */
 
+/* The year 2255. */
+#define BIRTH_MAX_MS 9000000000000
+
 struct inode *inode_find(const struct disk *disk, const char *path)
 {
     size_t size = strlen(path);
@@ -97,8 +100,13 @@ struct inode *inode_find(const struct disk *disk, const char *path)
 struct inode *inode_create(struct disk *disk, const char *path)
 {
     struct inode *inode = must_make(sizeof *inode);
-    int64_t now_ns = disk->options.wall(disk->options.context) * 1000000;
+    int64_t now_ns = disk->options.wall(disk->options.context);
 
+    /* A clock that is thousands of years ahead has nanoseconds that no stat()
+     * of Linux could say either. */
+    if (now_ns > BIRTH_MAX_MS)
+        now_ns = BIRTH_MAX_MS;
+    now_ns *= 1000000;
     if (disk->inode_count == disk->inode_capacity) {
         disk->inode_capacity = disk->inode_capacity * 2 + 8;
         disk->inodes = must_grow(disk->inodes,
