@@ -57,20 +57,35 @@ static void hook_parse(void)
         text = hook_parse_one(text);
 }
 
+static pthread_once_t hooks_read = PTHREAD_ONCE_INIT;
+
+static bool hook_is(const struct hook *hook, const char *place)
+{
+    return hook->place_size == strlen(place) &&
+           memcmp(hook->place, place, hook->place_size) == 0;
+}
+
 bool hook_reached(const char *place)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    size_t size = strlen(place);
     bool reached = false;
 
-    pthread_once(&once, hook_parse);
+    pthread_once(&hooks_read, hook_parse);
     for (size_t i = 0; i < hook_count; i++) {
         struct hook *hook = &hooks[i];
-        if (hook->place_size != size || memcmp(hook->place, place, size) != 0)
-            continue;
-        reached |= atomic_fetch_add(&hook->passed, 1) + 1 == hook->passing;
+        if (hook_is(hook, place))
+            reached |= atomic_fetch_add(&hook->passed, 1) + 1 == hook->passing;
     }
     return reached;
+}
+
+unsigned long hook_number(const char *place, unsigned long otherwise)
+{
+    pthread_once(&hooks_read, hook_parse);
+    for (size_t i = 0; i < hook_count; i++) {
+        if (hook_is(&hooks[i], place))
+            return hooks[i].passing;
+    }
+    return otherwise;
 }
 
 void hook_kill(const char *place)

@@ -11,6 +11,9 @@
 #ifdef GV_TEST_HOOKS
 /* True at the Nth call with this @place (counted per process). */
 bool hook_reached(const char *place);
+/* The number with which @place is armed, in place of a passing; @otherwise if
+ * it is not. */
+unsigned long hook_number(const char *place, unsigned long otherwise);
 /* kill -9 this process when hook_reached(@place). */
 void hook_kill(const char *place);
 #else
@@ -18,6 +21,12 @@ static inline bool hook_reached(const char *place)
 {
     (void)place;
     return false;
+}
+static inline unsigned long hook_number(const char *place,
+                                        unsigned long otherwise)
+{
+    (void)place;
+    return otherwise;
 }
 static inline void hook_kill(const char *place)
 {

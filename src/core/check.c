@@ -65,6 +65,7 @@ static void describe_link(const struct core *core, const struct link *link,
     info->schema_differs =
         link->greeted && link->schema_digest != core->schema_digest;
     info->diverged = link->diverged;
+    info->agreed = link->agreed;
     GV_ASSERT(link->news_duplicate <= link->news_received);
     info->news_received = link->news_received;
     info->news_duplicate = link->news_duplicate;
@@ -122,7 +123,8 @@ void core_link_info(const struct core *core, size_t index, gv_time_ms now,
 
 void core_status(const struct core *core, struct core_status *status)
 {
-    *status = (struct core_status){.narrow = view_narrow(core)};
+    *status = (struct core_status){.narrow = view_narrow(core),
+                                   .dialect = core->dialect};
     for (size_t i = 0; i < core->peer_count; i++)
         status->known += core->peers[i]->failures < PEER_FAILURES_MAX;
     for (size_t i = 0; i < core->link_count; i++)
@@ -216,6 +218,11 @@ static bool check_link(const struct core *core, const struct link *link,
     INVARIANT(7, "a link that is up was greeted whole",
               link->state != LINK_UP ||
                   (link->greeted && link->vv_left == 0 && !link->vv_open));
+    INVARIANT(17, "only what both sides speak is agreed",
+              !link->greeted ||
+                  (link->agreed.version >= core->dialect.min &&
+                   link->agreed.version <= core->dialect.max &&
+                   (link->agreed.features & ~core->dialect.features) == 0));
     INVARIANT(7, "no link leads to this very site",
               !link->greeted || !site_equal(&link->site, &core->site));
     INVARIANT(8, "NEWS stays within its credit",

@@ -48,6 +48,12 @@ int core_new(const struct core_config *config, struct core **out)
         core_free(core);
         return GV_ENOMEM;
     }
+    core->dialect = config->dialect;
+    if (core->dialect.max == 0)
+        core->dialect = (struct dialect){PROTOCOL_VERSION_MIN,
+                                         PROTOCOL_VERSION_MAX, FEATURES_ALL};
+    GV_ASSERT(core->dialect.min >= 1 &&
+              core->dialect.min <= core->dialect.max);
     core->site = config->site;
     core->now = config->now;
     core->exchange = config->exchange;
@@ -159,6 +165,8 @@ static int receive(struct core *core, const struct event *event)
         link_bye(core, link, BYE_SAY_HELLO, "say HELLO first");
         return GV_OK;
     }
+    if (dialect_needs(message->kind) & ~link->agreed.features)
+        return GV_OK; /* of no use to a side that does not speak it */
     if (dispatch(core, link, message) != GV_OK)
         return bad_message(core, link);
     return GV_OK;

@@ -305,6 +305,9 @@ struct core_config {
     /* Asked for with a WANT, at most CORE_DELTA_CREDIT; 0: that.  For tests.
      */
     uint64_t delta_credit;
+    /* What the node speaks; all zero: what this version does.  For tests of
+     * other ones. */
+    struct dialect dialect;
 };
 
 enum link_state {
@@ -348,6 +351,17 @@ struct link_info {
                             or nothing waits */
     enum beat_refusal peer_refuses; /* what this node has is not taken there */
     gv_time_ms peer_retry_ms;       /* until it is */
+    struct agreed agreed;           /* with its HELLO; version 0: none came */
+};
+
+/* Who dialled this node of late and was turned away.  Borrowed until the next
+ * step. */
+#define CORE_AWAY_MAX 8
+struct away_info {
+    struct site site;
+    const char *name;
+    const char *reason;
+    gv_time_ms ago_ms; /* the last time */
 };
 
 /* What a live site is last known to hold, by its own words or, if it has no
@@ -367,6 +381,7 @@ struct core_status {
     size_t known; /* peers that can be dialled, if they are there */
     size_t links_up;
     bool narrow;               /* more are known than are linked with */
+    struct dialect dialect;    /* what this node speaks */
     size_t clocks;             /* peers whose clocks are known */
     gv_time_ms clock_ahead_ms; /* of this node, of the median of these */
 };
@@ -450,6 +465,9 @@ size_t core_known_count(const struct core *core);
 /* @index < core_known_count(). */
 void core_known_info(const struct core *core, size_t index, gv_time_ms now,
                      struct known_info *info);
+/* False: there are not so many. */
+bool core_away_info(const struct core *core, size_t index, gv_time_ms now,
+                    struct away_info *info);
 void core_status(const struct core *core, struct core_status *status);
 /* Whether a comparison that a person asked for is under way, or waits: one
  * that is not and did not end has lost its link before it began. */

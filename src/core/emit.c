@@ -119,6 +119,17 @@ bool emit(struct core *core, const struct effect *effect)
     return true;
 }
 
+/* Whether what @kind needs is agreed on @number. */
+static bool speaks(const struct core *core, gv_link number,
+                   enum message_kind kind)
+{
+    uint64_t needs = dialect_needs(kind);
+    const struct link *link = needs != 0 ? link_find(core, number) : NULL;
+
+    return needs == 0 ||
+           (link != NULL && (needs & ~link->agreed.features) == 0);
+}
+
 bool emit_message(struct core *core, gv_link link,
                   const struct message *message)
 {
@@ -127,6 +138,7 @@ bool emit_message(struct core *core, gv_link link,
     GV_ASSERT(link != 0);
     GV_ASSERT(message->kind >= MESSAGE_HELLO &&
               message->kind <= MESSAGE_KIND_MAX);
+    GV_ASSERT(speaks(core, link, message->kind));
     effect.as.send.message = *message;
     return emit(core, &effect);
 }

@@ -90,6 +90,8 @@ void exchange_tell(struct core *core, struct link *link)
 
     GV_ASSERT(link->state != LINK_CONNECTING);
     link->exchange_at = NEVER;
+    if (!(link->agreed.features & FEATURE_EXCHANGE))
+        return;
     gather(core, link, &message.as.peers);
     if (message.as.peers.count > 0)
         (void)emit_message(core, link->number, &message);

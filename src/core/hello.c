@@ -21,16 +21,20 @@ void hello_text(struct text from, char to[TEXT_SPACE])
     to[size] = '\0';
 }
 
-/* Log a refusal where it is new: for a dialled peer once in a streak. */
-static void refuse(struct core *core, struct link *link, enum bye_code code,
+/* Log a refusal where it is new: once in a streak. */
+static void refuse(struct core *core, struct link *link,
+                   const struct message_hello *hello, enum bye_code code,
                    const char *reason)
 {
     char who[2 * TEXT_SPACE];
+    bool new = link->peer != NULL ? peer_complain(link->peer, (int)code)
+                                  : code == BYE_SAME_SITE ||
+                                        away_note(core, hello, code, reason);
 
     /* What does not pass by itself, so that people have to hear of it. */
     GV_ASSERT(code == BYE_OTHER_VERSION || code == BYE_OTHER_MESH ||
               code == BYE_SAME_SITE);
-    if (link->peer == NULL || peer_complain(link->peer, (int)code))
+    if (new)
         emit_log(core, GV_LOG_ERROR, "refused %s: %s", link_who(link, who),
                  reason);
     link_bye(core, link, code, reason);
@@ -52,7 +56,7 @@ static void same_site(struct core *core, struct link *link,
     bool later = core->instance > hello->instance;
 
     GV_ASSERT(core->instance != hello->instance);
-    refuse(core, link, BYE_SAME_SITE,
+    refuse(core, link, hello, BYE_SAME_SITE,
            later ? "it has the same site id as this node: one of the two files"
                    " is a copy of the other; this node, which started later,"
                    " takes a new one"
@@ -70,14 +74,10 @@ static bool refused(struct core *core, struct link *link,
 {
     char reason[3 * TEXT_SPACE], mesh[TEXT_SPACE];
 
-    if (hello->protocol_min > PROTOCOL_VERSION_MAX ||
-        hello->protocol_max < PROTOCOL_VERSION_MIN) {
-        (void)snprintf(reason, sizeof(reason),
-                       "it speaks protocol versions %u to %u, this node %d "
-                       "to %d; bring both to the same release",
-                       hello->protocol_min, hello->protocol_max,
-                       PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX);
-        refuse(core, link, BYE_OTHER_VERSION, reason);
+    if (!dialect_agree(&core->dialect, &hello->dialect, &link->agreed)) {
+        dialect_reason(&core->dialect, &hello->dialect, reason,
+                       sizeof(reason));
+        refuse(core, link, hello, BYE_OTHER_VERSION, reason);
         return true;
     }
     if (!same_text(hello->mesh, core->mesh)) {
@@ -86,7 +86,7 @@ static bool refused(struct core *core, struct link *link,
                        "it belongs to mesh '%s', this node to '%s'; "
                        "nothing is exchanged",
                        mesh, core->mesh);
-        refuse(core, link, BYE_OTHER_MESH, reason);
+        refuse(core, link, hello, BYE_OTHER_MESH, reason);
         return true;
     }
     if (!site_equal(&hello->site, &core->site))
@@ -248,9 +248,6 @@ int hello_receive(struct core *core, struct link *link,
     bool again = link->greeted;
 
     GV_ASSERT(again || link->state == LINK_GREETING);
-    if (hello->vv_count > VV_SITES_MAX ||
-        hello->sketch.count != sketch_count(hello->vv_count))
-        return GV_EPROTO;
     if (again && (!site_equal(&hello->site, &link->site) ||
                   hello->instance != link->instance))
         return GV_EPROTO;
@@ -258,12 +255,17 @@ int hello_receive(struct core *core, struct link *link,
         hello_text(hello->name, link->name);
     if (refused(core, link, hello))
         return GV_OK;
+    /* Of a version that is not spoken here this may mean something else. */
+    if (hello->vv_count > VV_SITES_MAX ||
+        hello->sketch.count != sketch_count(hello->vv_count))
+        return GV_EPROTO;
     keep(link, hello);
     if (!link->clock_measured)
         link->clock_ahead = core->wall - hello->clock;
     if (!again) {
         if (!settle_duplicates(core, link) || !view_admit(core, link))
             return GV_OK;
+        away_forget(core, &link->site);
         peer_greeted(core, link);
         exchange_learn(core, link);
         warn_of_clock(core, link);

@@ -196,6 +196,8 @@ void link_down(struct core *core, const struct event *event)
 static const char *bye_meaning(enum bye_code code)
 {
     switch (code) {
+    case BYE_UNKNOWN:
+        return "it gave a reason that this version does not know";
     case BYE_STOPPING:
         return "it is stopping";
     case BYE_SAY_HELLO:
@@ -219,7 +221,7 @@ static const char *bye_meaning(enum bye_code code)
         return "it hears nothing from this node, which hears it: frames pass "
                "one way only";
     }
-    return "it gave no reason that this version knows";
+    return "it gave no reason";
 }
 
 /* A third node, with which another one of our site is linked too, says that
@@ -267,6 +269,11 @@ void link_receive_bye(struct core *core, struct link *link,
             emit_log(core, GV_LOG_INFO,
                      "%s has links enough and ends this one",
                      link_who(link, who));
+        break;
+    case BYE_UNKNOWN:
+        (void)snprintf(reason, sizeof(reason), "%s (it says: %s)", meaning,
+                       text);
+        log_end(core, link, reason);
         break;
     case BYE_SAY_HELLO:
     case BYE_BAD_MESSAGE:

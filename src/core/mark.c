@@ -138,11 +138,21 @@ static void say_at(struct link *link, gv_time_ms at)
         link->marks.say_at = at;
 }
 
+/* Whether the peer knows of trees.  One that does not pushes all that it has,
+ * cannot say that it lost its source, and so is the source of nothing but what
+ * it publishes itself. */
+static bool heeds(const struct link *link)
+{
+    return (link->agreed.features & FEATURE_TREES) != 0;
+}
+
 static void prune(struct core *core, struct link *link, size_t slot,
                   gv_time_ms at)
 {
     uint8_t mark = get(link, slot);
 
+    if (!heeds(link))
+        return;
     if ((mark & MARK_PRUNED) && (mark & MARK_SAID)) {
         if (core->now - link->marks.said_at < MARK_AGAIN_MS)
             return; /* what comes was on its way */
@@ -158,6 +168,8 @@ static void plead(struct core *core, struct link *link, size_t slot,
 {
     uint8_t mark = get(link, slot) & (uint8_t)~MARK_PRUNED;
 
+    if (!heeds(link))
+        return;
     set(core, link, slot, mark | MARK_PLEAD);
     say_at(link, at);
 }
@@ -222,7 +234,7 @@ void mark_first(struct core *core, struct link *link, const struct site *site)
     size_t slot = slot_of(core, site);
 
     GV_ASSERT(!site_equal(site, &core->site));
-    if (slot == NO_SLOT)
+    if (slot == NO_SLOT || (!heeds(link) && !site_equal(site, &link->site)))
         return;
     /* What was pruned and comes first was on its way; the next may not. */
     if ((get(link, slot) & MARK_PRUNED) && source_of(core, slot) != NULL) {
@@ -238,7 +250,7 @@ void mark_again(struct core *core, struct link *link, const struct site *site)
     size_t slot = slot_of(core, site);
     struct link *source;
 
-    if (slot == NO_SLOT)
+    if (slot == NO_SLOT || (!heeds(link) && !site_equal(site, &link->site)))
         return;
     source = source_of(core, slot);
     GV_ASSERT(source == NULL || source->state == LINK_UP);
@@ -367,7 +379,7 @@ static void heed(struct core *core, struct link *link, size_t slot,
         return;
     }
     set(core, link, slot, mark | MARK_LAZY);
-    if (kind == PRUNE_LINKED && link->state == LINK_UP &&
+    if (kind == PRUNE_LINKED && link->state == LINK_UP && heeds(link) &&
         !site_equal(&origin->site, &core->site) &&
         source_of(core, slot) == NULL && !(mark & MARK_PRUNED))
         settle(core, slot, link);

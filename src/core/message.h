@@ -7,10 +7,8 @@
 #define CORE_MESSAGE_H
 
 #include "base/hash.h"
+#include "core/dialect.h"
 #include "core/vv.h"
-
-#define PROTOCOL_VERSION_MIN 2
-#define PROTOCOL_VERSION_MAX 2
 
 /* A frame never exceeds 256 KiB; a DELTA's bytes and claim together stay
  * under 240 KiB, a NEWS under 64 KiB, so that headers always fit. */
@@ -53,11 +51,12 @@ enum check_what {
 };
 
 enum bye_code {
-    BYE_STOPPING = 1, /* the node shuts down */
-    BYE_SAY_HELLO,    /* the first message was not a HELLO */
-    BYE_DUPLICATE,    /* another link with this peer stays */
-    BYE_SELF,         /* you dialled yourself */
-    BYE_SAME_SITE,    /* another live node has my site id */
+    BYE_UNKNOWN,   /* read, never sent: a reason of a later version */
+    BYE_STOPPING,  /* the node shuts down */
+    BYE_SAY_HELLO, /* the first message was not a HELLO */
+    BYE_DUPLICATE, /* another link with this peer stays */
+    BYE_SELF,      /* you dialled yourself */
+    BYE_SAME_SITE, /* another live node has my site id */
     BYE_OTHER_MESH,
     BYE_OTHER_VERSION, /* no protocol version in common */
     BYE_BAD_MESSAGE,   /* a frame or message that breaks the protocol */
@@ -93,8 +92,7 @@ struct interval {
 };
 
 struct message_hello {
-    uint32_t protocol_min;
-    uint32_t protocol_max;
+    struct dialect dialect;
     struct text mesh;
     struct site site;
     uint64_t instance; /* random, new at each start of the node */
@@ -247,5 +245,8 @@ struct message {
         struct message_proof proof;
     } as;
 };
+
+/* The feature without which @kind is neither sent nor read; 0: none. */
+uint64_t dialect_needs(enum message_kind kind);
 
 #endif

@@ -323,6 +323,7 @@ static void set_retry(struct core *core, struct peer *peer, enum bye_code code)
     case BYE_SAME_SITE: /* one of the two takes another site id, soon */
         peer->refused = true;
         break;
+    case BYE_UNKNOWN:
     case BYE_DUPLICATE:
     case BYE_STOPPING:
     case BYE_SAY_HELLO:

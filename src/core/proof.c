@@ -34,7 +34,8 @@ void proof_diverged(struct core *core, struct link *link,
 
     GV_ASSERT(link->state == LINK_UP);
     GV_ASSERT(!hash128_equal(now.ours, now.theirs));
-    if (link->proof_at != NEVER || core->proof.link == link)
+    if (link->proof_at != NEVER || core->proof.link == link ||
+        !(link->agreed.features & FEATURE_PROOFS))
         return;
     if (same(&now, &link->proven)) {
         link->proof_at = link->proven.at + CORE_PROOF_AGAIN_MS;
@@ -50,7 +51,8 @@ void proof_wish(struct core *core, const struct event *event)
 {
     struct link *link = link_find(core, event->link);
 
-    if (link == NULL || link->state != LINK_UP)
+    if (link == NULL || link->state != LINK_UP ||
+        !(link->agreed.features & FEATURE_PROOFS))
         return;
     /* What it was just sent it may hold by its next heartbeat. */
     link->proof_at = core->now;

@@ -20,7 +20,8 @@ bool stage_keep(struct core *core)
     if (want->spool == 0)
         return held->token != 0;
     GV_ASSERT(held->token == 0);
-    if (want->staging > 0 || want->staged == 0 || want->last)
+    if (want->staging > 0 || want->staged == 0 || want->last ||
+        !(want->link->agreed.features & FEATURE_RESUME))
         return false;
     GV_ASSERT(want->staged == want->received);
     held->token = want->token;
@@ -47,6 +48,7 @@ bool stage_is_of(const struct core *core, const struct link *link)
 
     GV_ASSERT(held->token == 0 || (held->spool != 0 && held->size > 0));
     return held->token != 0 && link->greeted &&
+           (link->agreed.features & FEATURE_RESUME) &&
            site_equal(&link->site, &held->site);
 }
 

@@ -172,6 +172,7 @@ struct link {
 
     /* From its HELLO; @greeted says that one came. */
     bool greeted;
+    struct agreed agreed;
     struct site site;
     uint64_t instance;
     uint64_t epoch;
@@ -377,7 +378,17 @@ struct rivals {
     gv_time_ms at;         /* of the last one */
 };
 
+/* Who was turned away (away.c). */
+struct away {
+    struct site site;
+    char name[TEXT_SPACE];
+    enum bye_code code;          /* 0: an empty place */
+    char reason[3 * TEXT_SPACE]; /* all that hello.c says */
+    gv_time_ms at;
+};
+
 struct core {
+    struct dialect dialect;
     struct site site;
     char mesh[TEXT_SPACE];
     char name[TEXT_SPACE];
@@ -422,6 +433,7 @@ struct core {
     uint64_t delta_credit;
     uint64_t give_order;
     struct rivals rivals[CORE_RIVALS_MAX];
+    struct away away[CORE_AWAY_MAX];
     struct proof_turn proof;
 
     struct core_counters counters;
@@ -548,6 +560,13 @@ void hello_text(struct text from, char to[TEXT_SPACE]);
  * instance of its site: whether both of them live. */
 bool rivals_turn(struct core *core, const struct link *old,
                  const struct link *new);
+
+/* away.c: who was turned away. */
+/* False: people know. */
+bool away_note(struct core *core, const struct message_hello *hello,
+               enum bye_code code, const char *reason);
+/* It was let in. */
+void away_forget(struct core *core, const struct site *site);
 
 /* tell.c: HELLO, VV and ACK out; VV in. */
 void tell_hello(struct core *core, struct link *link);

@@ -154,8 +154,7 @@ void tell_hello(struct core *core, struct link *link)
             core->error = GV_ENOMEM;
     }
     GV_ASSERT(link->told.count <= VV_SITES_MAX);
-    hello->protocol_min = PROTOCOL_VERSION_MIN;
-    hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->dialect = core->dialect;
     hello->mesh = text_of(core->mesh);
     hello->site = core->site;
     hello->instance = core->instance;
@@ -374,8 +373,11 @@ static void compare(struct core *core, struct link *link,
     core->counters.divergences++;
     emit_log(core, GV_LOG_ERROR,
              "this node and %s hold different data under equal version "
-             "vectors; looking for the rows",
-             link_who(link, who));
+             "vectors; %s",
+             link_who(link, who),
+             link->agreed.features & FEATURE_PROOFS
+                 ? "looking for the rows"
+                 : "its release is too old to be asked for the rows");
 }
 
 /* A VV of @count entries came for the peer's first vector; true if it is

@@ -1,6 +1,7 @@
 #include "node/health.h"
 
 #include "node/loop.h"
+#include "node/status.h"
 
 #include <stdlib.h>
 
@@ -18,6 +19,18 @@ static const char *refusal_name(enum beat_refusal refusal)
     return "";
 }
 
+static json_t *features_array(uint64_t features)
+{
+    json_t *array = json_array();
+
+    for (uint64_t bit = 1; bit != 0; bit <<= 1) {
+        if (features & FEATURES_ALL & bit)
+            json_array_append_new(array,
+                                  json_string(dialect_feature_name(bit)));
+    }
+    return array;
+}
+
 void health_of_link(const struct link_info *info, json_t *object)
 {
     json_object_set_new(object, "rtt_ms",
@@ -29,6 +42,12 @@ void health_of_link(const struct link_info *info, json_t *object)
                         json_string(refusal_name(info->peer_refuses)));
     json_object_set_new(object, "peer_retry_ms",
                         json_integer(info->peer_retry_ms));
+    if (info->agreed.version == 0)
+        return;
+    json_object_set_new(object, "protocol",
+                        json_integer((json_int_t)info->agreed.version));
+    json_object_set_new(object, "features",
+                        features_array(info->agreed.features));
 }
 
 static const char *view_name(const struct gv_node *node, bool narrow)
@@ -69,6 +88,28 @@ static void warn_of_refusals(const struct gv_node *node, json_t *warnings)
     }
 }
 
+/* Who dials this node and is not let in: people would look for it here. */
+static json_t *away_array(const struct gv_node *node, json_t *warnings)
+{
+    json_t *array = json_array();
+    struct away_info info;
+
+    for (size_t i = 0; core_away_info(node->core, i, loop_now(), &info); i++) {
+        char site[33];
+
+        site_format(&info.site, site);
+        json_array_append_new(array,
+                              json_pack("{s:o,s:s,s:o,s:I}", "name",
+                                        status_text(info.name), "site", site,
+                                        "reason", status_text(info.reason),
+                                        "ago_ms", (json_int_t)info.ago_ms));
+        json_array_append_new(
+            warnings, json_sprintf("%s dialled this node and is refused: %s",
+                                   info.name, info.reason));
+    }
+    return array;
+}
+
 void health_of_node(const struct gv_node *node, json_t *object,
                     json_t *warnings)
 {
@@ -84,6 +125,12 @@ void health_of_node(const struct gv_node *node, json_t *object,
                         json_pack("{s:I,s:I}", "peers",
                                   (json_int_t)status.clocks, "ahead_ms",
                                   (json_int_t)status.clock_ahead_ms));
+    json_object_set_new(object, "protocol",
+                        json_pack("{s:I,s:I,s:o}", "min",
+                                  (json_int_t)status.dialect.min, "max",
+                                  (json_int_t)status.dialect.max, "features",
+                                  features_array(status.dialect.features)));
+    json_object_set_new(object, "turned_away", away_array(node, warnings));
     warn_of_clock(&status, warnings);
     warn_of_refusals(node, warnings);
 }

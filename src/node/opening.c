@@ -1,5 +1,6 @@
 #include "node/opening.h"
 
+#include "base/hook.h"
 #include "node/client.h"
 #include "node/loop.h"
 
@@ -132,6 +133,17 @@ static int finish_work(struct gv_node *node, struct gv_error *error)
     return rc == GV_EMOVED ? rc : GV_OK;
 }
 
+/* What this version speaks; in a test build, what another one would. */
+static struct dialect own_dialect(void)
+{
+    struct dialect dialect = {
+        .min = (uint32_t)hook_number("protocol-min", PROTOCOL_VERSION_MIN),
+        .max = (uint32_t)hook_number("protocol-max", PROTOCOL_VERSION_MAX),
+        .features = FEATURES_ALL & ~hook_number("without-features", 0)};
+
+    return dialect;
+}
+
 static int make_core(struct gv_node *node, struct gv_error *error)
 {
     const char *endpoint = own_endpoint(node);
@@ -148,7 +160,8 @@ static int make_core(struct gv_node *node, struct gv_error *error)
                                  .vv = store_vv(node->store),
                                  .fingerprint = store_fingerprint(node->store),
                                  .schema_digest =
-                                     store_schema_digest(node->store)};
+                                     store_schema_digest(node->store),
+                                 .dialect = own_dialect()};
     int rc;
 
     store_stage_held(node->store, &config.stage);

@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-/* The link that is up with the peer at @endpoint; *@known: it is dialled, or
- * tried. */
+/* The link that is up with the peer at @endpoint, and what was @agreed on it;
+ * *@known: it is dialled, or tried. */
 static gv_link find_link(const struct gv_node *node, const char *endpoint,
-                         bool *known)
+                         bool *known, struct agreed *agreed)
 {
     *known = false;
     for (size_t i = 0; i < core_link_count(node->core); i++) {
@@ -19,6 +19,7 @@ static gv_link find_link(const struct gv_node *node, const char *endpoint,
             strcmp(info.name, endpoint) != 0)
             continue;
         *known = true;
+        *agreed = info.agreed;
         if (info.state == LINK_UP)
             return info.link;
     }
@@ -31,6 +32,7 @@ json_t *proving_begin(struct gv_node *node, const json_t *request,
     const char *peer = json_string_value(json_object_get(request, "peer"));
     struct event event = {.kind = EVENT_PROVE};
     uint64_t number = node->proofs.asked_count + 1;
+    struct agreed agreed = {0};
     bool known;
     int rc;
 
@@ -38,7 +40,7 @@ json_t *proving_begin(struct gv_node *node, const json_t *request,
         error_set(error, GV_EINVAL, "The request names no peer.");
         return NULL;
     }
-    event.link = find_link(node, peer, &known);
+    event.link = find_link(node, peer, &known, &agreed);
     if (!known) {
         rc = config_check_endpoint("--peer", peer, false,
                                    node->config.insecure, error);
@@ -53,6 +55,11 @@ json_t *proving_begin(struct gv_node *node, const json_t *request,
     }
     if (event.link == 0)
         return json_pack("{s:b}", "started", 0);
+    if (!(agreed.features & FEATURE_PROOFS)) {
+        error_set(error, GV_EVERSION,
+                  "%s cannot be compared with: its release is too old.", peer);
+        return NULL;
+    }
     event.as.prove.mend = json_is_true(json_object_get(request, "repair"));
     loop_feed(node, &event);
     return json_pack("{s:b, s:I}", "started", 1, "number", (json_int_t)number);

@@ -14,7 +14,9 @@
 #define FRAME_CLOCK_MAX ((gv_time_ms)(VERSION_MAX >> 16))
 
 /* Elements of each message, its kind included; of an interval. */
-#define HELLO_COUNT 14
+/* HELLO had no features at first: the last element may be missing. */
+#define HELLO_COUNT_MIN 14
+#define HELLO_COUNT 15
 #define NEWS_COUNT 2
 #define VV_COUNT 9
 #define WANT_COUNT 6
@@ -80,8 +82,8 @@ static void encode_hello(msgpack_packer *packer,
     GV_ASSERT(hello->endpoint_count <= MESSAGE_ENDPOINTS_MAX);
     msgpack_pack_array(packer, HELLO_COUNT);
     msgpack_pack_uint8(packer, MESSAGE_HELLO);
-    msgpack_pack_uint32(packer, hello->protocol_min);
-    msgpack_pack_uint32(packer, hello->protocol_max);
+    msgpack_pack_uint32(packer, hello->dialect.min);
+    msgpack_pack_uint32(packer, hello->dialect.max);
     encode_text(packer, hello->mesh);
     pack_site(packer, &hello->site);
     msgpack_pack_uint64(packer, hello->instance);
@@ -96,6 +98,7 @@ static void encode_hello(msgpack_packer *packer,
     pack_blob(packer, hello->sketch.bytes,
               hello->sketch.count * SKETCH_HASH_SIZE);
     encode_bool(packer, hello->urgent);
+    msgpack_pack_uint64(packer, hello->dialect.features);
 }
 
 static void encode_news(msgpack_packer *packer,
@@ -420,11 +423,13 @@ static struct sketch_view decode_sketch(struct cursor *cursor)
     return sketch;
 }
 
-static void decode_hello(struct cursor *cursor, struct message_hello *hello)
+/* Returns how many of the @count elements were read. */
+static uint32_t decode_hello(struct cursor *cursor,
+                             struct message_hello *hello, uint32_t count)
 {
-    hello->protocol_min = (uint32_t)decode_number(cursor, 1, UINT32_MAX);
-    hello->protocol_max =
-        (uint32_t)decode_number(cursor, hello->protocol_min, UINT32_MAX);
+    hello->dialect.min = (uint32_t)decode_number(cursor, 1, UINT32_MAX);
+    hello->dialect.max =
+        (uint32_t)decode_number(cursor, hello->dialect.min, UINT32_MAX);
     hello->mesh = decode_text(cursor);
     hello->site = decode_site(cursor);
     hello->instance = cursor_u64(cursor);
@@ -433,7 +438,7 @@ static void decode_hello(struct cursor *cursor, struct message_hello *hello)
     hello->endpoint_count = cursor_array(cursor);
     if (hello->endpoint_count > MESSAGE_ENDPOINTS_MAX) {
         decode_fail(cursor);
-        return;
+        return HELLO_COUNT_MIN;
     }
     for (size_t i = 0; i < hello->endpoint_count; i++)
         hello->endpoints[i] = decode_text(cursor);
@@ -442,6 +447,11 @@ static void decode_hello(struct cursor *cursor, struct message_hello *hello)
     hello->clock = decode_clock(cursor);
     hello->sketch = decode_sketch(cursor);
     hello->urgent = cursor_bool(cursor);
+    hello->dialect.features = 0;
+    if (count < HELLO_COUNT)
+        return HELLO_COUNT_MIN;
+    hello->dialect.features = cursor_u64(cursor);
+    return HELLO_COUNT;
 }
 
 static void decode_news(struct cursor *cursor, struct message_news *news)
@@ -468,12 +478,21 @@ static void decode_news(struct cursor *cursor, struct message_news *news)
     }
 }
 
+/* Skip the elements that a newer version put behind the @known ones of
+ * @count. */
+static void decode_skip(struct cursor *cursor, uint32_t count, uint32_t known)
+{
+    if (count < known)
+        decode_fail(cursor);
+    for (; count > known && cursor->error == GV_OK; count--)
+        cursor_skip(cursor);
+}
+
 static void decode_word(struct cursor *cursor, struct word *word)
 {
+    uint32_t count = cursor_array(cursor);
     size_t size;
 
-    if (cursor_array(cursor) != WORD_COUNT)
-        decode_fail(cursor);
     word->site = decode_site(cursor);
     word->instance = cursor_u64(cursor);
     word->name = decode_text(cursor);
@@ -488,6 +507,7 @@ static void decode_word(struct cursor *cursor, struct word *word)
         word->differs.count > MESSAGE_WORD_ENTRIES_MAX ||
         !vv_view_valid_from(word->differs, 0))
         decode_fail(cursor);
+    decode_skip(cursor, count, WORD_COUNT);
 }
 
 /* A time of somebody's monotonic clock, or a span: what is added to one never
@@ -499,13 +519,14 @@ static gv_time_ms decode_span(struct cursor *cursor)
 
 static void decode_beat(struct cursor *cursor, struct message_beat *beat)
 {
-    if (cursor_array(cursor) != BEAT_COUNT)
-        decode_fail(cursor);
+    uint32_t count = cursor_array(cursor);
+
     beat->stamp = decode_span(cursor);
     beat->echo = decode_span(cursor);
     beat->held = decode_span(cursor);
     beat->refusal = (enum beat_refusal)decode_number(cursor, 0, REFUSALS - 1);
     beat->retry = decode_span(cursor);
+    decode_skip(cursor, count, BEAT_COUNT);
 }
 
 static void decode_vv(struct cursor *cursor, struct message_vv *vv)
@@ -572,13 +593,14 @@ static void decode_peers(struct cursor *cursor, struct message_peers *peers)
     }
     for (size_t i = 0; i < peers->count; i++) {
         struct peer_address *address = &peers->addresses[i];
-        if (cursor_array(cursor) != ADDRESS_COUNT)
-            decode_fail(cursor);
+        uint32_t count = cursor_array(cursor);
+
         address->endpoint = decode_text(cursor);
         address->site = decode_site(cursor);
         address->age_s = (uint32_t)decode_number(cursor, 0, UINT32_MAX);
         if (address->endpoint.size == 0)
             decode_fail(cursor);
+        decode_skip(cursor, count, ADDRESS_COUNT);
     }
 }
 
@@ -597,7 +619,10 @@ static void decode_prune(struct cursor *cursor, struct message_prune *prune)
 
 static void decode_bye(struct cursor *cursor, struct message_bye *bye)
 {
-    bye->code = (enum bye_code)decode_number(cursor, BYE_STOPPING, BYE_SILENT);
+    uint64_t code = decode_number(cursor, BYE_STOPPING, UINT32_MAX);
+
+    /* Whoever ends a link is heard, whatever its reason. */
+    bye->code = code <= BYE_SILENT ? (enum bye_code)code : BYE_UNKNOWN;
     bye->text = decode_text(cursor);
 }
 
@@ -623,16 +648,16 @@ static void decode_proof(struct cursor *cursor, struct message_proof *proof)
         decode_fail(cursor);
 }
 
-/* Decode the fields behind the kind; returns how many elements the message
- * has as this version knows it, 0 for a kind that it does not. */
-static uint32_t decode_message(struct cursor *cursor, struct message *message)
+/* Decode the fields behind the kind of a message of @count elements; returns
+ * how many of them this version knows, 0 for a kind that it does not. */
+static uint32_t decode_message(struct cursor *cursor, struct message *message,
+                               uint32_t count)
 {
     message->kind =
         (enum message_kind)decode_number(cursor, 1, MESSAGE_KIND_MAX);
     switch (message->kind) {
     case MESSAGE_HELLO:
-        decode_hello(cursor, &message->as.hello);
-        return HELLO_COUNT;
+        return decode_hello(cursor, &message->as.hello, count);
     case MESSAGE_NEWS:
         decode_news(cursor, &message->as.news);
         return NEWS_COUNT;
@@ -668,14 +693,10 @@ static uint32_t decode_message(struct cursor *cursor, struct message *message)
     return 0;
 }
 
-/* Skip the elements that a newer version put behind the @known ones of
- * @count; nothing may follow them. */
+/* As decode_skip(); nothing may follow. */
 static int decode_end(struct cursor *cursor, uint32_t count, uint32_t known)
 {
-    if (count < known)
-        return GV_EPROTO;
-    for (; count > known && cursor->error == GV_OK; count--)
-        cursor_skip(cursor);
+    decode_skip(cursor, count, known);
     return cursor->at == cursor->end ? cursor->error : GV_EPROTO;
 }
 
@@ -700,7 +721,7 @@ int frame_decode(const uint8_t *frame, size_t size, struct message *message)
         return GV_EPROTO;
     cursor_init(&cursor, frame, size - FRAME_HASH_SIZE);
     count = cursor_array(&cursor);
-    known = decode_message(&cursor, message);
+    known = decode_message(&cursor, message, count);
     return decode_end(&cursor, count, known);
 }
 

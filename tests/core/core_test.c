@@ -158,7 +158,8 @@ static struct message hello_of(struct site site, uint64_t instance)
     struct message message = {.kind = MESSAGE_HELLO};
     struct message_hello *hello = &message.as.hello;
 
-    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
+                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
     hello->mesh = text("fish");
     hello->site = site;
     hello->instance = instance;
@@ -532,12 +533,12 @@ TEST(another_protocol_version_is_refused)
     struct message hello = hello_of(other, OTHER_INSTANCE);
 
     lone_init(&lone);
-    hello.as.hello.protocol_min = PROTOCOL_VERSION_MAX + 1;
-    hello.as.hello.protocol_max = 9;
+    hello.as.hello.dialect.min = PROTOCOL_VERSION_MAX + 1;
+    hello.as.hello.dialect.max = 9;
     up(&lone, 1);
     message_in(&lone, 1, &hello);
     CHECK(said_bye(&lone, 1, BYE_OTHER_VERSION));
-    hello.as.hello.protocol_min = 1; /* a range that overlaps */
+    hello.as.hello.dialect.min = 1; /* a range that overlaps */
     up(&lone, 3);
     message_in(&lone, 3, &hello);
     CHECK_INT(info_of(&lone, 0).state, ==, LINK_UP);

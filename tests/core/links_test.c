@@ -306,7 +306,8 @@ static void greet(struct lone *lone, gv_link link, size_t number,
 
     up.as.up.local = local;
     feed(lone, up);
-    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
+                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
     hello->mesh = (struct text){"fish", 4};
     hello->site = site_at(number);
     hello->instance = 1000 + number;
@@ -666,7 +667,8 @@ TEST(what_a_refusal_says_is_cut_between_characters)
     for (size_t i = 0; i < sizeof(mesh); i += 2)
         memcpy(mesh + i, "\xc3\xa9", 2);
     lone_init(&lone, true);
-    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
+                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
     /* Of both parities, one of which is cut within a character. */
     for (gv_link link = 1; link <= 3; link += 2) {
         if (link == 3)

@@ -824,7 +824,8 @@ void mesh_start(struct mesh *mesh, size_t at)
                                  .endpoints = endpoints,
                                  .endpoint_count = !node->hidden,
                                  .exchange = node->exchange,
-                                 .vv = &node->vv};
+                                 .vv = &node->vv,
+                                 .dialect = node->dialect};
 
     snprintf(name, sizeof(name), "n%zu", at);
     snprintf(endpoint, sizeof(endpoint), "mem:%zu", at);

@@ -40,6 +40,7 @@ struct mesh_node {
     bool hidden;     /* from its next start: cannot be dialled, and says no
                         place */
     gv_time_ms slow; /* each apply takes so long */
+    struct dialect dialect; /* from its next start; zeroes: today's */
 
     struct vv vv;
     bool has[MESH_INTERVALS_MAX];

@@ -74,7 +74,8 @@ static void greet(struct lone *lone, gv_link link, struct site site)
     struct message message = {.kind = MESSAGE_HELLO};
     struct message_hello *hello = &message.as.hello;
 
-    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
+                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
     hello->mesh = (struct text){"fish", 4};
     hello->site = site;
     hello->instance = 88;

@@ -46,7 +46,8 @@ static void greet(struct hand *hand, gv_link link, struct site site)
     struct message_hello *hello = &message.as.hello;
 
     feed(hand, (struct event){.kind = EVENT_LINK_UP, .link = link});
-    hello->protocol_min = hello->protocol_max = PROTOCOL_VERSION_MAX;
+    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
+                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
     hello->mesh = (struct text){"fish", 4};
     hello->site = site;
     hello->instance = 88;

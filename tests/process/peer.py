@@ -11,6 +11,8 @@ import threading
 import time
 
 HELLO, NEWS, VV, WANT, DELTA, ACK, PEERS, BYE = 1, 2, 3, 4, 5, 6, 8, 9
+# Trees, exchange, proofs, resume.
+FEATURES = 15
 # Reasons of a BYE.
 SAY_HELLO, OTHER_MESH, OTHER_VERSION, BAD_MESSAGE = 2, 6, 7, 8
 
@@ -266,10 +268,11 @@ class Connection:
 
 class Peer(Connection):
     """Greets as a node does and keeps the link alive; all else is said by
-    the test.  It holds @vv, at first nothing."""
+    the test.  It holds @vv, at first nothing.  With @features None its HELLO
+    is of a time that had none."""
 
     def __init__(self, endpoint, mesh="test", versions=(2, 2),
-                 endpoints=()):
+                 endpoints=(), features=FEATURES):
         super().__init__(endpoint)
         self.site = os.urandom(16)
         self.epoch = int.from_bytes(os.urandom(8), "big")
@@ -278,7 +281,8 @@ class Peer(Connection):
         self.send(encode(HELLO, *versions, mesh, self.site,
                          int.from_bytes(os.urandom(8), "big"), self.epoch,
                          "scripted", list(endpoints), 0, 0,
-                         int(time.time() * 1000), b"", False))
+                         int(time.time() * 1000), b"", False,
+                         *([] if features is None else [features])))
         self.beat()
         self.heart = threading.Thread(target=self.live)
         self.heart.start()
