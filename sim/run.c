@@ -258,6 +258,13 @@ static void make_machine(struct simulation *simulation, size_t index,
         options.slices.spool_size = 600;
         options.slices.stage_size = 600;
     }
+    options.mixed = swarm->on[FAULT_PROTOCOL_MIX];
+    /* Who knows one peer finds no other by the plain way, and what rots is
+     * mended by no other. */
+    if (swarm->on[FAULT_STRANGERS])
+        options.features_kept |= FEATURE_EXCHANGE;
+    if (swarm->on[FAULT_CORRUPT_PAGE])
+        options.features_kept |= FEATURE_PROOFS;
     /* Half of the meshes are full.  Strangers know the one before them. */
     options.exchange = swarm->on[FAULT_STRANGERS];
     choose_peers(simulation, index,
@@ -465,6 +472,7 @@ static void count_fired(struct simulation *simulation)
     for (size_t i = 0; i < simulation->count; i++) {
         count_strangers(simulation, simulation->machines[i]);
         fired[FAULT_LOST_END] += machine_lost_ends(simulation->machines[i]);
+        fired[FAULT_PROTOCOL_MIX] += machine_foreign(simulation->machines[i]);
         fired[FAULT_SLICES] += machine_slices(simulation->machines[i]);
         fired[FAULT_GIVER] += machine_givers_died(simulation->machines[i]);
         if (simulation->script->swarm.on[FAULT_CURSOR])

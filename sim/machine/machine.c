@@ -344,6 +344,30 @@ uint64_t machine_slices(const struct machine *machine)
 
 /* Starts */
 
+/* What this start speaks.  There is no second version of the protocol yet:
+ * those of tomorrow say that they speak it, and all can do without. */
+static struct dialect draw_dialect(struct machine *machine,
+                                   struct random *random)
+{
+    struct dialect dialect = {PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX,
+                              FEATURES_ALL};
+    uint64_t draw;
+
+    if (!machine->options.mixed)
+        return dialect;
+    draw = random_below(random, 4);
+    if (draw == 0)
+        dialect.features = 0;
+    else if (draw == 1)
+        dialect.features &= random_u64(random);
+    else if (draw == 2)
+        dialect = (struct dialect){PROTOCOL_VERSION_MIN,
+                                   PROTOCOL_VERSION_MAX + 1, UINT64_MAX};
+    dialect.features |= machine->options.features_kept;
+    machine->foreign += draw < 3;
+    return dialect;
+}
+
 static void make_core(struct machine *machine)
 {
     const struct keeper_methods *methods = machine->keeper->methods;
@@ -365,6 +389,7 @@ static void make_core(struct machine *machine)
         .fingerprint = methods->fingerprint(machine->keeper),
         .schema_digest = methods->schema_digest(machine->keeper),
         .delta_credit = machine->options.delta_credit,
+        .dialect = draw_dialect(machine, random),
     };
     int rc;
 
@@ -643,6 +668,11 @@ void machine_set_work(struct machine *machine, sim_time work_max)
 size_t machine_index(const struct machine *machine)
 {
     return machine->options.index;
+}
+
+uint64_t machine_foreign(const struct machine *machine)
+{
+    return machine->foreign;
 }
 
 bool machine_exchanges(const struct machine *machine)

@@ -53,7 +53,11 @@ struct machine_options {
     /* Who is dialled; accepted links come on top. */
     size_t peers[MACHINE_PEERS_MAX];
     size_t peer_count;
-    bool exchange;       /* dials also whom peers tell of */
+    bool exchange; /* dials also whom peers tell of */
+    /* Each start is of an earlier version, this one or a later one; they have
+     * @features_kept. */
+    bool mixed;
+    uint64_t features_kept;
     unsigned sector;     /* of the disk */
     int characteristics; /* of the disk */
     /* Of the watcher's context too; NULL: nobody counts. */
@@ -145,6 +149,8 @@ size_t machine_index(const struct machine *machine);
 /* Whether it was told to dial that machine. */
 bool machine_dials(const struct machine *machine, size_t other);
 /* Whether it dials also whom peers tell of. */
+/* Starts that spoke otherwise than this version does. */
+uint64_t machine_foreign(const struct machine *machine);
 bool machine_exchanges(const struct machine *machine);
 bool machine_alive(const struct machine *machine); /* its node runs */
 /* Its node audits, or waits for an application's migration to be over. */

@@ -114,6 +114,7 @@ struct machine {
     struct arrival *arrivals, **arrivals_end;
     struct applies applies;
     uint64_t slices;
+    uint64_t foreign;      /* starts that spoke otherwise */
     struct apply *slicing; /* a delta that is applied in slices, or NULL */
     struct delta *deltas;
     struct finished finished;

@@ -61,8 +61,9 @@ static const struct fault_class classes[FAULTS] = {
     [FAULT_PAUSE] = {"pause", "a process stands still, then all comes at once",
                      NULL},
     [FAULT_PROTOCOL_MIX] = {"protocol-mix",
-                            "nodes of neighbouring protocol versions",
-                            "a second version of the protocol"},
+                            "each start of a node has other features and "
+                            "versions",
+                            NULL},
     [FAULT_SCHEMA_MIX] = {"schema-mix",
                           "a table whose columns, and their types and names, "
                           "differ between nodes and in time",
@@ -162,6 +163,7 @@ static unsigned temper_draw(struct random *random)
 #define STRANGERS_ONE_OF 3
 #define GIVER_ONE_OF 4
 #define CURSOR_ONE_OF 3
+#define MIX_ONE_OF 3
 
 /* No die of its own: it would move those that are thrown after it. */
 static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
@@ -178,7 +180,7 @@ static bool is_seldom(enum fault fault)
 {
     return fault == FAULT_SLICES || fault == FAULT_TWIN ||
            fault == FAULT_STRANGERS || fault == FAULT_GIVER ||
-           fault == FAULT_CURSOR;
+           fault == FAULT_CURSOR || fault == FAULT_PROTOCOL_MIX;
 }
 
 /* Additions that a file which is put back or copied has not sealed yet count
@@ -190,6 +192,7 @@ static void seldom_draw(struct swarm *swarm, const struct wishes *wishes)
     draw_seldom(swarm, wishes, FAULT_STRANGERS, 24, STRANGERS_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_GIVER, 72, GIVER_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_CURSOR, 288, CURSOR_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_PROTOCOL_MIX, 864, MIX_ONE_OF);
     if (!swarm->on[FAULT_TWIN])
         return;
     swarm->on[FAULT_OLD_FILE] = wishes->force[FAULT_OLD_FILE];

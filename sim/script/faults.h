@@ -25,7 +25,7 @@ enum fault {
     FAULT_EMPTIED_FILE,
     FAULT_CLOCK,
     FAULT_PAUSE,
-    FAULT_PROTOCOL_MIX,
+    FAULT_PROTOCOL_MIX, /* upgrades, and back */
     FAULT_SCHEMA_MIX,
     FAULT_MALICE,
     FAULT_FLOOD,
