@@ -223,6 +223,16 @@ static struct count count_links(const struct gv_node *node)
     return count;
 }
 
+static void add_away(struct gv_node *node, json_t *sentences)
+{
+    struct away_info info;
+
+    for (size_t i = 0; core_away_info(node->core, i, loop_now(), &info); i++)
+        json_array_append_new(
+            sentences, json_sprintf("%s dialled this node and is refused: %s",
+                                    info.name, info.reason));
+}
+
 static void add_unlinked(struct gv_node *node, size_t peers, json_t *sentences)
 {
     struct count count = count_links(node);
@@ -244,6 +254,7 @@ static void add_unlinked(struct gv_node *node, size_t peers, json_t *sentences)
                 json_sprintf("%s is not connected%s%s", peer_name(&info),
                              info.reason[0] != '\0' ? ": " : "", info.reason));
     }
+    add_away(node, sentences);
 }
 
 /* Of the first links with which something is missing, a sentence each. */

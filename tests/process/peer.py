@@ -10,7 +10,8 @@ import struct
 import threading
 import time
 
-HELLO, NEWS, VV, WANT, DELTA, ACK, PEERS, BYE = 1, 2, 3, 4, 5, 6, 8, 9
+HELLO, NEWS, VV, WANT, DELTA, ACK, PRUNE, PEERS, BYE, CHECK, PROOF = range(
+    1, 12)
 # Trees, exchange, proofs, resume.
 FEATURES = 15
 # Reasons of a BYE.
