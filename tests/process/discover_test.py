@@ -1,12 +1,11 @@
 """Nodes that find each other: on one machine, and on a LAN of namespaces."""
 import json
 import os
-import shutil
 import socket
 import struct
-import subprocess
 import unittest
 
+from lan import Lan, needs_namespaces
 from mesh import Case, execute, free_endpoint, run, wait_until
 
 PORT = 7400
@@ -104,63 +103,21 @@ class OneMachine(Case):
         self.assertIn("--discover does not go with --static", err)
 
 
-def may_make_namespaces():
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        return False
-    name = "gv-probe-%d" % os.getpid()
-    made = subprocess.run(["ip", "netns", "add", name], check=False,
-                          capture_output=True).returncode == 0
-    if made:
-        subprocess.run(["ip", "netns", "del", name], check=False)
-    return made
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-@unittest.skipUnless(may_make_namespaces(), "no network namespaces here")
-class Lan(Case):
-    """Hosts on a bridge, all of it in namespaces of their own."""
-
+@needs_namespaces
+class OnALan(Case):
     def setUp(self):
         super().setUp()
-        self.mark = "gv%d" % os.getpid()
-        self.bridge = self.mark + "-lan"
-        self.addCleanup(self.remove)
-        ip("netns", "add", self.bridge)
-        ip("-n", self.bridge, "link", "add", "lan", "type", "bridge")
-        ip("-n", self.bridge, "link", "set", "lan", "up")
-
-    def remove(self):
-        """Namespaces go with all that is in them, when no process is."""
-        self.end_all()
-        for name in os.listdir("/run/netns"):
-            if name.startswith(self.mark + "-"):
-                subprocess.run(["ip", "netns", "del", name], check=False)
-
-    def host(self, number, ipv4=True):
-        name = "%s-%d" % (self.mark, number)
-        port = "port%d" % number
-        ip("netns", "add", name)
-        ip("-n", self.bridge, "link", "add", port, "type", "veth", "peer",
-           "name", "eth0", "netns", name)
-        ip("-n", self.bridge, "link", "set", port, "master", "lan", "up")
-        if ipv4:
-            ip("-n", name, "addr", "add", "10.0.0.%d/24" % number, "brd", "+",
-               "dev", "eth0")
-        ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", name, "link", "set", "eth0", "up")
-        return name
+        self.lan = Lan()
+        self.addCleanup(self.lan.remove)
+        self.addCleanup(self.end_all)
 
     def run_on(self, host, name):
         path = self.database(name)
         return self.node(path, "--discover", "--insecure", "--name", name,
-                         mesh=self.mark, prefix=["ip", "netns", "exec", host]
-                         ).ready()
+                         mesh=self.lan.mark, prefix=host).ready()
 
     def test_three_hosts_with_no_peer_list_become_equal(self):
-        nodes = [self.run_on(self.host(i), "%d.db" % i) for i in (1, 2, 3)]
+        nodes = [self.run_on(self.lan.host(i), "%d.db" % i) for i in (1, 2, 3)]
         for i, node in enumerate(nodes):
             execute(node.path, "INSERT INTO notes VALUES(?, 'x', 'y')", (i,))
         self.wait_equal(nodes)
@@ -168,22 +125,22 @@ class Lan(Case):
                          [(3,)])
 
     def test_hosts_without_ipv4_find_each_other(self):
-        nodes = [self.run_on(self.host(i, ipv4=False), "%d.db" % i)
+        nodes = [self.run_on(self.lan.host(i, ipv4=False), "%d.db" % i)
                  for i in (1, 2)]
         execute(nodes[0].path, "INSERT INTO notes VALUES('x', 'y', 'z')")
         self.wait_equal(nodes)
 
     def test_a_cable_that_is_pulled_and_put_back(self):
-        nodes = [self.run_on(self.host(i), "%d.db" % i) for i in (1, 2)]
+        nodes = [self.run_on(self.lan.host(i), "%d.db" % i) for i in (1, 2)]
         execute(nodes[0].path, "INSERT INTO notes VALUES('x', 'y', 'z')")
         self.wait_equal(nodes)
-        ip("-n", self.bridge, "link", "set", "port2", "down")
+        self.lan.cable(2, False)
         wait_until(lambda: all(link["state"] != "up"
                                for link in nodes[0].status()["links"]),
                    "the link is gone")
         for i, node in enumerate(nodes):
             execute(node.path, "INSERT INTO notes VALUES(?, 'y', 'z')", (i,))
-        ip("-n", self.bridge, "link", "set", "port2", "up")
+        self.lan.cable(2, True)
         self.wait_equal(nodes)
         self.assertEqual(execute(nodes[1].path, "SELECT count(*) FROM notes"),
                          [(3,)])

@@ -11,6 +11,7 @@ import time
 import unittest
 import xml.dom.minidom
 
+from lan import needs_namespaces
 from mesh import GRAPEVINE, Case, wait_until
 
 PARTITION = os.environ["PARTITION"]
@@ -20,22 +21,6 @@ SHORT = "nodes 2\nwrite 20\nsplit {1} {2} for 1s\n"
 LONG = "nodes 2\nwrite 20\nwait 10m\n"
 LIMIT_S = 240
 NOBODY = 65534
-
-
-def is_root_with_namespaces():
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        return False
-    name = "gv-probe-%d" % os.getpid()
-    made = subprocess.run(["ip", "netns", "add", name], check=False,
-                          capture_output=True).returncode == 0
-    if made:
-        subprocess.run(["ip", "netns", "del", name], check=False)
-    return made
-
-
-NAMESPACES = is_root_with_namespaces()
-needs_namespaces = unittest.skipUnless(NAMESPACES,
-                                       "no network namespaces here")
 
 
 def namespaces_of(pid):
