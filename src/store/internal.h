@@ -260,6 +260,14 @@ struct store_numbers {
 #define BUSY_SEALING 1u
 #define BUSY_APPLYING 2u
 
+/* Journal rows that no seal can take; see withheld.c. */
+#define WITHHELD_MAX 200
+struct withheld {
+    int64_t ids[WITHHELD_MAX];
+    size_t count;
+    char row[200]; /* the first one's name */
+};
+
 /* How far a log was confirmed by the disk; see log.c. */
 #define LOG_SALTS_SIZE 8
 struct log_place {
@@ -315,7 +323,9 @@ struct store {
     bool overwritten; /* its bytes were, while it was in use */
     struct footprint footprint;
     struct log_place log_synced;
-    bool log_doubted; /* a sync of it failed in this run */
+    bool log_doubted;         /* a sync of it failed in this run */
+    struct withheld withheld; /* by the last seal */
+    bool row_damaged;         /* why a row that was read gave GV_ECORRUPT */
     int64_t written_ns; /* the file's, at the last look; see store_look() */
     bool journalled;    /* a row found changed waits for the next seal */
     bool firing;        /* triggers are on, see triggers.c */
@@ -947,6 +957,9 @@ int journal_has(struct store *store, const struct store_table *table,
 /* Delete all its rows but those of suspended tables; all were read under the
  * lock. */
 int journal_clear(struct store *store);
+/* The ids of what is withheld as SQL has a list; sqlite3_free() it, NULL
+ * without memory. */
+char *withheld_list(const struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

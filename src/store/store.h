@@ -349,6 +349,10 @@ struct store_audit_state {
 void store_audit_state(const struct store *store,
                        struct store_audit_state *state);
 
+/* How many rows have a local write that cannot be sealed, since the log of the
+ * row is damaged, and the name of one; as of the last transaction. */
+size_t store_withheld(const struct store *store, const char **row);
+
 /* For status. */
 struct store_table_status {
     const char *name;  /* here */

@@ -77,6 +77,7 @@ static int journal_rows(struct store *store, size_t most, bool *more)
         last = sqlite3_column_int64(store->journal_last, 0);
     rc = rc < 0 ? rc : sql_finish(store->journal_last);
     *more = false;
+    most += store->withheld.count; /* no slice takes them */
     if (rc != GV_OK || last <= (int64_t)most)
         return rc;
     list = audit_list(store);
