@@ -209,6 +209,28 @@ static enum entry entry_of(struct ledger *ledger, struct machine *machine,
     return entry;
 }
 
+bool skew_row_lost(const struct ledger *ledger, struct machine *machine,
+                   uint32_t row)
+{
+    char key[NAMES_KEY_SIZE], sql[NAMES_KEY_SIZE + 200];
+    sqlite3_int64 table = ledger->drops ? table_id(machine) : 0;
+    sqlite3_stmt *find;
+    bool lost = false;
+
+    if (table == 0)
+        return false;
+    names_format_key(&ledger->names, row, key, sizeof key);
+    snprintf(sql, sizeof sql,
+             "SELECT 1 FROM gv_parked AS p JOIN gv_row_%lld AS r ON"
+             " r.rid=p.rid WHERE p.tbl=%lld AND p.bit=0 AND r.k1='%s'",
+             (long long)table, (long long)table, key + 1);
+    if (sqlite3_prepare_v2(machine_observer(machine), sql, -1, &find, NULL) ==
+        SQLITE_OK)
+        lost = sqlite3_step(find) == SQLITE_ROW;
+    sqlite3_finalize(find);
+    return lost;
+}
+
 bool skew_agrees(struct ledger *ledger, struct member *member,
                  struct machine *machine, uint32_t row, size_t column)
 {

@@ -451,7 +451,9 @@ static int skew_columns(struct statements *statements, char names[][16],
         sqlite3_prepare_v2(statements->db,
                            "SELECT name FROM pragma_table_info('skew') WHERE"
                            " NOT pk AND EXISTS(SELECT 1 FROM sqlite_schema"
-                           " WHERE type='trigger' AND tbl_name='skew')",
+                           " WHERE type='trigger' AND tbl_name='skew') AND NOT"
+                           " EXISTS(SELECT 1 FROM gv_table WHERE wire='skew'"
+                           " AND away)",
                            -1, &list, NULL);
 
     *count = 0;

@@ -120,6 +120,11 @@ static const struct fault_class classes[FAULTS] = {
                       "a link breaks in the middle of a delta, which goes on "
                       "where it was",
                       NULL},
+    [FAULT_DROP] = {"drop-table",
+                    "a tracked table is dropped for good, and made anew "
+                    "later; with schema-mix, in one seed of 2 that has it and "
+                    "puts no file back",
+                    NULL},
 };
 
 const struct fault_class *fault_class(enum fault fault)
@@ -162,6 +167,7 @@ static unsigned temper_draw(struct random *random)
 #define STRANGERS_ONE_OF 3
 #define GIVER_ONE_OF 4
 #define CURSOR_ONE_OF 3
+#define DROP_ONE_OF 2
 
 /* No die of its own: it would move those that are thrown after it. */
 static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
@@ -178,7 +184,15 @@ static bool is_seldom(enum fault fault)
 {
     return fault == FAULT_SLICES || fault == FAULT_TWIN ||
            fault == FAULT_STRANGERS || fault == FAULT_GIVER ||
-           fault == FAULT_CURSOR;
+           fault == FAULT_CURSOR || fault == FAULT_DROP;
+}
+
+/* Whether columns and tables may go with what only they showed.  A file that
+ * is put back or copied forgets that, and so does the ledger. */
+static bool alters_may_lose(const struct swarm *swarm)
+{
+    return swarm->on[FAULT_SCHEMA_MIX] && !swarm->on[FAULT_OLD_FILE] &&
+           !swarm->on[FAULT_COPIED_FILE];
 }
 
 /* Additions that a file which is put back or copied has not sealed yet count
@@ -190,6 +204,11 @@ static void seldom_draw(struct swarm *swarm, const struct wishes *wishes)
     draw_seldom(swarm, wishes, FAULT_STRANGERS, 24, STRANGERS_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_GIVER, 72, GIVER_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_CURSOR, 288, CURSOR_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_DROP, 1152, DROP_ONE_OF);
+    if (wishes->force[FAULT_DROP] && !wishes->forbid[FAULT_SCHEMA_MIX])
+        swarm->on[FAULT_SCHEMA_MIX] = true;
+    if (!alters_may_lose(swarm))
+        swarm->on[FAULT_DROP] = wishes->force[FAULT_DROP];
     if (!swarm->on[FAULT_TWIN])
         return;
     swarm->on[FAULT_OLD_FILE] = wishes->force[FAULT_OLD_FILE];
