@@ -91,6 +91,10 @@ static bool derive_row(struct ledger *ledger, struct member *member,
         if (seen->values[i] == known || seen->values[i] == held ||
             seen->values[i] == LOOK_ABSENT)
             continue;
+        if (table == TABLE_SKEW && !change->existence &&
+            seen->values[i] == ledger->initial[table][i] &&
+            skew_hollow(ledger, member, machine, row, i))
+            continue;
         change->written[i] = any = true;
         change->values[i] =
             tables[table].columns[i].shows == SHOWS_SUM

@@ -8,6 +8,7 @@
 #include "ledger_state.h"
 
 #include "base/assert.h"
+#include "sim/program/application.h"
 #include "wire/value.h"
 
 #include <stdlib.h>
@@ -209,6 +210,21 @@ static enum entry entry_of(struct ledger *ledger, struct machine *machine,
     return entry;
 }
 
+/* Whether the cell's value is one that does not travel. */
+static bool stays(const struct ledger *ledger, const struct model_row *model,
+                  uint32_t row, size_t column)
+{
+    return names_long(&ledger->names, fold_shown(ledger, model, row, column)) >
+           APPLICATION_TRAVELS;
+}
+
+bool skew_hollow(struct ledger *ledger, struct member *member,
+                 struct machine *machine, uint32_t row, size_t column)
+{
+    return stays(ledger, fold_row(member, row), row, column) &&
+           entry_of(ledger, machine, row, column) == ENTRY_HOLLOW;
+}
+
 bool skew_row_lost(const struct ledger *ledger, struct machine *machine,
                    uint32_t row)
 {
@@ -249,7 +265,7 @@ bool skew_agrees(struct ledger *ledger, struct member *member,
     case ENTRY_NONE:
         break;
     case ENTRY_HOLLOW:
-        excused = ledger->drops;
+        excused = ledger->drops || stays(ledger, model, row, column);
         break;
     case ENTRY_VALUE:
         excused = member->look.skew.columns[column].typed;

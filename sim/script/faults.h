@@ -47,6 +47,7 @@ enum fault {
     FAULT_GIVER,     /* the provider of a delta dies in its middle */
     FAULT_CURSOR,    /* a delta is cut, and goes on where it was */
     FAULT_DROP,      /* a tracked table is dropped, and made again */
+    FAULT_BIG,       /* values too large to travel */
     FAULTS
 };
 

@@ -109,14 +109,14 @@ static void warn_of_size(struct store *store, const struct store_table *table,
     char name[200];
 
     GV_ASSERT(column < table->column_count);
-    if (store->values[column].size <= VALUE_SIZE_MAX)
+    if (store->values[column].size <= store->limits.value_size)
         return;
     row_name(table, key, name, sizeof name);
     log_line(&store->log, GV_LOG_WARNING,
              "the value of column %s of %s stays in this file: it has %zu"
-             " bytes, and a value that is shared may have %u",
+             " bytes, and a value that is shared may have %zu",
              table->columns[column].local, name, store->values[column].size,
-             VALUE_SIZE_MAX);
+             store->limits.value_size);
 }
 
 /* Which columns of a live row are unlike what the log says that they show;

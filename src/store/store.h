@@ -49,6 +49,7 @@ struct store_slices {
     size_t seal_many, apply_many;
     size_t spool_size; /* bytes of an extract that stay in memory */
     size_t stage_size; /* of a stage, between two transactions */
+    size_t value_size; /* of the largest value that leaves this file */
 };
 
 struct sqlite3;

@@ -49,7 +49,10 @@ void work_limits(struct store_slices *limits)
         limits->spool_size = MESSAGE_DELTA_SIZE_MAX;
     if (limits->stage_size == 0)
         limits->stage_size = inbox_batch_size();
+    if (limits->value_size == 0)
+        limits->value_size = VALUE_SIZE_MAX;
     GV_ASSERT(limits->rows > 0 && limits->keys > 0);
+    GV_ASSERT(limits->value_size <= VALUE_SIZE_MAX);
 }
 
 bool store_working(const struct store *store)
