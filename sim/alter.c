@@ -78,7 +78,8 @@ static bool is_shared(struct machine *machine)
 
     ask_text(machine_observer(machine),
              "SELECT name FROM sqlite_schema WHERE tbl_name=?1 AND"
-             " type='trigger'",
+             " type='trigger' AND NOT EXISTS(SELECT 1 FROM gv_table WHERE"
+             " wire=?1 AND away)",
              "skew", name, sizeof name);
     return name[0] != '\0';
 }
@@ -168,14 +169,53 @@ static bool rename_it(struct simulation *simulation, struct machine *machine,
     return execute(simulation, machine, sql);
 }
 
-/* Nothing waits to be sealed, so the node only takes note of the table. */
-static bool track(struct simulation *simulation, struct machine *machine)
+static bool nothing_waits(struct machine *machine)
 {
     char waiting[24];
 
     ask_text(machine_observer(machine), "SELECT 1 FROM gv_journal LIMIT ?1",
              "1", waiting, sizeof waiting);
-    if (!machine_idle(machine) || waiting[0] != '\0')
+    return machine_idle(machine) && waiting[0] == '\0';
+}
+
+/* What its node thinks of a table that was shared here: "", "here", or "gone"
+ * for good. */
+static void ask_registered(struct machine *machine, char state[24])
+{
+    ask_text(machine_observer(machine),
+             "SELECT iif(away=1,'gone','here') FROM"
+             " gv_table WHERE wire=?1 AND tracked",
+             "skew", state, 24);
+}
+
+/* What the node has not sealed would go with it. */
+static bool drop_table(struct simulation *simulation, struct machine *machine)
+{
+    if (!machine_alive(machine) || !nothing_waits(machine) ||
+        !execute(simulation, machine, "DROP TABLE skew"))
+        return false;
+    simulation->fired[FAULT_DROP]++;
+    return true;
+}
+
+/* Before its node believes that it is gone, a new one would be taken for the
+ * old one, rebuilt and emptied. */
+static bool make_again(struct simulation *simulation, struct machine *machine,
+                       const char *state)
+{
+    return strcmp(state, "gone") == 0 && !is_there(machine) &&
+           execute(simulation, machine, SKEW_WHOLE_SQL);
+}
+
+/* Nothing waits to be sealed, so the node only takes note of the table. */
+static bool track(struct simulation *simulation, struct machine *machine)
+{
+    char state[24];
+
+    ask_registered(machine, state);
+    if (state[0] != '\0')
+        return make_again(simulation, machine, state);
+    if (!nothing_waits(machine))
         return false;
     if (!is_there(machine) && !execute(simulation, machine, SKEW_WHOLE_SQL))
         return false;
@@ -196,6 +236,11 @@ void alter_play(struct simulation *simulation, const struct action *action)
     }
     if (!is_known(machine))
         return;
+    if (simulation->script->swarm.on[FAULT_DROP] && simulation->drops &&
+        action->seed / 10000 % 4 == 0) {
+        drop_table(simulation, machine);
+        return;
+    }
     switch (action->seed % 5) {
     case 0:
         if (simulation->drops)
@@ -268,5 +313,6 @@ enum skew_shape alter_shape(const struct simulation *simulation, size_t index)
 bool alter_drops(const struct swarm *swarm)
 {
     return swarm->on[FAULT_SCHEMA_MIX] && !swarm->on[FAULT_OLD_FILE] &&
-           !swarm->on[FAULT_COPIED_FILE] && swarm->seed_of_strength % 2 == 0;
+           !swarm->on[FAULT_COPIED_FILE] &&
+           (swarm->on[FAULT_DROP] || swarm->seed_of_strength % 2 == 0);
 }

@@ -48,6 +48,7 @@ static void draw_habits(struct simulation *simulation)
         .huge = swarm->on[FAULT_HUGE],
         .kinds = swarm->on[FAULT_KINDS],
         .skew = swarm->on[FAULT_SCHEMA_MIX],
+        .big = swarm->on[FAULT_BIG],
         .score = simulation->census != NULL,
         .full_sync = swarm->full_sync,
     };

@@ -265,6 +265,8 @@ static void make_machine(struct simulation *simulation, size_t index,
         options.features_kept |= FEATURE_EXCHANGE;
     if (swarm->on[FAULT_CORRUPT_PAGE])
         options.features_kept |= FEATURE_PROOFS;
+    if (swarm->on[FAULT_BIG])
+        options.slices.value_size = APPLICATION_TRAVELS;
     /* Half of the meshes are full.  Strangers know the one before them. */
     options.exchange = swarm->on[FAULT_STRANGERS];
     choose_peers(simulation, index,
@@ -436,6 +438,7 @@ static void count_odd(struct simulation *simulation, size_t machine)
         fired[FAULT_HOT] += counts->hot;
         fired[FAULT_PROGRAM] += counts->misbehaved;
         fired[FAULT_KINDS] += counts->kinds;
+        fired[FAULT_BIG] += counts->big;
     }
 }
 

@@ -165,6 +165,14 @@ uint32_t skew_known(const struct ledger *ledger, const struct member *member,
  * parked beside the table, or lost. */
 bool skew_agrees(struct ledger *ledger, struct member *member,
                  struct machine *machine, uint32_t row, size_t column);
+/* Whether the file has a cell without its value, which does not travel: it
+ * shows the default. */
+bool skew_hollow(struct ledger *ledger, struct member *member,
+                 struct machine *machine, uint32_t row, size_t column);
+/* Whether a live row may be missing: the table was dropped with all that this
+ * file had of it, and made again. */
+bool skew_row_lost(const struct ledger *ledger, struct machine *machine,
+                   uint32_t row);
 
 /* fold.c */
 struct model_row *fold_row(struct member *member, uint32_t row);

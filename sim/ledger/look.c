@@ -76,8 +76,9 @@ static bool look_at_skew(struct look *look)
     if (sqlite3_prepare_v2(look->db,
                            "SELECT name,type,(SELECT count(*) FROM"
                            " sqlite_schema WHERE type='trigger' AND"
-                           " tbl_name='skew' AND name LIKE 'gv%') FROM"
-                           " pragma_table_info('skew')",
+                           " tbl_name='skew' AND name LIKE 'gv%')*NOT EXISTS("
+                           "SELECT 1 FROM gv_table WHERE wire='skew' AND away)"
+                           " FROM pragma_table_info('skew')",
                            -1, &rows, NULL) != SQLITE_OK)
         return false;
     while (sqlite3_step(rows) == SQLITE_ROW) {
@@ -120,7 +121,11 @@ static bool prepare_table(struct look *look, size_t index)
 
 static bool prepare_all(struct look *look)
 {
-    bool ok = prepare(look, &look->schema, "PRAGMA schema_version") &&
+    /* What is prepared depends on the schema, and on whether skew waits. */
+    bool ok = prepare(look, &look->schema,
+                      "SELECT 4*schema_version+(SELECT coalesce(max(away),0)"
+                      " FROM gv_table WHERE wire='skew') FROM"
+                      " pragma_schema_version") &&
               look_at_skew(look);
 
     for (size_t i = 0; i < TABLES && ok; i++)

@@ -149,6 +149,16 @@ bool names_datum(const struct names *names, uint32_t value,
     }
 }
 
+uint64_t names_long(const struct names *names, uint32_t value)
+{
+    size_t size;
+    const uint8_t *bytes = intern_bytes(&names->values, value, &size);
+
+    return bytes[0] == CLASS_LONG_TEXT || bytes[0] == CLASS_LONG_BLOB
+               ? load_u64(bytes + 1)
+               : 0;
+}
+
 int64_t names_integer(const struct names *names, uint32_t value)
 {
     size_t size;

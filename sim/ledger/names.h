@@ -20,6 +20,8 @@ bool names_row(struct names *names, size_t table, const struct datum *keys,
 /* A short value; borrowed.  False: only the hash of a long one is known. */
 bool names_datum(const struct names *names, uint32_t value,
                  struct datum *datum);
+/* Bytes of a long one; 0 for all others. */
+uint64_t names_long(const struct names *names, uint32_t value);
 /* Of an integer; of anything else 0. */
 int64_t names_integer(const struct names *names, uint32_t value);
 size_t names_table(const struct names *names, uint32_t row);

@@ -65,7 +65,8 @@ static uint32_t difference(struct names *names, uint32_t now, uint32_t before)
 }
 
 static bool derive_row(struct ledger *ledger, struct member *member,
-                       uint32_t row, struct change *change)
+                       struct machine *machine, uint32_t row,
+                       struct change *change)
 {
     const struct model_row *model = fold_row(member, row);
     const struct look_row *seen = look_at(&member->look, row);
@@ -73,6 +74,9 @@ static bool derive_row(struct ledger *ledger, struct member *member,
     bool alive = model->length % 2 == 1, any;
 
     if (table == TABLE_SKEW && !member->look.skew.shared)
+        return false;
+    if (table == TABLE_SKEW && seen == NULL && alive &&
+        skew_row_lost(ledger, machine, row))
         return false;
     *change = (struct change){.row = row};
     change->existence = any = (seen != NULL) != alive;
@@ -87,6 +91,10 @@ static bool derive_row(struct ledger *ledger, struct member *member,
         if (seen->values[i] == known || seen->values[i] == held ||
             seen->values[i] == LOOK_ABSENT)
             continue;
+        if (table == TABLE_SKEW && !change->existence &&
+            seen->values[i] == ledger->initial[table][i] &&
+            skew_hollow(ledger, member, machine, row, i))
+            continue;
         change->written[i] = any = true;
         change->values[i] =
             tables[table].columns[i].shows == SHOWS_SUM
@@ -97,14 +105,14 @@ static bool derive_row(struct ledger *ledger, struct member *member,
 }
 
 static void derive(struct ledger *ledger, struct member *member,
-                   struct publication *publication)
+                   struct machine *machine, struct publication *publication)
 {
     size_t capacity = 0;
 
     for (uint32_t row = 0; row < ledger->names.rows.count; row++) {
         struct change change;
 
-        if (!derive_row(ledger, member, row, &change))
+        if (!derive_row(ledger, member, machine, row, &change))
             continue;
         if (publication->change_count == capacity) {
             capacity = capacity * 2 + 16;
@@ -269,7 +277,7 @@ void seals_look(struct ledger *ledger, struct member *member,
     if (count == 0)
         return;
     publication = publication_new(member, machine);
-    derive(ledger, member, publication);
+    derive(ledger, member, machine, publication);
     if (publication->change_count > 0) {
         gv_version clock =
             look_clock(&member->look, machine_observer(machine));

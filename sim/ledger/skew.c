@@ -8,6 +8,7 @@
 #include "ledger_state.h"
 
 #include "base/assert.h"
+#include "sim/program/application.h"
 #include "wire/value.h"
 
 #include <stdlib.h>
@@ -209,6 +210,43 @@ static enum entry entry_of(struct ledger *ledger, struct machine *machine,
     return entry;
 }
 
+/* Whether the cell's value is one that does not travel. */
+static bool stays(const struct ledger *ledger, const struct model_row *model,
+                  uint32_t row, size_t column)
+{
+    return names_long(&ledger->names, fold_shown(ledger, model, row, column)) >
+           APPLICATION_TRAVELS;
+}
+
+bool skew_hollow(struct ledger *ledger, struct member *member,
+                 struct machine *machine, uint32_t row, size_t column)
+{
+    return stays(ledger, fold_row(member, row), row, column) &&
+           entry_of(ledger, machine, row, column) == ENTRY_HOLLOW;
+}
+
+bool skew_row_lost(const struct ledger *ledger, struct machine *machine,
+                   uint32_t row)
+{
+    char key[NAMES_KEY_SIZE], sql[NAMES_KEY_SIZE + 200];
+    sqlite3_int64 table = ledger->drops ? table_id(machine) : 0;
+    sqlite3_stmt *find;
+    bool lost = false;
+
+    if (table == 0)
+        return false;
+    names_format_key(&ledger->names, row, key, sizeof key);
+    snprintf(sql, sizeof sql,
+             "SELECT 1 FROM gv_parked AS p JOIN gv_row_%lld AS r ON"
+             " r.rid=p.rid WHERE p.tbl=%lld AND p.bit=0 AND r.k1='%s'",
+             (long long)table, (long long)table, key + 1);
+    if (sqlite3_prepare_v2(machine_observer(machine), sql, -1, &find, NULL) ==
+        SQLITE_OK)
+        lost = sqlite3_step(find) == SQLITE_ROW;
+    sqlite3_finalize(find);
+    return lost;
+}
+
 bool skew_agrees(struct ledger *ledger, struct member *member,
                  struct machine *machine, uint32_t row, size_t column)
 {
@@ -227,7 +265,7 @@ bool skew_agrees(struct ledger *ledger, struct member *member,
     case ENTRY_NONE:
         break;
     case ENTRY_HOLLOW:
-        excused = ledger->drops;
+        excused = ledger->drops || stays(ledger, model, row, column);
         break;
     case ENTRY_VALUE:
         excused = member->look.skew.columns[column].typed;

@@ -21,6 +21,10 @@ extern const char application_tables[];
 #define APPLICATION_TRIGGERS_SIZE 4096
 void application_triggers(unsigned seed, char *sql, size_t size);
 
+/* The largest value that leaves a file where there are larger ones.  Those
+ * that are huge are smaller. */
+#define APPLICATION_TRAVELS (2u << 20)
+
 /* What programs do in this run. */
 struct application_habits {
     unsigned deletes; /* per million: how much of it is deleting */
@@ -32,6 +36,7 @@ struct application_habits {
     bool huge;        /* a value up to a megabyte, a transaction of a
                          thousand rows now and then */
     bool skew;        /* writes the table whose columns differ */
+    bool big;         /* … and values there that do not travel */
     bool kinds;       /* writes the table with a counter and siblings */
     bool score;       /* each transaction with a mark adds one to a counter */
     bool full_sync;   /* PRAGMA synchronous=EXTRA, which is FULL where there is

@@ -451,7 +451,9 @@ static int skew_columns(struct statements *statements, char names[][16],
         sqlite3_prepare_v2(statements->db,
                            "SELECT name FROM pragma_table_info('skew') WHERE"
                            " NOT pk AND EXISTS(SELECT 1 FROM sqlite_schema"
-                           " WHERE type='trigger' AND tbl_name='skew')",
+                           " WHERE type='trigger' AND tbl_name='skew') AND NOT"
+                           " EXISTS(SELECT 1 FROM gv_table WHERE wire='skew'"
+                           " AND away)",
                            -1, &list, NULL);
 
     *count = 0;
@@ -475,6 +477,18 @@ static void put_plain(struct statements *statements,
 
     *put_bind(statement) =
         plain[below(statements, sizeof plain / sizeof *plain)];
+}
+
+/* One of two values that do not travel. */
+static void put_big(struct statements *statements, struct statement *statement)
+{
+    static const char bytes[APPLICATION_TRAVELS + 2];
+
+    statements->values.counts->big++;
+    *put_bind(statement) =
+        (struct datum){.type = SQLITE_BLOB,
+                       .bytes = bytes,
+                       .size = APPLICATION_TRAVELS + 1 + below(statements, 2)};
 }
 
 static int write_skew(struct statements *statements)
@@ -504,7 +518,10 @@ static int write_skew(struct statements *statements)
     else
         put(&statement, "UPDATE skew SET %s = ?1, %s = ?1 WHERE id > '%s'",
             names[first], names[(first + 1) % count], key);
-    put_plain(statements, &statement);
+    if (statements->habits->big && with_chance(statements, 10))
+        put_big(statements, &statement);
+    else
+        put_plain(statements, &statement);
     return execute_freely(statements, &statement);
 }
 

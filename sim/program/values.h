@@ -52,7 +52,7 @@ enum key_kind {
 
 /* How often a program did what only some do. */
 struct odd_counts {
-    uint64_t odd_texts, odd_numbers, huge, hot, misbehaved, kinds;
+    uint64_t odd_texts, odd_numbers, huge, hot, misbehaved, kinds, big;
 };
 
 /* What may be drawn; all chances per million. */

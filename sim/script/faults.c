@@ -121,6 +121,16 @@ static const struct fault_class classes[FAULTS] = {
                       "a link breaks in the middle of a delta, which goes on "
                       "where it was",
                       NULL},
+    [FAULT_DROP] = {"drop-table",
+                    "a tracked table is dropped for good, and made anew "
+                    "later; with schema-mix, in one seed of 2 that has it and "
+                    "puts no file back",
+                    NULL},
+    [FAULT_BIG] = {"big-value",
+                   "values too large to travel (2 MiB stand for 64); with "
+                   "schema-mix, in one seed of 4 that has it and puts no file "
+                   "back",
+                   NULL},
 };
 
 const struct fault_class *fault_class(enum fault fault)
@@ -164,6 +174,8 @@ static unsigned temper_draw(struct random *random)
 #define GIVER_ONE_OF 4
 #define CURSOR_ONE_OF 3
 #define MIX_ONE_OF 3
+#define DROP_ONE_OF 2
+#define BIG_ONE_OF 4
 
 /* No die of its own: it would move those that are thrown after it. */
 static void draw_seldom(struct swarm *swarm, const struct wishes *wishes,
@@ -180,7 +192,21 @@ static bool is_seldom(enum fault fault)
 {
     return fault == FAULT_SLICES || fault == FAULT_TWIN ||
            fault == FAULT_STRANGERS || fault == FAULT_GIVER ||
-           fault == FAULT_CURSOR || fault == FAULT_PROTOCOL_MIX;
+           fault == FAULT_CURSOR || fault == FAULT_DROP || fault == FAULT_BIG ||
+           fault == FAULT_PROTOCOL_MIX;
+}
+
+bool swarm_blind(const struct swarm *swarm)
+{
+    return swarm->on[FAULT_SLICES] || swarm->on[FAULT_TWIN];
+}
+
+/* Whether columns and tables may go with what only they showed.  A file that
+ * is put back or copied forgets that, and so does the ledger. */
+static bool alters_may_lose(const struct swarm *swarm)
+{
+    return swarm->on[FAULT_SCHEMA_MIX] && !swarm->on[FAULT_OLD_FILE] &&
+           !swarm->on[FAULT_COPIED_FILE];
 }
 
 /* Additions that a file which is put back or copied has not sealed yet count
@@ -193,15 +219,17 @@ static void seldom_draw(struct swarm *swarm, const struct wishes *wishes)
     draw_seldom(swarm, wishes, FAULT_GIVER, 72, GIVER_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_CURSOR, 288, CURSOR_ONE_OF);
     draw_seldom(swarm, wishes, FAULT_PROTOCOL_MIX, 864, MIX_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_DROP, 1152, DROP_ONE_OF);
+    draw_seldom(swarm, wishes, FAULT_BIG, 2304, BIG_ONE_OF);
+    if ((wishes->force[FAULT_DROP] || wishes->force[FAULT_BIG]) &&
+        !wishes->forbid[FAULT_SCHEMA_MIX])
+        swarm->on[FAULT_SCHEMA_MIX] = true;
+    if (!alters_may_lose(swarm) || swarm_blind(swarm))
+        swarm->on[FAULT_DROP] = swarm->on[FAULT_BIG] = false;
     if (!swarm->on[FAULT_TWIN])
         return;
     swarm->on[FAULT_OLD_FILE] = wishes->force[FAULT_OLD_FILE];
     swarm->on[FAULT_COPIED_FILE] = wishes->force[FAULT_COPIED_FILE];
-}
-
-bool swarm_blind(const struct swarm *swarm)
-{
-    return swarm->on[FAULT_SLICES] || swarm->on[FAULT_TWIN];
 }
 
 static void classes_draw(struct swarm *swarm, struct random *random,

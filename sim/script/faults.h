@@ -46,6 +46,8 @@ enum fault {
     FAULT_STRANGERS, /* nodes that know one peer each find the others */
     FAULT_GIVER,     /* the provider of a delta dies in its middle */
     FAULT_CURSOR,    /* a delta is cut, and goes on where it was */
+    FAULT_DROP,      /* a tracked table is dropped, and made again */
+    FAULT_BIG,       /* values too large to travel */
     FAULTS
 };
 

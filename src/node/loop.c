@@ -334,8 +334,10 @@ static void prove(struct gv_node *node)
                                        : gv_strerror(event.code));
         loop_moved(node, &why);
     }
-    if (event.as.proved.wrote)
+    if (event.as.proved.wrote) {
         writes_tell_sealed(node);
+        node->write_wanted = true; /* what was withheld can be sealed */
+    }
     loop_feed(node, &event);
 }
 

@@ -452,9 +452,26 @@ static void warn_of_damage(const struct gv_node *node, json_t *warnings)
                          audit.damaged == 1 ? "it" : "them"));
 }
 
+static void warn_of_withheld(const struct gv_node *node, json_t *warnings)
+{
+    const char *row;
+    size_t count = store_withheld(node->store, &row);
+
+    if (count > 0)
+        json_array_append_new(
+            warnings,
+            json_sprintf("changes of %zu row%s stay here, since what is known"
+                         " of the row before is damaged: %s%s; 'grapevine"
+                         " verify DB --peer EP --repair' takes that from a"
+                         " peer, and then they are sent",
+                         count, count == 1 ? "" : "s", row,
+                         count == 1 ? "" : " and others"));
+}
+
 static void warn_of_node(struct gv_node *node, json_t *warnings)
 {
     warn_of_damage(node, warnings);
+    warn_of_withheld(node, warnings);
     if (node->trouble.code != GV_OK)
         json_array_append_new(warnings, text(node->trouble.what));
     warn_of_lock(node, warnings);

@@ -28,7 +28,6 @@
 
 /* The start of the index: two copies of its header, then where checkpoints
  * stand (struct WalIndexHdr and WalCkptInfo). */
-#define INDEX_VERSION 3007000
 #define INDEX_FRAMES 16
 #define INDEX_SALTS 32
 #define INDEX_HEADER_SIZE 48
@@ -42,30 +41,6 @@ _Static_assert(2 * INDEX_HEADER_SIZE == INDEX_MOVED, "what follows it");
 _Static_assert(INDEX_TRIED + 4 <= INDEX_REGION, "all of it in one region");
 _Static_assert(8 + 4 + 4 == FOOTPRINT_TRACES, "what checkpoints leave");
 
-static volatile uint8_t *index_of(sqlite3_file *file)
-{
-    volatile void *region = NULL;
-
-    if (file->pMethods == NULL || file->pMethods->iVersion < 2 ||
-        file->pMethods->xShmMap == NULL ||
-        file->pMethods->xShmMap(file, 0, INDEX_REGION, 0, &region) !=
-            SQLITE_OK)
-        return NULL;
-    if (region == NULL || *(const volatile uint32_t *)region != INDEX_VERSION)
-        return NULL;
-    return region;
-}
-
-static sqlite3_file *file_of(struct store *store)
-{
-    sqlite3_file *file = NULL;
-    int rc = sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER,
-                                  &file);
-
-    return rc == SQLITE_OK && file != NULL && file->pMethods != NULL ? file
-                                                                     : NULL;
-}
-
 static void copy_index(uint8_t *to, const volatile uint8_t *from, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -75,7 +50,7 @@ static void copy_index(uint8_t *to, const volatile uint8_t *from, size_t size)
 /* False while a checkpoint is under way, or one that was cut off. */
 static bool read_traces(sqlite3_file *file, uint8_t traces[FOOTPRINT_TRACES])
 {
-    const volatile uint8_t *index = index_of(file);
+    const volatile uint8_t *index = log_index(file);
 
     if (index == NULL)
         return false;
@@ -117,7 +92,7 @@ static bool same_traces(const struct footprint *a, const struct footprint *b)
 static void take_page(struct store *store, struct footprint *taken)
 {
     struct footprint after = {0};
-    sqlite3_file *file = file_of(store);
+    sqlite3_file *file = log_database(store);
 
     taken->known = file != NULL && read_traces(file, taken->traces) &&
                    hash_page(file, taken) && read_traces(file, after.traces) &&
@@ -167,7 +142,7 @@ void footprint_follow(struct store *store)
 
     if (!store->footprint.known)
         return;
-    file = file_of(store);
+    file = log_database(store);
     if (file != NULL && read_traces(file, now.traces) &&
         !same_traces(&now, &store->footprint))
         take(store);
@@ -175,8 +150,8 @@ void footprint_follow(struct store *store)
 
 int store_wal_frames(struct store *store)
 {
-    sqlite3_file *file = file_of(store);
-    const volatile uint8_t *index = file == NULL ? NULL : index_of(file);
+    sqlite3_file *file = log_database(store);
+    const volatile uint8_t *index = file == NULL ? NULL : log_index(file);
     uint32_t frames, moved;
 
     GV_ASSERT(store->wal_frames >= 0);
@@ -189,7 +164,7 @@ int store_wal_frames(struct store *store)
 
 int footprint_drop_log(struct store *store)
 {
-    sqlite3_file *file = file_of(store), *log = log_file(store);
+    sqlite3_file *file = log_database(store), *log = log_file(store);
     volatile uint8_t *index;
     int rc;
 
@@ -199,7 +174,7 @@ int footprint_drop_log(struct store *store)
     rc = sqlite3_get_autocommit(store->db) ? sql_finish(store->begin) : GV_OK;
     if (rc != GV_OK)
         return rc;
-    index = file == NULL ? NULL : index_of(file);
+    index = file == NULL ? NULL : log_index(file);
     if (index == NULL || log == NULL)
         rc = GV_EIO;
     if (rc == GV_OK)

@@ -122,8 +122,8 @@ static void write_values(struct stream_row_writer *writer,
             size_t bit = word * 64 + (size_t)__builtin_ctzll(bits);
             const struct value *value = &store->values[bit - 1];
 
-            if (mask_get(store->hollow, bit) || value->size > VALUE_SIZE_MAX ||
-                value->size > room) {
+            if (mask_get(store->hollow, bit) ||
+                value->size > store->limits.value_size || value->size > room) {
                 stream_write_hollow(writer, store->space.row.digests[bit]);
             } else {
                 room -= value->size;

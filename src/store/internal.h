@@ -260,6 +260,22 @@ struct store_numbers {
 #define BUSY_SEALING 1u
 #define BUSY_APPLYING 2u
 
+/* Journal rows that no seal can take; see withheld.c. */
+#define WITHHELD_MAX 200
+struct withheld {
+    int64_t ids[WITHHELD_MAX];
+    size_t count;
+    char row[200]; /* the first one's name */
+};
+
+/* How far a log was confirmed by the disk; see log.c. */
+#define LOG_SALTS_SIZE 8
+struct log_place {
+    bool known;
+    uint8_t salts[LOG_SALTS_SIZE]; /* which log */
+    uint64_t end;                  /* bytes */
+};
+
 /* What the file looked like under its log; see footprint.c. */
 #define FOOTPRINT_TRACES 16
 struct footprint {
@@ -306,6 +322,10 @@ struct store {
     bool state_due;   /* the state file is to be synced when it is written */
     bool overwritten; /* its bytes were, while it was in use */
     struct footprint footprint;
+    struct log_place log_synced;
+    bool log_doubted;         /* a sync of it failed in this run */
+    struct withheld withheld; /* by the last seal */
+    bool row_damaged;         /* why a row that was read gave GV_ECORRUPT */
     int64_t written_ns; /* the file's, at the last look; see store_look() */
     bool journalled;    /* a row found changed waits for the next seal */
     bool firing;        /* triggers are on, see triggers.c */
@@ -869,17 +889,24 @@ int transaction_begin(struct store *store, struct gv_error *error);
 /* Then: the tables as they are, and what the audit found into the journal,
  * which is to be sealed next. */
 int transaction_look(struct store *store, struct gv_error *error);
-/* Sync the write-ahead log's own file handle. */
-int log_sync(struct store *store);
-/* After a sync that failed the system may take pages for clean that never
- * reached the disk, and no later sync writes them (fsync on Linux).  So a
- * failure leaves a mark, the file "unsynced", and where it stands each byte of
- * the log is written once more.  The caller holds the write lock.  A power cut
- * may take the mark, but then it took the pages too. */
-int log_mend(struct store *store);
+/* log.c: the write-ahead log on the disk */
 
-/* Its own file handle, or NULL. */
+/* The log's own file handle, and the database's; or NULL. */
 sqlite3_file *log_file(struct store *store);
+sqlite3_file *log_database(struct store *store);
+/* The shared index of the log of the database @file, or NULL. */
+volatile uint8_t *log_index(sqlite3_file *file);
+/* Sync the log.  Once that failed it fails until the file is opened again. */
+int log_sync(struct store *store);
+/* SQLite was told of a sync of the log that failed: as if log_sync() had
+ * been. */
+void log_doubt(struct store *store);
+/* What an earlier run's failure left undone.  The caller holds the write
+ * lock. */
+int log_mend(struct store *store);
+/* Before the connection closes: that may sync the log, and tells nobody if it
+ * fails. */
+void log_leave(struct store *store);
 
 /* footprint.c */
 
@@ -930,6 +957,9 @@ int journal_has(struct store *store, const struct store_table *table,
 /* Delete all its rows but those of suspended tables; all were read under the
  * lock. */
 int journal_clear(struct store *store);
+/* The ids of what is withheld as SQL has a list; sqlite3_free() it, NULL
+ * without memory. */
+char *withheld_list(const struct store *store);
 
 /* seal.c: inside a write transaction, before anything else */
 int seal_journal(struct store *store, struct gv_error *error);

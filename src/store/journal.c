@@ -227,6 +227,7 @@ static void forget(struct journal *journal)
     journal->last_ms = UNTIMED;
     journal->last_id = INT64_MIN;
     journal->any = journal->skipped = false;
+    withheld_clear(&journal->withheld);
     journal->keys = keys;
 }
 
@@ -341,7 +342,7 @@ int journal_delete(struct store *store, struct journal *journal, size_t at)
     for (size_t i = journal->done; i < at; i++) {
         if (journal->entries[i].table->suspended)
             journal->skipped = true;
-        else
+        else if (!withheld_has(&journal->withheld, journal->entries[i].id))
             ids[count++] = journal->entries[i].id;
     }
     qsort(ids, count, sizeof *ids, compare_ids);
@@ -359,16 +360,19 @@ int journal_delete(struct store *store, struct journal *journal, size_t at)
 
 int journal_clear(struct store *store)
 {
-    char *list = audit_list(store);
-    int rc = list == NULL      ? GV_ENOMEM
-             : list[0] == '\0' ? sql_finish(store->journal_clear)
-                               : sql_run(store->db,
-                                         "DELETE FROM gv_journal WHERE tbl"
-                                         " NOT IN(%s)",
-                                         list);
+    char *list = audit_list(store), *withheld = withheld_list(store);
+    int rc = GV_ENOMEM;
 
     GV_ASSERT(store->in_transaction);
+    if (list != NULL && withheld != NULL)
+        rc = list[0] == '\0' && store->withheld.count == 0
+                 ? sql_finish(store->journal_clear)
+                 : sql_run(store->db,
+                           "DELETE FROM gv_journal WHERE tbl NOT IN(%s)"
+                           " AND id NOT IN(%s)",
+                           list, withheld);
     sqlite3_free(list);
+    sqlite3_free(withheld);
     return rc;
 }
 

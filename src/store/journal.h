@@ -27,11 +27,12 @@ struct run {
 struct journal {
     struct journal_entry *entries; /* from @done on by key, then id */
     size_t count, capacity;
-    size_t done;         /* entries before this one are out of the file */
-    int64_t last_id;     /* all rows up to here were read */
-    bool any;            /* it has rows that do not stay */
-    bool skipped;        /* it has rows of suspended tables */
-    uint64_t generation; /* of the tables, see schema_generation */
+    size_t done;              /* entries before this one are out of the file */
+    int64_t last_id;          /* all rows up to here were read */
+    bool any;                 /* it has rows that do not stay */
+    bool skipped;             /* it has rows of suspended tables */
+    uint64_t generation;      /* of the tables, see schema_generation */
+    struct withheld withheld; /* entries that stay although they were tried */
     struct buffer keys;
     struct run *runs;
     size_t run_count, run_capacity;
@@ -50,7 +51,17 @@ int journal_load(struct store *store, struct journal *journal);
  * over.  Places begin at journal->done, and are good until the next load. */
 const struct journal_entry *journal_next(struct journal *journal, size_t *at);
 /* Delete exactly the rows of the entries before place @at.  Those of tables
- * that are suspended now stay, and the next load reads them again. */
+ * that are suspended now stay, and the next load reads them again; those that
+ * are withheld stay too, and this journal is done with them. */
 int journal_delete(struct store *store, struct journal *journal, size_t at);
+
+/* withheld.c */
+
+void withheld_clear(struct withheld *list);
+bool withheld_has(const struct withheld *list, int64_t id);
+/* The row of this entry cannot be sealed.  False: there are too many. */
+bool withheld_add(struct store *store, struct withheld *list,
+                  const struct journal_entry *entry,
+                  const struct row_key *key);
 
 #endif

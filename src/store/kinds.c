@@ -275,7 +275,7 @@ static int write_mv(struct store *store, const struct store_table *table,
     int rc;
 
     GV_ASSERT(kind_of(table, bit) == COLUMN_MV);
-    *written = store->values[bit - 1].size <= VALUE_SIZE_MAX;
+    *written = store->values[bit - 1].size <= store->limits.value_size;
     if (!*written) {
         keep_here(store, table, key, bit, "it is too large to be shared");
         return GV_OK;

@@ -3,8 +3,10 @@
  *
  * What is sound on both sides is merged, so that of two contents of one dot
  * the larger digest wins everywhere.  What is damaged or gone here goes first,
- * with the row in the user's table, and the peer's takes its place. */
+ * with the row in the user's table, and the peer's takes its place; but where
+ * a local write of a damaged row waits, the user's row comes back then. */
 #include "store/apply.h"
+#include "store/aside.h"
 #include "store/extract.h"
 #include "store/pass.h"
 
@@ -215,7 +217,7 @@ static int drop_user_row(struct store *store, struct store_table *table,
 
 /* Make room for a row whose log is damaged or gone. */
 static int clear_row(struct store *store, struct store_table *table,
-                     const struct row_key *key)
+                     const struct row_key *key, struct aside **aside)
 {
     int64_t rid = 0;
     int rc = rows_find(store, table, key, NULL);
@@ -234,12 +236,14 @@ static int clear_row(struct store *store, struct store_table *table,
         sqlite3_reset(table->row_find);
         if (rc > 0)
             rc = drop_log(store, table, rid);
+        if (rc == GV_OK && table->shown)
+            rc = aside_take(store, table, key, aside);
     }
     return rc == GV_OK ? drop_user_row(store, table, key) : rc;
 }
 
 static int clear_item(struct store *store, struct items *items,
-                      const struct stream_item *item)
+                      const struct stream_item *item, struct aside **aside)
 {
     struct store_table *table = NULL;
     struct row_key key;
@@ -262,10 +266,11 @@ static int clear_item(struct store *store, struct items *items,
     if (row_key_decode(&key, item->as.row.key, item->as.row.key_size,
                        table->key_count) != GV_OK)
         return GV_EPROTO;
-    return clear_row(store, table, &key);
+    return clear_row(store, table, &key, aside);
 }
 
-static int clear_rows(struct store *store, const uint8_t *stream, size_t size)
+static int clear_rows(struct store *store, const uint8_t *stream, size_t size,
+                      struct aside **aside)
 {
     struct items items = {.bytes = stream, .size = size};
     struct stream_item item;
@@ -273,7 +278,7 @@ static int clear_rows(struct store *store, const uint8_t *stream, size_t size)
 
     buffer_init(&items.tables, SIZE_MAX);
     while ((rc = next_item(&items, &item)) > 0) {
-        rc = clear_item(store, &items, &item);
+        rc = clear_item(store, &items, &item, aside);
         if (rc != GV_OK)
             break;
     }
@@ -364,15 +369,19 @@ static int apply_once(struct store *store, struct vv_view meet,
                       struct gv_error *error)
 {
     struct store_sealed sealed;
+    struct aside *aside = NULL;
     int rc = store_begin(store, error);
 
     if (rc != GV_OK)
         return rc;
-    rc = clear_rows(store, stream, size);
+    rc = clear_rows(store, stream, size, &aside);
     if (rc == GV_OK)
         rc = drop_strays(store);
     if (rc == GV_OK)
         rc = merge_rows(store, meet, stream, size, error);
+    if (rc == GV_OK)
+        rc = aside_put_back(store, aside);
+    aside_free(&aside);
     if (rc == GV_OK)
         rc = settle(store, error);
     if (rc != GV_OK) {

@@ -40,8 +40,8 @@ static int configure(struct store *store, sqlite3 *db)
     set_config(db, SQLITE_DBCONFIG_DQS_DML, 0);
     set_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0);
     set_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0);
-    if (store->mode == STORE_READ)
-        set_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1);
+    /* A writer's ends when the log was mended (log.c). */
+    set_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1);
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, STORE_BUSY_COMMAND_MS);
     rc = batch_register(store, db);
@@ -524,10 +524,12 @@ void store_close(struct store *store)
     audit_close(store);
     reader_close(store);
     if (!store->borrowed) {
-        if (store->overwritten)
+        if (store->overwritten) {
             log_goes(store);
-        else
+        } else {
+            log_leave(store);
             orphan_empty(store);
+        }
     }
     finalize_all(store);
     if (store->borrowed)

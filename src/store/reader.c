@@ -81,23 +81,24 @@ static int number_of(sqlite3_stmt *statement, int64_t *number)
 }
 
 /* Rows of suspended tables stay where they are, and none of these tables is
- * read. */
+ * read; nor is a row whose log is damaged. */
 static int journal_waits(struct store *store, int64_t *waiting)
 {
     int rc = number_of(store->reader_journal, waiting);
-    char *list;
+    char *list, *withheld;
 
     if (rc != GV_OK || *waiting == 0)
         return rc;
     list = audit_list(store);
-    if (list == NULL)
-        return GV_ENOMEM;
-    if (list[0] != '\0')
+    withheld = withheld_list(store);
+    rc = GV_ENOMEM;
+    if (list != NULL && withheld != NULL)
         rc = sql_number(store->reader, waiting,
                         "SELECT EXISTS(SELECT 1 FROM gv_journal WHERE tbl NOT"
-                        " IN(%s))",
-                        list);
+                        " IN(%s) AND id NOT IN(%s))",
+                        list, withheld);
     sqlite3_free(list);
+    sqlite3_free(withheld);
     return rc;
 }
 

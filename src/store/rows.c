@@ -92,11 +92,12 @@ static int remember(struct store *store)
     return GV_OK;
 }
 
-static int damaged(const struct store_table *table, const struct row_key *key,
-                   struct gv_error *error)
+static int damaged(struct store *store, const struct store_table *table,
+                   const struct row_key *key, struct gv_error *error)
 {
     char name[256];
 
+    store->row_damaged = true;
     row_name(table, key, name, sizeof name);
     error_set(error, GV_ECORRUPT, "The sync metadata of %s is damaged.", name);
     error_meaning(error,
@@ -124,10 +125,10 @@ int rows_check(struct store *store, const struct store_table *table,
         return rc;
     space->checked = (uint32_t)space->before_sum.low == space->check;
     if (!space->checked)
-        return damaged(table, key, error);
+        return damaged(store, table, key, error);
     if (table->each_count > 0)
         rc = cells_find(store, table);
-    return rc == GV_ECORRUPT ? damaged(table, key, error) : rc;
+    return rc == GV_ECORRUPT ? damaged(store, table, key, error) : rc;
 }
 
 int rows_find(struct store *store, struct store_table *table,
@@ -156,7 +157,7 @@ static int take_ahead(struct store *store, const struct store_table *table,
                       table->column_count, space, &space->check);
     if (rc == GV_OK)
         rc = remember(store);
-    return rc == GV_ECORRUPT ? damaged(table, key, error) : rc;
+    return rc == GV_ECORRUPT ? damaged(store, table, key, error) : rc;
 }
 
 int rows_read(struct store *store, struct store_table *table,
@@ -195,7 +196,7 @@ int rows_read(struct store *store, struct store_table *table,
     if (rc == GV_OK)
         rc = remember(store);
     GV_ASSERT(rc != GV_OK || space->before_count == space->row.record_count);
-    return rc == GV_ECORRUPT ? damaged(table, key, error) : rc;
+    return rc == GV_ECORRUPT ? damaged(store, table, key, error) : rc;
 }
 
 int rows_flush(struct store *store)

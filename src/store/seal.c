@@ -109,14 +109,14 @@ static void warn_of_size(struct store *store, const struct store_table *table,
     char name[200];
 
     GV_ASSERT(column < table->column_count);
-    if (store->values[column].size <= VALUE_SIZE_MAX)
+    if (store->values[column].size <= store->limits.value_size)
         return;
     row_name(table, key, name, sizeof name);
     log_line(&store->log, GV_LOG_WARNING,
              "the value of column %s of %s stays in this file: it has %zu"
-             " bytes, and a value that is shared may have %u",
+             " bytes, and a value that is shared may have %zu",
              table->columns[column].local, name, store->values[column].size,
-             VALUE_SIZE_MAX);
+             store->limits.value_size);
 }
 
 /* Which columns of a live row are unlike what the log says that they show;
@@ -268,6 +268,21 @@ static int seal_row(struct store *store, struct fragments *fragments,
     return rc;
 }
 
+/* Whether what failed is one row's log alone: its entry stays. */
+static bool withhold(struct store *store, struct journal *journal,
+                     const struct journal_entry *entry,
+                     const struct row_key *key, int code,
+                     struct gv_error *error)
+{
+    GV_ASSERT(code != GV_OK || !store->row_damaged);
+    if (code != GV_ECORRUPT || !store->row_damaged || store->lost != GV_OK ||
+        !withheld_add(store, &journal->withheld, entry, key))
+        return false;
+    if (error != NULL)
+        *error = (struct gv_error){0};
+    return true;
+}
+
 /* Look at each of the next @keys keys once; a key written in several runs
  * belongs to the last.  *@place is behind them. */
 static int seal_rows(struct store *store, struct journal *journal, bool read,
@@ -296,9 +311,12 @@ static int seal_rows(struct store *store, struct journal *journal, bool read,
         GV_ASSERT(rc == GV_OK);
         if (read)
             rc = early_turn(store, entry, &key);
+        store->row_damaged = false;
         if (rc == GV_OK)
             rc = seal_row(store, fragments, entry->table, &key,
                           journal->runs[entry->run].version, &changed, error);
+        if (rc != GV_OK && withhold(store, journal, entry, &key, rc, error))
+            continue;
         if (rc != GV_OK)
             return rc;
         if (changed && journal->runs[entry->run].version > *last)
@@ -420,6 +438,8 @@ static int seal_ended(struct store *store, const struct journal *journal,
     }
     GV_ASSERT(rc != GV_OK || store_applying(store) ||
               store->numbers.busy == 0);
+    if (journal->withheld.count > 0 || store->withheld.count > 0)
+        store->withheld = journal->withheld;
     return rc == GV_OK && journal->any ? journal_clear(store) : rc;
 }
 

@@ -49,6 +49,7 @@ struct store_slices {
     size_t seal_many, apply_many;
     size_t spool_size; /* bytes of an extract that stay in memory */
     size_t stage_size; /* of a stage, between two transactions */
+    size_t value_size; /* of the largest value that leaves this file */
 };
 
 struct sqlite3;
@@ -348,6 +349,10 @@ struct store_audit_state {
 };
 void store_audit_state(const struct store *store,
                        struct store_audit_state *state);
+
+/* How many rows have a local write that cannot be sealed, since the log of the
+ * row is damaged, and the name of one; as of the last transaction. */
+size_t store_withheld(const struct store *store, const char **row);
 
 /* For status. */
 struct store_table_status {

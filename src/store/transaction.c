@@ -5,9 +5,6 @@
 #include "base/assert.h"
 #include "base/hook.h"
 #include "base/plant.h"
-#include "store/file.h"
-
-#include <stdlib.h>
 
 /* The state in memory follows the open transaction; a rollback makes it what
  * the file says. */
@@ -181,104 +178,6 @@ int store_begin(struct store *store, struct gv_error *error)
     return rc;
 }
 
-sqlite3_file *log_file(struct store *store)
-{
-    sqlite3_file *file = NULL;
-    int rc = sqlite3_file_control(store->db, "main",
-                                  SQLITE_FCNTL_JOURNAL_POINTER, &file);
-
-    return rc == SQLITE_OK && file != NULL && file->pMethods != NULL ? file
-                                                                     : NULL;
-}
-
-/* Where there is no such log (an application's connection may have another
- * journal mode), a commit is in the database file itself. */
-static sqlite3_file *main_file(struct store *store)
-{
-    sqlite3_file *file = NULL;
-    int rc = sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER,
-                                  &file);
-
-    GV_ASSERT(store->borrowed); /* else it was turned to WAL */
-    return rc == SQLITE_OK && file != NULL && file->pMethods != NULL ? file
-                                                                     : NULL;
-}
-
-/* The mark has a byte: a file of no size does not exist for SQLite. */
-static void mark_unsynced(struct store *store)
-{
-    char *path = store_file_path(store, "unsynced");
-    struct file *mark;
-
-    if (path != NULL && file_open(store->vfs, path, 1, &mark) == GV_OK) {
-        (void)file_write(mark, 0, "!", 1);
-        file_close(mark);
-    }
-    free(path);
-}
-
-/* Done inside the commit the sync would hold the write lock.  One sync covers
- * all commits before it. */
-int log_sync(struct store *store)
-{
-    sqlite3_file *file;
-    int rc;
-
-    if (store->within != STORE_ALONE)
-        return GV_OK; /* nothing is committed yet */
-    file = store->wal ? log_file(store) : main_file(store);
-    if (file == NULL)
-        return GV_EIO;
-    rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-    if (rc != SQLITE_OK && store->wal)
-        mark_unsynced(store);
-    return sql_code(rc);
-}
-
-#define COPY_SIZE 32768
-_Static_assert(COPY_SIZE < 1 << 17, "the unix VFS keeps 17 bits of a size");
-
-static int rewrite(sqlite3_file *file)
-{
-    uint8_t bytes[COPY_SIZE];
-    sqlite3_int64 size = 0;
-    int rc = file->pMethods->xFileSize(file, &size);
-
-    for (sqlite3_int64 at = 0; at < size && rc == SQLITE_OK;) {
-        int piece = size - at < COPY_SIZE ? (int)(size - at) : COPY_SIZE;
-
-        GV_ASSERT(piece > 0);
-        rc = file->pMethods->xRead(file, bytes, piece, at);
-        if (rc == SQLITE_OK)
-            rc = file->pMethods->xWrite(file, bytes, piece, at);
-        at += piece;
-    }
-    return sql_code(rc);
-}
-
-int log_mend(struct store *store)
-{
-    sqlite3_file *file = log_file(store);
-    char *path = store_file_path(store, "unsynced");
-    struct file *mark;
-    int rc = path == NULL ? GV_ENOMEM : file_open(store->vfs, path, 0, &mark);
-
-    /* Another writer's frames would be lost under ours. */
-    GV_ASSERT(transaction_open(store));
-    if (rc == GV_OK) {
-        file_close(mark);
-        rc = file == NULL ? GV_EIO : rewrite(file);
-        if (rc == GV_OK)
-            rc = log_sync(store);
-        if (rc == GV_OK)
-            rc = file_delete(store->vfs, path);
-    } else if (rc == GV_ENOTFOUND) {
-        rc = GV_OK;
-    }
-    free(path);
-    return rc;
-}
-
 static int write_meta(struct store *store)
 {
     uint8_t fingerprint[16];
@@ -401,9 +300,15 @@ int store_poll(struct store *store, struct store_news *news)
 
 int store_checkpoint(struct store *store)
 {
-    int rc = sqlite3_wal_checkpoint_v2(store->db, "main",
-                                       SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int rc;
 
+    if (store->log_doubted)
+        return GV_EIO; /* see log.c */
+    rc = sqlite3_wal_checkpoint_v2(store->db, "main",
+                                   SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    /* It syncs the log first, and is told of a failure in our place. */
+    if (rc == SQLITE_IOERR_FSYNC)
+        log_doubt(store);
     if (rc == SQLITE_OK)
         store->wal_frames = 0;
     return sql_code(rc);

@@ -49,7 +49,10 @@ void work_limits(struct store_slices *limits)
         limits->spool_size = MESSAGE_DELTA_SIZE_MAX;
     if (limits->stage_size == 0)
         limits->stage_size = inbox_batch_size();
+    if (limits->value_size == 0)
+        limits->value_size = VALUE_SIZE_MAX;
     GV_ASSERT(limits->rows > 0 && limits->keys > 0);
+    GV_ASSERT(limits->value_size <= VALUE_SIZE_MAX);
 }
 
 bool store_working(const struct store *store)
@@ -77,6 +80,7 @@ static int journal_rows(struct store *store, size_t most, bool *more)
         last = sqlite3_column_int64(store->journal_last, 0);
     rc = rc < 0 ? rc : sql_finish(store->journal_last);
     *more = false;
+    most += store->withheld.count; /* no slice takes them */
     if (rc != GV_OK || last <= (int64_t)most)
         return rc;
     list = audit_list(store);

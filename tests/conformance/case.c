@@ -117,6 +117,10 @@ static bool take_head(struct case_file *file, const char *line)
         file->seal_each = strcmp(text, "each") == 0;
         return file->seal_each;
     }
+    if ((text = after(line, "slices:")) != NULL) {
+        file->slices = strtoul(text, NULL, 10);
+        return file->slices > 0;
+    }
     if ((text = after(line, "track:")) != NULL)
         return add(file->tracks, &file->track_count, text);
     if ((text = after(line, "never:")) != NULL)

@@ -31,6 +31,7 @@ struct case_file {
     const char *refused; /* what is refused, or NULL */
     const char *sites;   /* "ABC" */
     bool seal_each;      /* every write is sealed before the next */
+    size_t slices;       /* rows of a slice; 0: as many as usual */
     const char *schema;  /* for all sites */
     const char *site_schema[CASE_SITES_MAX]; /* in its place, or NULL */
     /* A file that an older program left, in place of a new one, or NULL. */

@@ -104,6 +104,7 @@ static void open_store(struct replica *replica)
                                     .vfs = process_vfs(replica->node)};
     struct gv_error error = {0};
 
+    options.slices.journal_rows = options.slices.keys = replica->slice_rows;
     if (store_open(PATH, &options, &replica->store, &error) != GV_OK) {
         fprintf(stderr, "%c: open: %s\n", replica->letter, error.what);
         exit(1);

@@ -26,6 +26,9 @@ struct replica {
     sqlite3 *kept; /* a backup in memory, or NULL */
     struct disk_image *image; /* a snapshot, or NULL */
     uint64_t links;           /* names of the file; 0: as the disk says */
+    /* Of a slice of a seal, and the longest journal that needs none; 0: as
+     * many as usual. */
+    size_t slice_rows;
 };
 
 /* A new machine, off. */

@@ -87,6 +87,7 @@ static void make_replica(struct run *run, size_t index, char letter)
     const char *golden = run->file->site_file[letter - 'A'];
 
     replica_init(replica, letter);
+    replica->slice_rows = run->file->slices;
     if (*image != NULL) {
         replica_wake(replica, *image);
     } else if (golden != NULL) {

@@ -10,8 +10,11 @@ static void keep(struct run *run, const struct interval *interval)
     struct message message = {.kind = MESSAGE_NEWS};
     struct publication *publication;
 
-    /* No case publishes more at once than a frame holds. */
-    GV_ASSERT(interval->bytes != NULL);
+    /* What was sealed in slices is pushed to nobody.  Else no case publishes
+     * more at once than a frame holds. */
+    GV_ASSERT(interval->bytes != NULL || run->file->slices > 0);
+    if (interval->bytes == NULL)
+        return;
     run->publications =
         realloc(run->publications,
                 (run->publication_count + 1) * sizeof *run->publications);
@@ -67,6 +70,20 @@ void send_must_seal(struct run *run, struct replica *replica)
 
     if (!send_seal(run, replica, &error))
         run_fail(run, "%c cannot seal: %s", replica->letter, error.what);
+}
+
+bool send_work(struct run *run, struct replica *replica)
+{
+    struct store_worked worked = {0};
+    struct gv_error error = {0};
+
+    if (store_work(replica->store, &worked, &error) != GV_OK)
+        run_fail(run, "%c cannot go on: %s", replica->letter, error.what);
+    if (worked.sealed.any)
+        keep(run, &worked.sealed.interval);
+    run->touched |= 1u << run_index(run, replica);
+    run_watch(run, replica);
+    return worked.more && !run->failed;
 }
 
 #define AUDIT_ROWS 100

@@ -9,6 +9,8 @@ bool send_seal(struct run *run, struct replica *replica,
                struct gv_error *error);
 /* The same; fails the run if it cannot. */
 void send_must_seal(struct run *run, struct replica *replica);
+/* One slice of what is long, or nothing.  Returns whether there is more. */
+bool send_work(struct run *run, struct replica *replica);
 /* Let the store audit until it waits for something, @later ms after the last
  * time it did. */
 void send_audit(struct run *run, struct replica *replica, gv_time_ms later);

@@ -164,6 +164,16 @@ static void do_seal(struct run *run, const char *text)
                  refused ? "seals" : "cannot seal", error.what);
 }
 
+/* "A": one slice; "A all": those that are left. */
+static void do_work(struct run *run, const char *text)
+{
+    struct replica *replica = run_replica(run, text[0]);
+    bool all = strstr(text, "all") != NULL;
+
+    while (send_work(run, replica) && all)
+        ;
+}
+
 /* "A": its node meets another live one with the same id, which keeps it. */
 static void do_twin(struct run *run, const char *text)
 {
@@ -292,7 +302,7 @@ void steps_do(struct run *run, const char *line)
         {"busy ", do_busy},        {"snapshot ", do_snapshot},
         {"rewind ", do_rewind},    {"replace ", do_replace},
         {"links ", do_links},      {"audit ", do_audit},
-        {"twin ", do_twin},
+        {"twin ", do_twin},        {"work ", do_work},
     };
 
     if (do_write(run, line) || do_exchange(run, line))

@@ -133,6 +133,27 @@ class Proof(Case):
         self.assertIn("damaged here and there", out)
         self.assertIn("1 difference, 0 mended", out)
 
+    def test_a_write_to_a_damaged_row_waits_and_ends_no_node(self):
+        self.state(lambda state: b"?")
+        execute(self.paths[0], "UPDATE notes SET a = 'mine' WHERE id = "
+                               "'key 33'")
+        execute(self.paths[0], "UPDATE notes SET a = 'sound' WHERE id = "
+                               "'key 34'")
+        wait_until(lambda: execute(self.paths[1], "SELECT a FROM notes WHERE "
+                                   "id = 'key 34'") == [("sound",)],
+                   "the other row")
+        wait_until(lambda: "notes 'key 33'" in
+                   " ".join(status(self.paths[0])["warnings"]),
+                   "the row's name in the status")
+        self.assertIn("a change of notes 'key 33' stays here", self.a.log())
+        code, out, err = self.compare("--repair")
+        self.assertEqual(code, 0, out + err)
+        wait_until(lambda: execute(self.paths[1], "SELECT a FROM notes WHERE "
+                                   "id = 'key 33'") == [("mine",)],
+                   "the change")
+        self.assertNotIn("key 33", " ".join(status(self.paths[0])["warnings"]))
+        self.agree()
+
     def test_nodes_that_differ_name_the_cause_by_themselves(self):
         self.assertEqual(self.a.stop(), 0)
         execute(self.paths[0], "UPDATE gv_meta SET fingerprint = "

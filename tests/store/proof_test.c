@@ -295,6 +295,115 @@ TEST(a_write_that_waits_in_the_journal_is_kept)
     close_two(&a, &b);
 }
 
+#define DAMAGE(id) "UPDATE gv_row_1 SET state = x'' WHERE k1 = '" id "'"
+
+/* How many rows' writes wait; the first is @name. */
+static void check_withheld(struct copy *a, size_t count, const char *name)
+{
+    const char *row;
+    char journal[20];
+
+    snprintf(journal, sizeof journal, "%zu", count);
+    CHECK_INT(store_withheld(a->store, &row), ==, count);
+    CHECK_TEXT(row, name);
+    CHECK_TEXT(ask(a, "SELECT count(*) FROM gv_journal"), journal);
+}
+
+/* The rest is sealed and goes; the row's own write goes when it was mended. */
+static void withholds(const char *write, const char *rows)
+{
+    struct copy a, b;
+
+    equal_files(&a, &b);
+    sql(&a, DAMAGE("bob"));
+    sql(&a, write);
+    sql(&a, "UPDATE t SET a = 'too' WHERE id = 'ann'");
+    CHECK(seal(&a).any);
+    check_withheld(&a, 1, "t 'bob'");
+    CHECK(!seal(&a).any);
+    must_pull(&b, &a);
+    CHECK_TEXT(ask(&b, "SELECT a FROM t WHERE id = 'ann'"), "too");
+    CHECK_TEXT(ask(&b, "SELECT a||b FROM t WHERE id = 'bob'"), "344");
+    copy_reopen(&a, STORE_WRITE);
+    CHECK(!seal(&a).any);
+    check_withheld(&a, 1, "t 'bob'");
+    mends(&a, &b, 1);
+    check_withheld(&a, 0, "");
+    CHECK_TEXT(ask(&b, "SELECT coalesce(group_concat(a||b), 'none') FROM t"
+                       " WHERE id = 'bob'"),
+               rows);
+    close_two(&a, &b);
+}
+
+TEST(a_write_to_a_row_whose_log_is_damaged_waits_until_it_is_mended)
+{
+    withholds("UPDATE t SET a = 'mine' WHERE id = 'bob'", "mine44");
+    withholds("DELETE FROM t WHERE id = 'bob'", "none");
+    withholds("UPDATE t SET a = x'00ff' WHERE id = 'bob';"
+              "UPDATE t SET a = 1.5, b = zeroblob(0) WHERE id = 'bob';"
+              "UPDATE t SET a = 'last', b = 'both' WHERE id = 'bob'",
+              "lastboth");
+    withholds("DELETE FROM t WHERE id = 'bob';"
+              "INSERT INTO t VALUES('bob', 3, 44)",
+              "344");
+}
+
+TEST(a_row_that_was_dead_and_is_written_anew_waits_likewise)
+{
+    struct copy a, b;
+
+    equal_files(&a, &b);
+    sql(&a, DAMAGE("dan"));
+    sql(&a, "INSERT INTO t VALUES('dan', 'new', 'life')");
+    CHECK(!seal(&a).any);
+    check_withheld(&a, 1, "t 'dan'");
+    mends(&a, &b, 1);
+    CHECK_TEXT(ask(&b, "SELECT a||b FROM t WHERE id = 'dan'"), "newlife");
+    close_two(&a, &b);
+}
+
+TEST(a_seal_in_slices_goes_around_rows_whose_log_is_damaged)
+{
+    struct copy a, b;
+    struct store_worked worked = {.more = true};
+    struct gv_error error = {0};
+    int turns = 0;
+
+    copies_slices = (struct store_slices){.journal_rows = 1, .keys = 1};
+    equal_files(&a, &b);
+    sql(&a, DAMAGE("ann") ";" DAMAGE("cy"));
+    sql(&a, "UPDATE t SET a = 'new'; INSERT INTO t SELECT 'x'||column1, 1, 1"
+            " FROM (VALUES(1),(2),(3),(4),(5),(6),(7),(8),(9))");
+    while (worked.more) {
+        CHECK_INT(turns++, <, 30);
+        CHECK_INT(store_work(a.store, &worked, &error), ==, GV_OK);
+    }
+    CHECK(worked.sealed.any);
+    check_withheld(&a, 2, "t 'ann'");
+    CHECK_INT(store_work(a.store, &worked, &error), ==, GV_OK);
+    CHECK(!worked.more);
+    must_pull(&b, &a);
+    mends(&a, &b, 2);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t WHERE a = 'new'"), "3");
+    close_two(&a, &b);
+    copies_slices = (struct store_slices){0};
+}
+
+TEST(too_many_rows_whose_log_is_damaged_stop_the_seal)
+{
+    struct gv_error error = {0};
+    struct copy a, b;
+
+    two(&a, &b, SCHEMA);
+    sql(&a, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+            " WHERE i < 300) INSERT INTO t SELECT 'r'||i, i, i FROM n");
+    sync_both(&a, &b);
+    sql(&a, "UPDATE gv_row_1 SET state = x''; UPDATE t SET a = 'x'");
+    CHECK_INT(store_begin(a.store, &error), ==, GV_ECORRUPT);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_journal"), "300");
+    close_two(&a, &b);
+}
+
 TEST(cells_of_all_sites_are_mended)
 {
     struct store_kinds chosen = {kinds, 2};
