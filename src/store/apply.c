@@ -18,7 +18,7 @@ static int apply_items(struct apply *apply, size_t rows)
     while (rows > 0 && (rc = incoming_next(apply, &item)) > 0) {
         switch (item.kind) {
         case STREAM_SITE:
-            rc = incoming_site(apply, &item.as.site);
+            rc = incoming_site(apply, &item.as.site.id, item.as.site.base);
             break;
         case STREAM_TABLE:
             rc = incoming_table(apply, &item);

@@ -9,6 +9,7 @@
 /* A site of the stream, and the versions its records may have. */
 struct stream_site {
     uint32_t number; /* ours */
+    gv_version base;
     gv_version above, to;
 };
 
@@ -62,13 +63,15 @@ bool incoming_fits(struct apply *apply);
 /* The items that came are not needed any more. */
 void incoming_release(struct apply *apply);
 /* Items that name a site or a table. */
-int incoming_site(struct apply *apply, const struct site *site);
+int incoming_site(struct apply *apply, const struct site *site,
+                  gv_version base);
 int incoming_table(struct apply *apply, struct stream_item *item);
 /* The parts of incoming_row() that screen.c needs: the table and key of a row,
  * one of its records, and a mask of the stream in our bits. */
 int incoming_head(struct apply *apply, const struct stream_item *item,
                   struct stream_table_here **from, struct row_key *key);
-int incoming_record(struct apply *apply, uint32_t number, gv_version version);
+int incoming_record(struct apply *apply, uint32_t number, int64_t since,
+                    gv_version *version);
 int incoming_mask(struct apply *apply, const struct stream_table_here *from,
                   const uint64_t *mask, uint64_t *ours);
 /* An item that is a row: its records, values and cells in store->fragment,

@@ -65,11 +65,16 @@ struct changes_cell {
     struct vv_view over;
 };
 
+struct changes_site {
+    struct site id;
+    gv_version base; /* of the versions of its groups */
+};
+
 struct changes {
     struct buffer stream;
     struct buffer claim;
     size_t offset; /* of the next item */
-    struct site *sites;
+    struct changes_site *sites;
     struct changes_table *tables;
     size_t site_count, table_count;
     /* The row at hand. */
@@ -152,15 +157,16 @@ void changes_free(struct changes *changes)
     free(changes);
 }
 
-static int add_site(struct changes *changes, const struct site *site)
+static int add_site(struct changes *changes, const struct stream_item *item)
 {
-    struct site *grown =
+    struct changes_site *grown =
         realloc(changes->sites, (changes->site_count + 1) * sizeof *grown);
 
     if (grown == NULL)
         return GV_ENOMEM;
     changes->sites = grown;
-    grown[changes->site_count++] = *site;
+    grown[changes->site_count++] =
+        (struct changes_site){item->as.site.id, item->as.site.base};
     return GV_OK;
 }
 
@@ -309,15 +315,16 @@ static int open_row(struct changes *changes)
     words = (changes->tables[row->as.row.table].column_count + 1 + 63) / 64;
     changes->cell_at = changes->cell_count = 0;
     for (size_t i = 0; i < row->as.row.group_count; i++) {
-        gv_version version;
+        int64_t since;
         uint32_t site;
         int rc;
 
-        if (stream_next_group(&row->as.row.groups, &site, &version, mask,
+        if (stream_next_group(&row->as.row.groups, &site, &since, mask,
                               words) != GV_OK ||
             site >= changes->site_count)
             return GV_EPROTO;
-        rc = add_cells(changes, mask, words, site, version);
+        rc = add_cells(changes, mask, words, site,
+                       changes->sites[site].base + (uint64_t)since);
         if (rc != GV_OK)
             return rc;
         for (size_t word = 0; word < words; word++)
@@ -349,7 +356,7 @@ static int next_row(struct changes *changes)
         changes->offset += size;
         if (item->kind == STREAM_ROW)
             return (rc = open_row(changes)) == GV_OK ? 1 : rc;
-        rc = item->kind == STREAM_SITE ? add_site(changes, &item->as.site)
+        rc = item->kind == STREAM_SITE ? add_site(changes, item)
                                        : add_table(changes, item);
     }
     GV_ASSERT(rc != GV_OK || changes->offset == changes->stream.size);
@@ -381,7 +388,7 @@ int changes_next(struct changes *changes, struct change *change)
         .hollow = !cell->each && mask_get(changes->hollow, cell->bit),
         .digest = changes->digests[cell->bit],
         .version = cell->version,
-        .site = changes->sites[cell->site],
+        .site = changes->sites[cell->site].id,
         .causal_length = changes->row.as.row.causal_length,
     };
     if (cell->bit != ROW_EXISTENCE)

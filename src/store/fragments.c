@@ -15,6 +15,7 @@ void fragments_init(struct fragments *fragments, struct buffer *out)
 void fragments_close(struct fragments *fragments)
 {
     free(fragments->sites);
+    free(fragments->bases);
     free(fragments->tables);
 }
 
@@ -36,18 +37,42 @@ static int numbers_reserve(uint32_t **numbers, size_t *capacity, size_t index)
     return GV_OK;
 }
 
+/* Most records of an interval have one version, and those of a long delta are
+ * often as near to one another as any: the first is told whole. */
 static int define_site(struct fragments *fragments, const struct store *store,
-                       uint32_t number)
+                       const struct record *record)
 {
+    uint32_t number = record->site;
+    gv_version *bases;
     int rc =
         numbers_reserve(&fragments->sites, &fragments->site_capacity, number);
 
     if (rc != GV_OK || fragments->sites[number] != 0)
         return rc;
     GV_ASSERT(number < store->site_capacity);
+    bases = reallocarray(fragments->bases, fragments->site_count + 1,
+                         sizeof *bases);
+    if (bases == NULL)
+        return GV_ENOMEM;
+    fragments->bases = bases;
+    bases[fragments->site_count] = record->version;
     fragments->sites[number] = ++fragments->site_count;
     GV_ASSERT(fragments->site_count <= fragments->site_capacity);
-    return stream_write_site(fragments->out, &store->sites[number]);
+    return stream_write_site(fragments->out, &store->sites[number],
+                             record->version);
+}
+
+static void write_group(struct stream_row_writer *writer,
+                        const struct fragments *fragments,
+                        const struct record *record, size_t words)
+{
+    uint32_t number = fragments->sites[record->site] - 1;
+
+    GV_ASSERT(number < fragments->site_count);
+    stream_write_group(writer, number,
+                       (int64_t)record->version -
+                           (int64_t)fragments->bases[number],
+                       record->mask, words);
 }
 
 /* A column that this file has not is called as the peer's file does that it
@@ -199,7 +224,7 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     if (record_count > STREAM_GROUPS_MAX)
         return GV_ELIMIT;
     for (size_t i = 0; i < record_count && rc == GV_OK; i++) {
-        rc = define_site(fragments, store, records[i].site);
+        rc = define_site(fragments, store, &records[i]);
         for (size_t word = 0; word < table->words; word++)
             held[word] |= records[i].mask[word];
     }
@@ -214,11 +239,8 @@ int fragments_add(struct fragments *fragments, const struct store *store,
     stream_begin_row(&writer, fragments->out, fragments->tables[index] - 1,
                      key->bytes, key->size, store->space.row.causal_length,
                      record_count, value_count);
-    for (size_t i = 0; i < record_count; i++) {
-        GV_ASSERT(fragments->sites[records[i].site] > 0);
-        stream_write_group(&writer, fragments->sites[records[i].site] - 1,
-                           records[i].version, records[i].mask, table->words);
-    }
+    for (size_t i = 0; i < record_count; i++)
+        write_group(&writer, fragments, &records[i], table->words);
     write_values(&writer, store, held, table->words,
                  taken < STREAM_ITEM_SIZE_MAX ? STREAM_ITEM_SIZE_MAX - taken
                                               : 0);

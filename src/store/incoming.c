@@ -124,7 +124,8 @@ int incoming_next(struct apply *apply, struct stream_item *item)
     return rc;
 }
 
-int incoming_site(struct apply *apply, const struct site *site)
+int incoming_site(struct apply *apply, const struct site *site,
+                  gv_version base)
 {
     struct stream_site *grown, *defined;
     int rc;
@@ -146,6 +147,7 @@ int incoming_site(struct apply *apply, const struct site *site)
         defined->above = 0;
         defined->to = vv_get(apply->claim, site);
     }
+    defined->base = base;
     GV_ASSERT(defined->above <= defined->to && defined->to <= VERSION_MAX);
     rc = site_number(apply->store, site, &defined->number);
     if (rc != GV_OK)
@@ -268,7 +270,8 @@ static bool add_mask(const struct row *row, const struct record *record,
     return true;
 }
 
-int incoming_record(struct apply *apply, uint32_t number, gv_version version)
+int incoming_record(struct apply *apply, uint32_t number, int64_t since,
+                    gv_version *version)
 {
     const struct stream_site *site;
 
@@ -276,7 +279,9 @@ int incoming_record(struct apply *apply, uint32_t number, gv_version version)
         return incoming_malformed(apply, "a site that was not named");
     site = &apply->sites[number];
     GV_ASSERT(site->above <= site->to);
-    if (version <= site->above || version > site->to)
+    /* What is below 0 is far above any version. */
+    *version = site->base + (uint64_t)since;
+    if (*version <= site->above || *version > site->to)
         return incoming_malformed(apply,
                                   "a record outside of what is claimed");
     return GV_OK;
@@ -301,11 +306,12 @@ static int load_groups(struct apply *apply,
     for (size_t i = 0; i < item->as.row.group_count && rc == GV_OK; i++) {
         struct record *record = &fragment->records[i];
         uint32_t number;
+        int64_t since;
 
-        if (stream_next_group(&item->as.row.groups, &number, &record->version,
-                              mask, words) != GV_OK)
+        if (stream_next_group(&item->as.row.groups, &number, &since, mask,
+                              words) != GV_OK)
             return incoming_malformed(apply, "a column that was not named");
-        rc = incoming_record(apply, number, record->version);
+        rc = incoming_record(apply, number, since, &record->version);
         if (rc != GV_OK)
             return rc;
         record->site = apply->sites[number].number;
@@ -382,11 +388,12 @@ static int load_cells(struct apply *apply,
     for (size_t i = 0; i < item->as.row.group_count && rc == GV_OK; i++) {
         struct record *record = &fragment->records[i];
         uint32_t site;
-        gv_version version;
+        int64_t since;
 
-        stream_next_group(&groups, &site, &version, mask, words);
+        stream_next_group(&groups, &site, &since, mask, words);
         GV_ASSERT(apply->sites[site].number == record->site);
-        GV_ASSERT(version == record->version);
+        GV_ASSERT(apply->sites[site].base + (uint64_t)since ==
+                  record->version);
         for (size_t word = 0; word < words && rc == GV_OK; word++) {
             uint64_t bits = column_bits(mask, word);
 

@@ -864,8 +864,9 @@ void show_nothing(struct store *store, const struct store_table *table,
 
 struct fragments {
     struct buffer *out;
-    uint32_t *sites;  /* by site number: its number in the stream + 1 */
-    uint32_t *tables; /* by table id, likewise */
+    uint32_t *sites;   /* by site number: its number in the stream + 1 */
+    gv_version *bases; /* by that: what its versions are told from */
+    uint32_t *tables;  /* by table id, likewise */
     size_t site_capacity, table_capacity;
     uint32_t site_count, table_count;
 };

@@ -171,11 +171,11 @@ static int screen_groups(struct apply *apply,
     for (size_t i = 0; i < item->as.row.group_count && rc == GV_OK; i++) {
         uint32_t number;
         gv_version version;
+        int64_t since;
 
-        if (stream_next_group(&groups, &number, &version, mask, words) !=
-            GV_OK)
+        if (stream_next_group(&groups, &number, &since, mask, words) != GV_OK)
             return incoming_malformed(apply, "a column that was not named");
-        rc = incoming_record(apply, number, version);
+        rc = incoming_record(apply, number, since, &version);
         if (rc == GV_OK)
             rc = screen_mask(apply, from, mask, words, held);
     }

@@ -34,14 +34,17 @@ static int stream_end_item(struct buffer *out, size_t start)
     return GV_OK;
 }
 
-int stream_write_site(struct buffer *out, const struct site *site)
+int stream_write_site(struct buffer *out, const struct site *site,
+                      gv_version base)
 {
     msgpack_packer packer = pack_into(out);
     size_t start = stream_begin_item(out);
 
-    msgpack_pack_array(&packer, 2);
+    GV_ASSERT(base <= VERSION_MAX);
+    msgpack_pack_array(&packer, 3);
     msgpack_pack_uint8(&packer, STREAM_SITE);
     pack_site(&packer, site);
+    msgpack_pack_uint64(&packer, base);
     return stream_end_item(out, start);
 }
 
@@ -205,7 +208,7 @@ void stream_begin_row(struct stream_row_writer *writer, struct buffer *out,
 
 /* The values' array opens behind the last group. */
 void stream_write_group(struct stream_row_writer *writer, uint32_t site,
-                        gv_version version, const uint64_t *mask, size_t words)
+                        int64_t since, const uint64_t *mask, size_t words)
 {
     uint8_t head[4 * PACK_HEAD_MAX], *at = head;
     uint8_t bytes[ROW_WORDS_MAX * 8];
@@ -223,7 +226,7 @@ void stream_write_group(struct stream_row_writer *writer, uint32_t site,
     GV_ASSERT(size >= 1 && size <= STREAM_MASK_SIZE_MAX);
     at = pack_head_array(at, 3);
     at = pack_head_unsigned(at, site);
-    at = pack_head_unsigned(at, version);
+    at = pack_head_signed(at, since);
     at = pack_head_blob(at, size);
     pack_body(writer->out, head, at, bytes, size);
     if (--writer->groups_left > 0)
@@ -306,7 +309,7 @@ static uint64_t load_little(const uint8_t *bytes, size_t size)
 /* One group; its mask as the bytes that are there. */
 struct stream_group {
     uint32_t site;
-    gv_version version;
+    int64_t since;
     const uint8_t *mask;
     size_t mask_size;
 };
@@ -316,7 +319,7 @@ static void stream_read_group(struct cursor *cursor,
 {
     stream_expect_array(cursor, 3);
     group->site = stream_read_u32(cursor);
-    group->version = cursor_u64(cursor);
+    group->since = cursor_i64(cursor);
     group->mask = cursor_blob(cursor, &group->mask_size);
 }
 
@@ -330,7 +333,7 @@ static uint64_t stream_group_word(const struct stream_group *group,
 }
 
 struct stream_dot {
-    gv_version version;
+    int64_t since; /* the base of its site */
     uint32_t site;
 };
 
@@ -366,7 +369,7 @@ static bool stream_see_dot(struct stream_seen *seen,
 {
     if (seen->count == STREAM_GROUPS_MAX)
         return false;
-    seen->dots[seen->count].version = group->version;
+    seen->dots[seen->count].since = group->since;
     seen->dots[seen->count].site = group->site;
     seen->count++;
     return true;
@@ -376,8 +379,8 @@ static int stream_compare_dots(const void *a, const void *b)
 {
     const struct stream_dot *x = a, *y = b;
 
-    if (x->version != y->version)
-        return x->version < y->version ? -1 : 1;
+    if (x->since != y->since)
+        return x->since < y->since ? -1 : 1;
     return x->site < y->site ? -1 : x->site > y->site;
 }
 
@@ -404,6 +407,12 @@ static bool stream_mask_valid(const struct stream_group *group)
            (size < STREAM_MASK_SIZE_MAX || group->mask[size - 1] == 1);
 }
 
+/* Then a base and a difference can be added without a look. */
+static bool stream_since_valid(int64_t since)
+{
+    return since >= -(int64_t)VERSION_MAX && since <= (int64_t)VERSION_MAX;
+}
+
 static void stream_check_groups(struct cursor *cursor, size_t count,
                                 struct stream_seen *seen)
 {
@@ -413,9 +422,8 @@ static void stream_check_groups(struct cursor *cursor, size_t count,
         stream_read_group(cursor, &group);
         if (cursor->error != GV_OK)
             return;
-        if (group.version == 0 || group.version > VERSION_MAX ||
-            !stream_mask_valid(&group) || !stream_see_mask(seen, &group) ||
-            !stream_see_dot(seen, &group)) {
+        if (!stream_since_valid(group.since) || !stream_mask_valid(&group) ||
+            !stream_see_mask(seen, &group) || !stream_see_dot(seen, &group)) {
             stream_fail(cursor);
             return;
         }
@@ -580,12 +588,15 @@ static void stream_decode_site(struct cursor *cursor, struct stream_item *item)
     const uint8_t *bytes;
     size_t size;
 
-    stream_expect_array(cursor, 2);
+    stream_expect_array(cursor, 3);
     cursor_u64(cursor);
     bytes = cursor_blob(cursor, &size);
-    if (size == sizeof(item->as.site.bytes))
-        memcpy(item->as.site.bytes, bytes, size);
+    if (size == sizeof(item->as.site.id.bytes))
+        memcpy(item->as.site.id.bytes, bytes, size);
     else
+        stream_fail(cursor);
+    item->as.site.base = cursor_u64(cursor);
+    if (item->as.site.base > VERSION_MAX)
         stream_fail(cursor);
 }
 
@@ -735,8 +746,8 @@ void stream_next_column(struct cursor *columns, struct stream_column *column)
     GV_ASSERT(columns->error == GV_OK);
 }
 
-int stream_next_group(struct cursor *groups, uint32_t *site,
-                      gv_version *version, uint64_t *mask, size_t words)
+int stream_next_group(struct cursor *groups, uint32_t *site, int64_t *since,
+                      uint64_t *mask, size_t words)
 {
     struct stream_group group;
 
@@ -745,7 +756,7 @@ int stream_next_group(struct cursor *groups, uint32_t *site,
     if (group.mask_size > words * 8)
         return GV_EPROTO;
     *site = group.site;
-    *version = group.version;
+    *since = group.since;
     for (size_t w = 0; w < words; w++)
         mask[w] = w * 8 < group.mask_size ? stream_group_word(&group, w) : 0;
     return GV_OK;

@@ -34,7 +34,10 @@ enum stream_kind { STREAM_SITE = 1, STREAM_TABLE, STREAM_ROW };
 
 /* Writing.  All return @out's error. */
 
-int stream_write_site(struct buffer *out, const struct site *site);
+/* @base: a version that the groups of this site are told from, near to most
+ * of theirs, or 0. */
+int stream_write_site(struct buffer *out, const struct site *site,
+                      gv_version base);
 
 struct stream_text {
     const char *bytes; /* not NUL-terminated */
@@ -99,9 +102,9 @@ void stream_begin_row(struct stream_row_writer *writer, struct buffer *out,
                       uint32_t table, const uint8_t *key, size_t key_size,
                       uint64_t causal_length, size_t group_count,
                       size_t value_count);
+/* @since: its version less the base of its site. */
 void stream_write_group(struct stream_row_writer *writer, uint32_t site,
-                        gv_version version, const uint64_t *mask,
-                        size_t words);
+                        int64_t since, const uint64_t *mask, size_t words);
 void stream_write_value(struct stream_row_writer *writer,
                         const struct value *value);
 void stream_write_hollow(struct stream_row_writer *writer, uint64_t digest);
@@ -116,7 +119,10 @@ int stream_end_row(struct stream_row_writer *writer);
 struct stream_item {
     enum stream_kind kind;
     union {
-        struct site site;
+        struct {
+            struct site id;
+            gv_version base; /* of the versions of its groups */
+        } site;
         struct {
             struct stream_table head;
             struct cursor keys;    /* stream_next_key(), key_count times */
@@ -137,13 +143,14 @@ struct stream_item {
 };
 
 /* Decode one item of @size bytes (without its length).  Everything in it is
- * checked here: masks that are empty, existence or a dot given twice, versions
- * out of range, more values than bits of the masks or fewer than columns in
- * them, an even causal length with values or other bits than existence, cells
- * that replace no vector, names that are none or not ours to write, trailing
- * bytes.  Whether its numbers were defined, and whether the names of a table's
- * columns differ, is for the caller, and which columns may be in several masks
- * and what their values have to be: that stands in the table's definition.
+ * checked here: masks that are empty, existence or a dot given twice, bases
+ * and differences out of range, more values than bits of the masks or fewer
+ * than columns in them, an even causal length with values or other bits than
+ * existence, cells that replace no vector, names that are none or not ours to
+ * write, trailing bytes.  Whether its numbers were defined, whether a base and
+ * a difference make a version, and whether the names of a table's columns
+ * differ, is for the caller, and which columns may be in several masks and
+ * what their values have to be: that stands in the table's definition.
  *
  * Errors: GV_EPROTO. */
 int stream_decode(const uint8_t *bytes, size_t size, struct stream_item *item);
@@ -152,10 +159,11 @@ int stream_decode(const uint8_t *bytes, size_t size, struct stream_item *item);
  * so; a call more than the item has is a bug and asserts. */
 void stream_next_key(struct cursor *keys, struct stream_column *key);
 void stream_next_column(struct cursor *columns, struct stream_column *column);
-/* @mask gets ROW_WORDS_MAX words at most: exactly @words, zero-filled;
+/* *@since: what is to be added to the base of its site.
+ * @mask gets ROW_WORDS_MAX words at most: exactly @words, zero-filled;
  * GV_EPROTO if the group has a bit at or above words * 64. */
-int stream_next_group(struct cursor *groups, uint32_t *site,
-                      gv_version *version, uint64_t *mask, size_t words);
+int stream_next_group(struct cursor *groups, uint32_t *site, int64_t *since,
+                      uint64_t *mask, size_t words);
 /* What comes next. */
 enum stream_value { STREAM_VALUE, STREAM_HOLLOW, STREAM_CELL };
 enum stream_value stream_peek_value(const struct cursor *values);

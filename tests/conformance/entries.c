@@ -14,6 +14,7 @@ struct reader {
     const char *table, *key;
     struct entry_row *row;
     struct site sites[SITES_MAX];
+    gv_version bases[SITES_MAX];
     size_t site_count, table_count;
     bool wanted[TABLES_MAX];
     char columns[TABLES_MAX][ENTRIES_COLUMNS_MAX][40];
@@ -42,9 +43,9 @@ static void take_group(struct reader *reader, struct stream_item *item)
 {
     uint64_t mask;
     uint32_t site;
-    gv_version version;
+    int64_t since;
 
-    GV_ASSERT(stream_next_group(&item->as.row.groups, &site, &version, &mask,
+    GV_ASSERT(stream_next_group(&item->as.row.groups, &site, &since, &mask,
                                 1) == GV_OK);
     for (size_t bit = 0; bit < ENTRIES_COLUMNS_MAX; bit++) {
         struct entry_cell *cell = &reader->row->cells[reader->row->cell_count];
@@ -53,7 +54,7 @@ static void take_group(struct reader *reader, struct stream_item *item)
             continue;
         strcpy(cell->column, reader->columns[item->as.row.table][bit]);
         cell->site = reader->sites[site];
-        cell->version = version;
+        cell->version = reader->bases[site] + (uint64_t)since;
         reader->row->cell_count++;
     }
 }
@@ -78,7 +79,8 @@ static void take_item(struct reader *reader, const uint8_t *bytes, size_t size)
     switch (item.kind) {
     case STREAM_SITE:
         GV_ASSERT(reader->site_count < SITES_MAX);
-        reader->sites[reader->site_count++] = item.as.site;
+        reader->bases[reader->site_count] = item.as.site.base;
+        reader->sites[reader->site_count++] = item.as.site.id;
         break;
     case STREAM_TABLE:
         take_table(reader, &item);

@@ -99,13 +99,13 @@ def fragments(interval):
         item = Reader(stream[at + 4:at + 4 + size]).value()
         at += 4 + size
         if item[0] == 1:
-            sites.append(item[1])
+            sites.append(item[1:3])
         elif item[0] == 2:
             tables.append((name_here(item[1:3]),
                            [name_here(column[:2]) for column in item[5]]))
         elif item[0] == 3:
             name, columns = tables[item[1]]
-            dots = {b: (group[1], sites[group[0]])
+            dots = {b: (sites[group[0]][1] + group[1], sites[group[0]][0])
                     for group in item[4] for b in bits(group[2])}
             values = iter([typed(value) for value in item[5]])
             cells = {columns[b - 1] if b > 0 else None:

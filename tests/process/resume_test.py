@@ -9,7 +9,7 @@ from peer import Tap
 
 CONTACTS = ("CREATE TABLE contacts(id TEXT PRIMARY KEY, name TEXT, "
             "phone TEXT)")
-ROWS = 300000
+ROWS = 320000
 FILL = ("INSERT INTO contacts WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
         "SELECT i + 1 FROM n WHERE i < %d) SELECT printf('c%%030d', i), "
         "'name ' || i, '+49 ' || i FROM n" % ROWS)

@@ -497,9 +497,9 @@ TEST(names_given_twice_are_malformed)
 
         buffer_init(&stream, 65536);
         buffer_init(&bytes, 65536);
-        stream_write_site(&stream, &site);
+        stream_write_site(&stream, &site, 0);
         if (twice == 0)
-            stream_write_site(&stream, &site);
+            stream_write_site(&stream, &site, 0);
         write_table(&stream, "t", columns, twice == 0 ? 1 : 2);
         CHECK_INT(interval_encode(&site, 0, 5, none, stream.data, stream.size,
                                   &bytes),

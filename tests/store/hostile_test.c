@@ -151,6 +151,8 @@ TEST(a_row_that_vanished_past_the_triggers_is_not_sent)
 #define RECORD_VERSION ((gv_version)1 << 40)
 static gv_version claimed_version = RECORD_VERSION;
 static const struct value *sent_value; /* NULL: a text */
+static gv_version sent_base = RECORD_VERSION;
+static int64_t sent_since;
 
 /* A delta of one row with one record. */
 static int apply_row_of(struct copy *to, const struct site *site,
@@ -172,11 +174,11 @@ static int apply_row_of(struct copy *to, const struct site *site,
     buffer_init(&key, 65536);
     for (size_t i = 0; i < key_columns; i++)
         key_append(&key, &text);
-    stream_write_site(&out, site);
+    stream_write_site(&out, site, sent_base);
     write_table(&out, table, columns, 2);
     stream_begin_row(&writer, &out, 0, key.data, key.size, causal_length, 1,
                      mask_count(&mask, 1) - (mask & 1));
-    stream_write_group(&writer, 0, RECORD_VERSION, &mask, 1);
+    stream_write_group(&writer, 0, sent_since, &mask, 1);
     for (size_t i = 0; i < mask_count(&mask, 1) - (mask & 1); i++)
         stream_write_value(&writer, sent_value != NULL ? sent_value : &text);
     CHECK_INT(stream_end_row(&writer), ==, GV_OK);
@@ -256,6 +258,29 @@ TEST(a_record_above_the_claim_is_malformed)
     close_two(&a, &b);
 }
 
+/* The base and what is added to it are in range; their sum is not. */
+TEST(a_version_below_the_first_or_above_the_last_is_malformed)
+{
+    struct copy a, b;
+    const struct site site = {.bytes = {9}};
+
+    make_two(&a, &b);
+    sent_base = 5;
+    sent_since = -5;
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_EPROTO);
+    sent_since = -6;
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_EPROTO);
+    sent_base = VERSION_MAX;
+    sent_since = (int64_t)VERSION_MAX;
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_EPROTO);
+    sent_base = RECORD_VERSION + 7;
+    sent_since = -7;
+    CHECK_INT(apply_row_of(&b, &site, "t", 1, 1, 3), ==, GV_OK);
+    sent_base = RECORD_VERSION;
+    sent_since = 0;
+    close_two(&a, &b);
+}
+
 TEST(an_interval_with_a_record_from_before_it_is_malformed)
 {
     static const char *const columns[] = {"a", "b"};
@@ -274,7 +299,7 @@ TEST(an_interval_with_a_record_from_before_it_is_malformed)
     buffer_init(&key, 65536);
     buffer_init(&bytes, 65536);
     key_append(&key, &text);
-    stream_write_site(&out, &site);
+    stream_write_site(&out, &site, 0);
     write_table(&out, "t", columns, 2);
     stream_begin_row(&writer, &out, 0, key.data, key.size, 2, 1, 0);
     stream_write_group(&writer, 0, 7, &mask, 1);

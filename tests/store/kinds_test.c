@@ -640,7 +640,7 @@ static int apply_two(struct copy *to, const char *named, size_t count,
     buffer_init(&key, 65536);
     key_append(&key, &text);
     for (size_t i = 0; i < 2; i++) {
-        stream_write_site(&out, &entries[i].site);
+        stream_write_site(&out, &entries[i].site, 0);
         vv_entry_store(&entries[i], claim + i * VV_ENTRY_SIZE);
     }
     stream_write_table(&out, &table, list, list + 1);

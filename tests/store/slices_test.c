@@ -470,9 +470,10 @@ static void write_last(struct buffer *out, const struct last_row *row)
         key_append(&key, &value);
     stream_begin_row(&writer, out, row->table, key.data, key.size,
                      row->causal_length, row->masks[1] == 0 ? 1 : 2, values);
-    stream_write_group(&writer, row->site, row->version, row->masks, 1);
+    stream_write_group(&writer, row->site, (int64_t)row->version, row->masks,
+                       1);
     if (row->masks[1] != 0)
-        stream_write_group(&writer, row->site, row->version - 1,
+        stream_write_group(&writer, row->site, (int64_t)row->version - 1,
                            row->masks + 1, 1);
     for (size_t i = 0; i < values; i++) {
         if (row->cell)
@@ -497,7 +498,7 @@ static int apply_with(struct copy *to, uint64_t token,
     int rc;
 
     buffer_init(&out, 1000000);
-    stream_write_site(&out, &entry.site);
+    stream_write_site(&out, &entry.site, 0);
     write_table(&out, "t", columns, 2);
     for (int64_t i = 0; i < SOUND; i++)
         write_last(&out, &(struct last_row){.keys = 1,

@@ -48,11 +48,12 @@ TEST(a_site_comes_back)
 
     memset(site.bytes, 0xa5, sizeof(site.bytes));
     buffer_init(&out, 1000);
-    CHECK_INT(stream_write_site(&out, &site), ==, GV_OK);
+    CHECK_INT(stream_write_site(&out, &site, VERSION_MAX), ==, GV_OK);
     bytes = take_item(&out, &size);
     CHECK_INT(stream_decode(bytes, size, &item), ==, GV_OK);
     CHECK_INT(item.kind, ==, STREAM_SITE);
-    CHECK(memcmp(item.as.site.bytes, site.bytes, sizeof(site.bytes)) == 0);
+    CHECK(site_equal(&item.as.site.id, &site));
+    CHECK(item.as.site.base == VERSION_MAX);
     free(bytes);
     buffer_close(&out);
 }
@@ -167,7 +168,7 @@ TEST(what_cannot_travel_of_a_definition_is_left_out)
 
 struct group {
     uint32_t site;
-    gv_version version;
+    int64_t since;
     uint64_t mask[ROW_WORDS_MAX];
 };
 
@@ -180,7 +181,7 @@ static void write_row(struct buffer *out, uint64_t causal_length,
     stream_begin_row(&writer, out, 3, key_one, sizeof(key_one), causal_length,
                      group_count, value_count);
     for (size_t i = 0; i < group_count; i++)
-        stream_write_group(&writer, groups[i].site, groups[i].version,
+        stream_write_group(&writer, groups[i].site, groups[i].since,
                            groups[i].mask, ROW_WORDS_MAX);
     for (size_t i = 0; i < value_count; i++)
         stream_write_value(&writer, &values[i]);
@@ -302,7 +303,7 @@ TEST(a_hollow_cell_comes_back_as_its_digest)
 
         buffer_init(&out, 1000);
         stream_begin_row(&writer, &out, 3, key_one, sizeof(key_one), 1, 1, 2);
-        stream_write_group(&writer, group.site, group.version, group.mask, 1);
+        stream_write_group(&writer, group.site, group.since, group.mask, 1);
         stream_write_hollow(&writer, digests[i]);
         stream_write_value(&writer, &value);
         CHECK_INT(stream_end_row(&writer), ==, GV_OK);
@@ -320,13 +321,13 @@ TEST(a_hollow_cell_comes_back_as_its_digest)
 TEST(a_row_comes_back)
 {
     uint64_t digest;
-    struct group groups[2] = {{7, VERSION_MAX, {3}}, {70000, 1, {0, 1}}};
+    struct group groups[2] = {{7, VERSION_MAX, {3}}, {70000, -1, {0, 1}}};
     struct value values[2] = {integer(5), integer(-6)}, back;
     struct stream_item item;
     struct buffer out;
     uint8_t *bytes;
     uint64_t mask[2];
-    gv_version version;
+    int64_t since;
     uint32_t site;
 
     buffer_init(&out, 1000);
@@ -338,12 +339,13 @@ TEST(a_row_comes_back)
     CHECK(memcmp(item.as.row.key, key_one, sizeof(key_one)) == 0);
     CHECK(item.as.row.causal_length == 2147483647);
     CHECK_INT(item.as.row.group_count, ==, 2);
-    CHECK_INT(stream_next_group(&item.as.row.groups, &site, &version, mask, 2),
+    CHECK_INT(stream_next_group(&item.as.row.groups, &site, &since, mask, 2),
               ==, GV_OK);
-    CHECK(site == 7 && version == VERSION_MAX && mask[0] == 3 && mask[1] == 0);
-    CHECK_INT(stream_next_group(&item.as.row.groups, &site, &version, mask, 2),
+    CHECK(site == 7 && since == (int64_t)VERSION_MAX && mask[0] == 3 &&
+          mask[1] == 0);
+    CHECK_INT(stream_next_group(&item.as.row.groups, &site, &since, mask, 2),
               ==, GV_OK);
-    CHECK(site == 70000 && version == 1 && mask[0] == 0 && mask[1] == 1);
+    CHECK(site == 70000 && since == -1 && mask[0] == 0 && mask[1] == 1);
     CHECK(stream_next_value(&item.as.row.values, &back, &digest));
     CHECK_INT(back.integer, ==, 5);
     CHECK(stream_next_value(&item.as.row.values, &back, &digest));
@@ -375,14 +377,14 @@ TEST(a_mask_wider_than_the_table_is_refused_when_it_is_read)
     struct stream_item item;
     struct buffer out;
     uint64_t mask[ROW_WORDS_MAX];
-    gv_version version;
+    int64_t since;
     uint32_t site;
     uint8_t *bytes;
 
     buffer_init(&out, 1000);
     write_row(&out, 1, &group, 1, &value, 1);
     CHECK_INT(decode_row(&out, &item, &bytes), ==, GV_OK);
-    CHECK_INT(stream_next_group(&item.as.row.groups, &site, &version, mask, 1),
+    CHECK_INT(stream_next_group(&item.as.row.groups, &site, &since, mask, 1),
               ==, GV_EPROTO);
     free(bytes);
     buffer_close(&out);
@@ -398,7 +400,7 @@ TEST(every_bit_of_a_mask_comes_back)
         struct group group = {0, 9, {1}};
         struct stream_item item;
         uint64_t mask[ROW_WORDS_MAX];
-        gv_version version;
+        int64_t since;
         uint32_t site;
         uint8_t *bytes;
 
@@ -406,7 +408,7 @@ TEST(every_bit_of_a_mask_comes_back)
         buffer_clear(&out);
         write_row(&out, 1, &group, 1, &value, 1);
         CHECK_INT(decode_row(&out, &item, &bytes), ==, GV_OK);
-        CHECK_INT(stream_next_group(&item.as.row.groups, &site, &version, mask,
+        CHECK_INT(stream_next_group(&item.as.row.groups, &site, &since, mask,
                                     ROW_WORDS_MAX),
                   ==, GV_OK);
         CHECK(memcmp(mask, group.mask, sizeof(mask)) == 0);
@@ -425,7 +427,7 @@ TEST(the_widest_row_comes_back)
 
     for (uint32_t i = 0; i <= STREAM_COLUMNS_MAX; i++) {
         groups[i].site = i / 3;
-        groups[i].version = 1 + i % 3;
+        groups[i].since = 1 + i % 3;
         mask_set(groups[i].mask, i);
         if (i > 0)
             values[i - 1] = integer(i);
@@ -449,7 +451,7 @@ TEST(a_full_buffer_is_reported_at_the_end_of_the_row)
     for (size_t limit = 0; limit < 40; limit++) {
         buffer_init(&out, limit);
         stream_begin_row(&writer, &out, 0, key_one, sizeof(key_one), 1, 1, 1);
-        stream_write_group(&writer, group.site, group.version, group.mask, 1);
+        stream_write_group(&writer, group.site, group.since, group.mask, 1);
         stream_write_value(&writer, &value);
         CHECK_INT(stream_end_row(&writer), ==, GV_ELIMIT);
         buffer_close(&out);
@@ -467,7 +469,7 @@ TEST(an_item_longer_than_256_mib_is_neither_written_nor_read)
 
     buffer_init(&out, 1000);
     stream_begin_row(&writer, &out, 0, key_one, sizeof(key_one), 1, 1, 1);
-    stream_write_group(&writer, group.site, group.version, group.mask, 1);
+    stream_write_group(&writer, group.site, group.since, group.mask, 1);
     stream_write_value(&writer, &value);
     CHECK_INT(stream_decode(out.data, (size_t)STREAM_ITEM_SIZE_MAX + 1, &item),
               ==, GV_EPROTO);
@@ -514,12 +516,12 @@ static void raw_text(struct raw *raw, const void *bytes, size_t size)
     msgpack_pack_str_body(&raw->packer, bytes, size);
 }
 
-static void raw_group(struct raw *raw, uint64_t site, uint64_t version,
+static void raw_group(struct raw *raw, uint64_t site, int64_t since,
                       const char *mask, size_t size)
 {
     msgpack_pack_array(&raw->packer, 3);
     msgpack_pack_uint64(&raw->packer, site);
-    msgpack_pack_uint64(&raw->packer, version);
+    msgpack_pack_int64(&raw->packer, since);
     raw_blob(raw, mask, size);
 }
 
@@ -545,19 +547,20 @@ static int raw_finish(struct raw *raw, uint32_t count)
 }
 
 static int row_of_one_group(uint64_t table, uint64_t causal_length,
-                            uint64_t site, uint64_t version, const char *mask,
+                            uint64_t site, int64_t since, const char *mask,
                             size_t size, uint32_t values)
 {
     struct raw raw;
 
     raw_row(&raw, table, causal_length, 1);
-    raw_group(&raw, site, version, mask, size);
+    raw_group(&raw, site, since, mask, size);
     return raw_finish(&raw, values);
 }
 
 TEST(numbers_out_of_range_are_refused)
 {
     uint64_t over = (uint64_t)UINT32_MAX + 1;
+    int64_t most = (int64_t)VERSION_MAX;
 
     CHECK_INT(row_of_one_group(0, 1, 0, 1, "\1", 1, 0), ==, GV_OK);
     CHECK_INT(row_of_one_group(over, 1, 0, 1, "\1", 1, 0), ==, GV_EPROTO);
@@ -567,10 +570,11 @@ TEST(numbers_out_of_range_are_refused)
               GV_OK);
     CHECK_INT(row_of_one_group(0, ROW_CAUSAL_LENGTH_MAX + 1, 0, 1, "\1", 1, 0),
               ==, GV_EPROTO);
-    CHECK_INT(row_of_one_group(0, 1, 0, 0, "\1", 1, 0), ==, GV_EPROTO);
-    CHECK_INT(row_of_one_group(0, 1, 0, VERSION_MAX, "\1", 1, 0), ==, GV_OK);
-    CHECK_INT(row_of_one_group(0, 1, 0, VERSION_MAX + 1, "\1", 1, 0), ==,
-              GV_EPROTO);
+    CHECK_INT(row_of_one_group(0, 1, 0, 0, "\1", 1, 0), ==, GV_OK);
+    CHECK_INT(row_of_one_group(0, 1, 0, most, "\1", 1, 0), ==, GV_OK);
+    CHECK_INT(row_of_one_group(0, 1, 0, most + 1, "\1", 1, 0), ==, GV_EPROTO);
+    CHECK_INT(row_of_one_group(0, 1, 0, -most, "\1", 1, 0), ==, GV_OK);
+    CHECK_INT(row_of_one_group(0, 1, 0, -most - 1, "\1", 1, 0), ==, GV_EPROTO);
 }
 
 TEST(masks_out_of_form_are_refused)
@@ -606,14 +610,14 @@ TEST(a_death_with_more_than_existence_is_refused)
     CHECK_INT(row_of_one_group(0, 2, 0, 1, "\2", 1, 0), ==, GV_EPROTO);
 }
 
-static int row_of_two_groups(uint64_t site, uint64_t version, const char *mask,
+static int row_of_two_groups(uint64_t site, int64_t since, const char *mask,
                              size_t size)
 {
     struct raw raw;
 
     raw_row(&raw, 0, 1, 2);
     raw_group(&raw, 1, 10, "\0\0\0\0\0\0\0\0\1", 9);
-    raw_group(&raw, site, version, mask, size);
+    raw_group(&raw, site, since, mask, size);
     return raw_finish(&raw, 2);
 }
 
@@ -802,7 +806,7 @@ TEST(keys_are_checked_too)
     buffer_close(&key);
 }
 
-static int item_of_site(size_t size, uint32_t elements)
+static int item_of_site(size_t size, uint64_t base, uint32_t elements)
 {
     struct raw raw;
 
@@ -810,17 +814,22 @@ static int item_of_site(size_t size, uint32_t elements)
     msgpack_pack_array(&raw.packer, elements);
     msgpack_pack_int(&raw.packer, STREAM_SITE);
     raw_blob(&raw, "0123456789abcdefg", size);
-    for (uint32_t i = 2; i < elements; i++)
+    if (elements > 2)
+        msgpack_pack_uint64(&raw.packer, base);
+    for (uint32_t i = 3; i < elements; i++)
         msgpack_pack_nil(&raw.packer);
     return raw_decode(&raw);
 }
 
-TEST(a_site_has_sixteen_bytes_and_nothing_more)
+TEST(a_site_has_sixteen_bytes_a_base_and_nothing_more)
 {
-    CHECK_INT(item_of_site(16, 2), ==, GV_OK);
-    CHECK_INT(item_of_site(15, 2), ==, GV_EPROTO);
-    CHECK_INT(item_of_site(17, 2), ==, GV_EPROTO);
-    CHECK_INT(item_of_site(16, 3), ==, GV_EPROTO);
+    CHECK_INT(item_of_site(16, 0, 3), ==, GV_OK);
+    CHECK_INT(item_of_site(16, VERSION_MAX, 3), ==, GV_OK);
+    CHECK_INT(item_of_site(16, VERSION_MAX + 1, 3), ==, GV_EPROTO);
+    CHECK_INT(item_of_site(15, 0, 3), ==, GV_EPROTO);
+    CHECK_INT(item_of_site(17, 0, 3), ==, GV_EPROTO);
+    CHECK_INT(item_of_site(16, 0, 2), ==, GV_EPROTO);
+    CHECK_INT(item_of_site(16, 0, 4), ==, GV_EPROTO);
 }
 
 /* A definition by hand: what it names its table, how often its columns. */
@@ -989,7 +998,7 @@ static size_t sample_items(struct buffer *samples)
         buffer_init(&samples[i], 1000);
     columns[0] = column_of("a", "a", "INT(8)", integer(1));
     columns[1] = column_of("b", "c", "", bytes_of(VALUE_BLOB, "xyz", 3));
-    stream_write_site(&samples[0], &site);
+    stream_write_site(&samples[0], &site, 0);
     stream_write_table(&samples[1], &table, &key, columns);
     write_row(&samples[2], 1, groups, 2, values, 4);
     write_row(&samples[3], 2, &death, 1, NULL, 0);
@@ -1019,7 +1028,7 @@ static void walk(struct stream_item *item)
     uint64_t mask[ROW_WORDS_MAX];
     struct value value;
     struct stream_column column;
-    gv_version version;
+    int64_t since;
     uint32_t site;
 
     if (item->kind == STREAM_TABLE) {
@@ -1029,7 +1038,7 @@ static void walk(struct stream_item *item)
             stream_next_column(&item->as.table.columns, &column);
     } else if (item->kind == STREAM_ROW) {
         for (size_t i = 0; i < item->as.row.group_count; i++)
-            CHECK_INT(stream_next_group(&item->as.row.groups, &site, &version,
+            CHECK_INT(stream_next_group(&item->as.row.groups, &site, &since,
                                         mask, ROW_WORDS_MAX),
                       ==, GV_OK);
         for (size_t i = 0; i < item->as.row.value_count; i++)
@@ -1069,15 +1078,15 @@ TEST(mutated_items_are_refused_or_read_without_fault)
 TEST(items_are_what_the_format_says)
 {
     static const uint8_t expected[] = {
-        0,    0,    0,    20,   0x92, 1,    0xc4, 16,   0,    1,    2,    3,
+        0,    0,    0,    23,   0x93, 1,    0xc4, 16,   0,    1,    2,    3,
         4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
-        0,    0,    0,    33,   0x96, 2,    0xa1, 't',  0xa1, 'u',  1,    0x91,
-        0x93, 0xa1, 'k',  0xc0, 0xa1, 'T',  0x92, 0x95, 0xa1, 'a',  0xc0, 0xa0,
-        0xa1, 'l',  0xc0, 0x95, 0xa1, 'b',  0xa1, 'c',  0xa1, 'T',  0xa1, 'l',
-        5,    0,    0,    0,    40,   0x96, 3,    0,    0xc4, 13,   0,    0,
-        0,    9,    1,    0,    0,    0,    0,    0,    0,    0,    1,    1,
-        0x91, 0x93, 0,    0xcd, 1,    0,    0xc4, 1,    7,    0x92, 0xcb, 0x3f,
-        0xf0, 0,    0,    0,    0,    0,    0,    0xa1, 'x'};
+        0xcd, 1,    0,    0,    0,    0,    33,   0x96, 2,    0xa1, 't',  0xa1,
+        'u',  1,    0x91, 0x93, 0xa1, 'k',  0xc0, 0xa1, 'T',  0x92, 0x95, 0xa1,
+        'a',  0xc0, 0xa0, 0xa1, 'l',  0xc0, 0x95, 0xa1, 'b',  0xa1, 'c',  0xa1,
+        'T',  0xa1, 'l',  5,    0,    0,    0,    38,   0x96, 3,    0,    0xc4,
+        13,   0,    0,    0,    9,    1,    0,    0,    0,    0,    0,    0,
+        0,    1,    1,    0x91, 0x93, 0,    0xfd, 0xc4, 1,    7,    0x92, 0xcb,
+        0x3f, 0xf0, 0,    0,    0,    0,    0,    0,    0xa1, 'x'};
     struct stream_column key = column_of("k", "k", "T", integer(0));
     struct stream_column columns[2];
     struct stream_table table = {.wire = stream_text("t"),
@@ -1095,13 +1104,13 @@ TEST(items_are_what_the_format_says)
     for (uint8_t i = 0; i < 16; i++)
         site.bytes[i] = i;
     buffer_init(&out, 1000);
-    stream_write_site(&out, &site);
+    stream_write_site(&out, &site, 256);
     columns[0] = column_of("a", "a", "", (struct value){.class = VALUE_NULL});
     columns[1] = column_of("b", "c", "T", integer(5));
     columns[0].kind = columns[1].kind = stream_text("l");
     stream_write_table(&out, &table, &key, columns);
     stream_begin_row(&writer, &out, 0, key_one, sizeof(key_one), 1, 1, 2);
-    stream_write_group(&writer, 0, 256, &mask, 1);
+    stream_write_group(&writer, 0, -3, &mask, 1);
     stream_write_value(&writer, &one);
     stream_write_value(&writer, &x);
     CHECK_INT(stream_end_row(&writer), ==, GV_OK);
