@@ -78,7 +78,9 @@ int node_new(const char *path, const struct gv_node_options *options,
     fresh->watch.fd = -1;
     fresh->watch.timer = -1;
     fresh->host = host_system();
-    fresh->log = (struct log){options->log, options->log_context};
+    quiet_init(&fresh->quiet,
+               (struct log){options->log, options->log_context}, loop_now);
+    fresh->log = quiet_log(&fresh->quiet);
     pace_init(&fresh->pace);
     rhythm_init(&fresh->rhythm);
     applies_init(&fresh->applies);
