@@ -120,6 +120,8 @@ static void stage(struct gv_node *node, const struct effect *effect)
                          effect->as.stage.size, &event.as.staged.kept);
     if (event.code != GV_OK)
         event.reason = gv_strerror(event.code);
+    if (event.code == GV_EFULL || event.code == GV_EIO)
+        node->unkept = event.code;
     event.as.staged.token = effect->as.stage.token;
     event.as.staged.size = effect->as.stage.size;
     loop_finish(node, &event);

@@ -172,6 +172,29 @@ static void describe_lack(const struct lack *lack, char *text, size_t size)
                  lack->changes == 1 ? "" : "s", (long long)lack->oldest_ms);
 }
 
+/* @text without the full stop at its end, as a part of a sentence. */
+static json_t *clause(const char *text)
+{
+    size_t size = strlen(text);
+
+    return json_sprintf(
+        "%.*s", (int)(size > 0 && text[size - 1] == '.' ? size - 1 : size),
+        text);
+}
+
+/* This file lacks something of a peer, and why if that is known. */
+static json_t *lack_sentence(const struct link_info *info)
+{
+    json_t *reason = info->refused ? clause(info->reason) : NULL;
+    json_t *sentence =
+        json_sprintf("this file lacks what %s holds%s%s", peer_name(info),
+                     reason != NULL ? ": " : "",
+                     reason != NULL ? json_string_value(reason) : "");
+
+    json_decref(reason);
+    return sentence;
+}
+
 /* What stands between this file and a peer with a link. */
 static json_t *link_sentence(struct gv_node *node,
                              const struct link_info *info)
@@ -185,9 +208,7 @@ static json_t *link_sentence(struct gv_node *node,
                             " equal version vectors",
                             peer_name(info));
     if (lacks_here(node, info->believed, &behind) > 0)
-        return json_sprintf("this file lacks what %s holds%s%s",
-                            peer_name(info), info->refused ? ": " : "",
-                            info->refused ? info->reason : "");
+        return lack_sentence(info);
     lacks_of(node, info->believed, &lack);
     if (lack.sites == 0)
         return NULL;
@@ -274,6 +295,20 @@ static void add_links(struct gv_node *node, json_t *sentences)
     }
 }
 
+/* Rows that the audit found and does not publish yet. */
+static void add_waiting(const struct gv_node *node, json_t *sentences)
+{
+    struct store_audit_state audit;
+
+    store_audit_state(node->store, &audit);
+    if (audit.waiting == 0)
+        return;
+    json_array_append_new(
+        sentences,
+        plural(audit.waiting, "1 row waits for the audit of its table",
+               "%zu rows wait for the audit of their table"));
+}
+
 static void add_own(struct gv_node *node, json_t *sentences)
 {
     uint64_t unsealed = 0;
@@ -287,7 +322,12 @@ static void add_own(struct gv_node *node, json_t *sentences)
         json_array_append_new(sentences,
                               json_string("what came is being written"));
     if (node->trouble.code != GV_OK)
-        json_array_append_new(sentences, status_text(node->trouble.what));
+        json_array_append_new(sentences, clause(node->trouble.what));
+    if (node->unkept != GV_OK)
+        json_array_append_new(sentences,
+                              json_sprintf("what came could not be kept: %s",
+                                           gv_strerror(node->unkept)));
+    add_waiting(node, sentences);
 }
 
 json_t *lacks_sentences(struct gv_node *node, size_t peers)
@@ -327,7 +367,7 @@ json_t *lacks_summary(struct gv_node *node)
     json_t *first = first_sentence(node, &count), *summary;
 
     if (count.all == 0)
-        summary = json_sprintf("%s No peer is named, and none has called.",
+        summary = json_sprintf("%s No peer is named, and none is linked.",
                                json_string_value(first));
     else
         summary = json_sprintf("%s %zu of %zu peer%s connected.",

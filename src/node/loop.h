@@ -14,6 +14,7 @@
 #include "node/events.h"
 #include "node/outbox.h"
 #include "node/pace.h"
+#include "node/quiet.h"
 #include "node/refusals.h"
 #include "node/remembered.h"
 #include "node/rhythm.h"
@@ -32,7 +33,8 @@ struct finished {
 struct gv_node {
     char *path; /* resolved */
     const struct host *host;
-    struct log log;
+    struct quiet quiet;
+    struct log log; /* through it */
     struct config config;
     struct store *store;
     struct net *net;
@@ -70,6 +72,7 @@ struct gv_node {
     gv_time_ms audit_due;    /* the next slice of the audit, when idle */
     struct gv_error trouble; /* why writing fails at present; code GV_OK */
     unsigned trouble_count;  /* in a row */
+    int unkept;              /* why a piece of a delta was not, or GV_OK */
     gv_time_ms busy_since;   /* others keep the write lock; 0: they do not */
     struct gv_error end;     /* why the node cannot go on; code GV_OK */
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,21 @@ static void say_ready(const struct gv_node *node)
              node->config.listen != NULL ? net_endpoint(node->net) : "");
 }
 
+/* SQLite names its log and its locks after the file's name: through two names
+ * two programs write one file without seeing each other.  A copy that a backup
+ * made of links does no harm, so this is told, and not refused. */
+static void warn_of_names(const struct gv_node *node)
+{
+    struct stat file;
+
+    if (stat(node->path, &file) != 0 || file.st_nlink < 2)
+        return;
+    log_line(&node->log, GV_LOG_WARNING,
+             "%s has %u names (hard links): whoever opens it by another one"
+             " than this, while it is in use, damages it",
+             strrchr(node->path, '/') + 1, (unsigned)file.st_nlink);
+}
+
 static int open_rooms(struct gv_node *node, struct gv_error *error)
 {
     int rc;
@@ -63,6 +79,8 @@ static int open_rooms(struct gv_node *node, struct gv_error *error)
         rc = discovery_open(node, error);
     if (rc == GV_OK)
         say_ready(node);
+    if (rc == GV_OK)
+        warn_of_names(node);
     return rc;
 }
 
@@ -78,7 +96,9 @@ int node_new(const char *path, const struct gv_node_options *options,
     fresh->watch.fd = -1;
     fresh->watch.timer = -1;
     fresh->host = host_system();
-    fresh->log = (struct log){options->log, options->log_context};
+    quiet_init(&fresh->quiet, (struct log){options->log, options->log_context},
+               loop_now);
+    fresh->log = quiet_log(&fresh->quiet);
     pace_init(&fresh->pace);
     rhythm_init(&fresh->rhythm);
     applies_init(&fresh->applies);

@@ -474,6 +474,12 @@ static void warn_of_node(struct gv_node *node, json_t *warnings)
     warn_of_withheld(node, warnings);
     if (node->trouble.code != GV_OK)
         json_array_append_new(warnings, text(node->trouble.what));
+    if (node->unkept != GV_OK)
+        json_array_append_new(
+            warnings,
+            json_sprintf("what a peer sends could not be kept: %s; it is asked"
+                         " for again, every few seconds",
+                         gv_strerror(node->unkept)));
     warn_of_lock(node, warnings);
     if (node->watch.fd < 0)
         json_array_append_new(

@@ -229,6 +229,7 @@ static void commit_failed(struct gv_node *node, struct applies *batch,
 static void wrote(struct gv_node *node, const struct store_sealed *sealed)
 {
     node->checkpoint_wanted = true;
+    node->unkept = GV_OK;
     trouble_over(node);
     pace_wrote(&node->pace, loop_now(), store_wal_frames(node->store));
     node->schema_moved |= sealed->schema_moved;

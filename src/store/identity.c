@@ -417,12 +417,28 @@ static int stranger(struct store *store, const struct file_marks *marks,
     return GV_OK;
 }
 
+/* Whether additions to counters may be among what moves: those stay with the
+ * lost id (moving.c). */
+static int added(struct store *store, bool *any)
+{
+    int64_t cells = 0;
+    int rc = sql_number(store->db, &cells,
+                        "SELECT EXISTS(SELECT 1 FROM gv_cell AS e JOIN gv_col"
+                        " AS c ON c.tbl=e.tbl AND c.bit=e.bit WHERE e.site=%d"
+                        " AND c.kind='%q')",
+                        (int)store->own, kind_name(COLUMN_COUNTER));
+
+    GV_ASSERT(transaction_open(store));
+    *any = cells != 0;
+    return rc;
+}
+
 int identity_check(struct store *store, struct gv_error *error)
 {
     struct file_marks marks;
     int64_t inode, birth;
     const char *reason = NULL;
-    bool all;
+    bool all, counters = false;
     char old[33], new[33];
     int rc = store->host->marks(store->host->context, store->path, &marks);
 
@@ -442,6 +458,8 @@ int identity_check(struct store *store, struct gv_error *error)
     identity_keep(store);
     store->state_due = true;
     rc = forked(store, &all);
+    if (rc == GV_OK && all)
+        rc = added(store, &counters);
     if (rc == GV_OK)
         rc = renew(store, &marks, all);
     if (rc != GV_OK)
@@ -449,8 +467,11 @@ int identity_check(struct store *store, struct gv_error *error)
     site_format(&store->sites[store->own], new);
     log_line(&store->log, GV_LOG_WARNING,
              "this file takes the new site id %s in place of %s, because %s;"
-             " nothing is lost",
-             new, old, reason);
+             " nothing is lost%s",
+             new, old, reason,
+             counters ? " but what was added to counters since then, if no"
+                        " peer had it"
+                      : "");
     return GV_OK;
 }
 

@@ -65,7 +65,7 @@ static int note_meet(struct pass *pass, struct vv_view meet)
 static int open_snapshot(struct pass *pass, struct gv_error *error)
 {
     struct store *store = pass->store;
-    int64_t mark = 0;
+    int64_t mark = 0, same = 0;
     int rc;
 
     GV_ASSERT(pass->db == NULL);
@@ -88,7 +88,14 @@ static int open_snapshot(struct pass *pass, struct gv_error *error)
         return error_set(error, GV_EMOVED,
                          "The file was replaced or restored while it was"
                          " open.");
-    return GV_OK;
+    rc = sql_number(pass->db, &same,
+                    "SELECT fingerprint IS x'%016llx%016llx' FROM gv_meta",
+                    (unsigned long long)pass->kept.high,
+                    (unsigned long long)pass->kept.low);
+    pass->unlike = same == 0;
+    return rc == GV_OK
+               ? rc
+               : sql_fail(pass->db, rc, error, "cannot read the fingerprint");
 }
 
 int pass_new(struct store *store, enum pass_kind kind, struct vv_view meet,
@@ -325,6 +332,12 @@ static void count(struct pass *pass, uint64_t place, enum proof_kind kind,
         pass->sums[range] = hash128_add(pass->sums[range], sum);
 }
 
+static int pass_over(struct pass *pass, int rc)
+{
+    pass->passed_over = true;
+    return rc;
+}
+
 static int take_row(struct pass *pass, const struct store_table *table)
 {
     struct buffer *bytes = &pass->key;
@@ -341,11 +354,11 @@ static int take_row(struct pass *pass, const struct store_table *table)
     if (rc != GV_OK || null ||
         row_key_decode(&key, bytes->data, bytes->size, table->key_count) !=
             GV_OK)
-        return rc; /* no key that a peer could have */
+        return pass_over(pass, rc); /* no key that a peer could have */
     place = pass_place(&pass->store->hashed, table, key.bytes, key.size);
     if (pass->wanted != NULL &&
         !proof_set_has(pass->wanted, proof_range(place)))
-        return GV_OK;
+        return pass_over(pass, GV_OK);
     rc = read_row(pass, table, &key, &sum);
     if (rc == GV_ECORRUPT)
         kind = PROOF_DAMAGED;
@@ -357,7 +370,26 @@ static int take_row(struct pass *pass, const struct store_table *table)
         write_head(pass, table, &key, place, kind);
     else
         count(pass, place, kind, sum);
+    if (kind != PROOF_DAMAGED)
+        pass->records += pass->store->space.row.record_count;
     return pass->heads.error != GV_OK ? pass->heads.error : pass->beyond.error;
+}
+
+/* All rows were read: is there more in gv_ver than they have? */
+static int look_for_strays(struct pass *pass)
+{
+    int64_t listed = 0;
+    int rc;
+
+    GV_ASSERT(pass->rows == NULL && !pass->strays);
+    if (pass->passed_over || pass->damaged_count > 0 ||
+        pass->kind == PASS_HEADS)
+        return GV_OK;
+    rc = sql_number(pass->db, &listed,
+                    "SELECT count(*) FROM gv_ver WHERE tbl IN (SELECT id FROM"
+                    " gv_table)");
+    pass->strays = rc == GV_OK && (uint64_t)listed > pass->records;
+    return rc;
 }
 
 static int step_once(struct pass *pass)
@@ -370,6 +402,9 @@ static int step_once(struct pass *pass)
     if (pass->table_at == store->table_count) {
         if (pass->beyond.size > 0)
             qsort(pass->beyond.data, pass->beyond.size / 8, 8, by_place);
+        rc = look_for_strays(pass);
+        if (rc != GV_OK)
+            return rc;
         close_snapshot(pass);
         pass->done = true;
         return GV_OK;

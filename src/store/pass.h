@@ -37,7 +37,11 @@ struct pass {
     bool cut;                        /* they do not fit */
     uint8_t damaged[PROOF_SET_SIZE]; /* ranges that have such a row */
     size_t damaged_count;
-    struct hash128 total, kept; /* of all rows; of the file at that moment */
+    struct hash128 total, kept; /* of all rows; of the store at that moment */
+    bool unlike;                /* the file keeps another one than that */
+    uint64_t records;           /* of all rows, if none was passed over */
+    bool passed_over;
+    bool strays; /* gv_ver lists records that no row has */
 };
 
 /* Open a snapshot, unless it is PASS_SETTLE.  Errors: GV_EBUSY, …. */

@@ -51,8 +51,8 @@ struct proof {
     bool mend;  /* still to be done */
     bool again; /* it was: what is found now is left */
     bool wrote;
-    bool kept_wrong; /* the file's fingerprint is not the sum of its rows */
-    uint64_t found;  /* rows, by this comparison */
+    const char *file_wrong; /* what of the file is, beside its rows; NULL */
+    uint64_t found;         /* rows, by this comparison */
     enum phase phase;
     struct pass *pass;
     struct buffer left_out; /* by the peer */
@@ -522,9 +522,8 @@ static int compared(struct proof *proof)
     int rc = GV_OK;
 
     GV_ASSERT(proof->pass == NULL);
-    if (proof->kept_wrong && proof->found == 0)
-        rc = name_file(proof, "the fingerprint that this file keeps is not"
-                              " the sum of its records");
+    if (proof->file_wrong != NULL && proof->found == 0)
+        rc = name_file(proof, proof->file_wrong);
     proof->phase =
         proof->mend && proof->count > 0 ? PHASE_MENDING : PHASE_ENDED;
     return rc;
@@ -558,14 +557,22 @@ static int next_batch(struct proof *proof, struct gv_error *error)
     return rc;
 }
 
-/* What the file keeps as the sum of its rows, if all of them can be read. */
+/* What the file keeps as the sum and the list of its rows, if all of them can
+ * be read. */
 static void check_kept(struct proof *proof)
 {
     const struct pass *pass = proof->pass;
 
     GV_ASSERT(pass->done && pass->kind == PASS_SUMS);
-    proof->kept_wrong =
-        pass->damaged_count == 0 && !hash128_equal(pass->total, pass->kept);
+    proof->file_wrong = NULL;
+    if (pass->damaged_count > 0)
+        return;
+    if (pass->unlike || !hash128_equal(pass->total, pass->kept))
+        proof->file_wrong = "the fingerprint that this file keeps is not the"
+                            " sum of its records";
+    else if (pass->strays)
+        proof->file_wrong = "gv_ver lists records that no row of this file"
+                            " has";
 }
 
 static int summed(struct proof *proof)

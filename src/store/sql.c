@@ -75,8 +75,11 @@ int sql_fail(sqlite3 *db, int rc, struct gv_error *error, const char *what)
     int code = rc > 0 ? sql_code(rc) : rc;
 
     GV_ASSERT(code < 0); /* SQLITE_ROW and _DONE are no failures */
+    /* What we found wrong ourselves SQLite knows nothing of. */
     error_set(error, code, "%s: %s.", what,
-              db == NULL ? gv_strerror(code) : sqlite3_errmsg(db));
+              db == NULL || sql_code(sqlite3_errcode(db)) == GV_OK
+                  ? gv_strerror(code)
+                  : sqlite3_errmsg(db));
     advise(error, code);
     return code;
 }

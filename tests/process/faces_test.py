@@ -113,7 +113,7 @@ class Faces(Case):
         endpoint = free_endpoint()
         alone = self.start(path, endpoint)
         self.assertEqual(alone.status()["summary"],
-                         "On its own. No peer is named, and none has called.")
+                         "On its own. No peer is named, and none is linked.")
         other = self.start(self.database("b.db"), None, [endpoint])
         wait_until(lambda: status(path)["summary"]
                    == "Up to date. 1 of 1 peer connected.", "both level")

@@ -234,6 +234,17 @@ class Garbage(Hostile):
         self.assertGreater(self.a.status()["counters"]["bad_messages"], 5)
         self.still_syncs()
 
+    def test_a_flood_does_not_fill_the_log(self):
+        connection = self.connection()
+        bad = self.a.status()["counters"]["bad_messages"]
+        for _ in range(4000):
+            connection.send(b"\x90")
+        wait_until(lambda: self.a.status()["counters"]["bad_messages"]
+                   >= bad + 4000, "all of them refused")
+        self.assertLess(len(self.a.log().splitlines()), 3000)
+        connection.close()
+        self.still_syncs()
+
     def test_an_answer_that_nobody_asked_for_changes_nothing(self):
         peer = self.peer()
         wait_until(lambda: links_up(self.a.path) == 2, "the link")

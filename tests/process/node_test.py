@@ -111,6 +111,15 @@ class Sync(Case):
 
 
 class Stop(Case):
+    def test_a_file_with_two_names_is_warned_of(self):
+        path = self.database("a.db")
+        node = self.node(path).ready()
+        self.assertNotIn("hard links", node.log())
+        node.stop()
+        os.link(path, self.file("b.db"))
+        node = self.node(path).ready()
+        wait_until(lambda: "a.db has 2 names" in node.log(), "the warning")
+
     def test_sigint_and_sigterm_stop_cleanly(self):
         for sig in (signal.SIGINT, signal.SIGTERM):
             node = self.node(self.database("%d.db" % sig)).ready()

@@ -556,6 +556,53 @@ TEST(a_machine_that_went_back_counts_nothing_twice)
     end_both(&a, &b);
 }
 
+static void keep_line(void *context, enum gv_log_level level, const char *line)
+{
+    (void)level;
+    if (strstr(line, "takes the new site id") != NULL)
+        snprintf(context, 500, "%s", line);
+}
+
+/* What a renewal says, of a file that published an addition to t.n, if
+ * @counter, in a life that is over. */
+static void check_renewal(bool counter, const char *end)
+{
+    struct copy a;
+    char line[500] = "";
+    struct store_options options = {
+        .mode = STORE_WRITE, .host = copies_host(), .log = {keep_line, line}};
+    struct gv_error error = {0};
+
+    copy_make(&a, counter ? "counted" : "told",
+              "CREATE TABLE t(id TEXT PRIMARY KEY, n INT)");
+    if (counter)
+        CHECK_INT(try_kinds(&a, "t",
+                            &(struct store_kinds){
+                                &(struct store_kind){"n", COLUMN_COUNTER}, 1},
+                            &error),
+                  ==, GV_OK);
+    else
+        track(&a, "t");
+    sql(&a, "INSERT INTO t VALUES('r', 5)");
+    seal(&a);
+    CHECK_INT(store_heard_own(
+                  a.store, vv_get(store_vv(a.store), store_site(a.store)) + 1,
+                  &error),
+              ==, GV_EMOVED);
+    store_close(a.store);
+    CHECK_INT(store_open(a.path, &options, &a.store, &error), ==, GV_OK);
+    CHECK(strlen(line) > strlen(end));
+    CHECK_TEXT(line + strlen(line) - strlen(end), end);
+    copy_close(&a);
+}
+
+TEST(a_renewal_tells_what_it_may_lose)
+{
+    check_renewal(false, "nothing is lost");
+    check_renewal(true, "nothing is lost but what was added to counters since"
+                        " then, if no peer had it");
+}
+
 static void check_refused(struct copy *copy, const char *column,
                           enum column_kind kind, const char *word)
 {

@@ -211,6 +211,36 @@ TEST(a_sum_that_is_wrong_is_made_anew)
     close_two(&a, &b);
 }
 
+/* Done to the file of a running node, which holds the right sum itself. */
+static void beside_the_rows(const char *damage, const char *word)
+{
+    struct copy a, b;
+    const char *text;
+
+    equal_files(&a, &b);
+    sql(&a, damage);
+    CHECK_INT(verify_findings(&a, NULL), ==, 1);
+    CHECK_INT(differ(&a, &b, &text), ==, 1);
+    CHECK(says(text, word));
+    CHECK_INT(differ(&b, &a, &text), ==, 0); /* it is the other's */
+    mends(&a, &b, 1);
+    CHECK_INT(verify_findings(&a, NULL), ==, 0);
+    close_two(&a, &b);
+}
+
+TEST(what_is_wrong_beside_the_rows_is_made_anew)
+{
+    beside_the_rows("UPDATE gv_meta SET fingerprint = zeroblob(16)",
+                    "not the sum");
+    beside_the_rows("UPDATE gv_meta SET fingerprint = NULL", "not the sum");
+    beside_the_rows("INSERT INTO gv_ver(site, version, tbl, rid) SELECT site,"
+                    " version - 1, tbl, rid FROM gv_ver LIMIT 1",
+                    "gv_ver lists");
+    beside_the_rows("INSERT INTO gv_ver(site, version, tbl, rid) SELECT site,"
+                    " version, tbl, 4711 FROM gv_ver LIMIT 1",
+                    "gv_ver lists");
+}
+
 /* Another value under the dot that it had, with its digest and all sums. */
 static void forge(struct copy *a, const char *id, int64_t value)
 {

@@ -158,6 +158,31 @@ TEST(who_only_reads_an_older_format_is_told_what_brings_it_up)
     refused("older", NULL, STORE_READ, "format 1", "grapevine run");
 }
 
+/* SQLite knows nothing of what we find wrong: its "not an error" would be all
+ * that a person is told. */
+TEST(damage_of_ours_is_not_told_in_the_words_of_sqlite)
+{
+    static const char *const damage[] = {"DELETE FROM gv_site",
+                                         "DELETE FROM gv_meta"};
+
+    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
+        struct copy a;
+        struct gv_error error = {0};
+
+        copy_make(&a, "damaged", "CREATE TABLE t(id TEXT PRIMARY KEY, x)");
+        track(&a, "t");
+        sql(&a, "INSERT INTO t VALUES('r', 1)");
+        seal(&a);
+        store_close(a.store);
+        a.store = NULL;
+        sql(&a, damage[i]);
+        CHECK_INT(open_as(&a, STORE_WRITE, &error), !=, GV_OK);
+        CHECK(strstr(error.what, "not an error") == NULL);
+        sqlite3_close(a.app);
+        copies_remove();
+    }
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
