@@ -145,6 +145,22 @@ class OnALan(Case):
         self.assertEqual(execute(nodes[1].path, "SELECT count(*) FROM notes"),
                          [(3,)])
 
+    def test_an_interface_that_comes_and_an_address_that_changes(self):
+        hosts = [self.lan.host(i) for i in (1, 2)]
+        self.lan.interface(2, "link", "set", "down")
+        nodes = [self.run_on(host, "%d.db" % i)
+                 for i, host in enumerate(hosts)]
+        execute(nodes[0].path, "INSERT INTO notes VALUES('x', 'y', 'z')")
+        self.lan.interface(2, "link", "set", "up")
+        self.wait_equal(nodes)
+        self.lan.interface(2, "addr", "del", "10.0.0.2/24")
+        self.lan.interface(2, "addr", "add", "10.0.0.77/24", "brd", "+")
+        wait_until(lambda: any("//10.0.0.77:" in one["endpoint"] for one in
+                               nodes[0].status()["discovery"]["neighbours"]),
+                   "the new address")
+        execute(nodes[1].path, "INSERT INTO notes VALUES('v', 'y', 'z')")
+        self.wait_equal(nodes)
+
 
 if __name__ == "__main__":
     unittest.main()

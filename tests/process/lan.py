@@ -57,6 +57,10 @@ class Lan:
         ip("-n", name, "link", "set", "eth0", "up")
         return ["ip", "netns", "exec", name]
 
+    def interface(self, number, *words):
+        """`ip WORDS dev eth0` on that host."""
+        ip("-n", "%s-%d" % (self.mark, number), *words, "dev", "eth0")
+
     def cable(self, number, plugged):
         ip("-n", self.bridge, "link", "set", "port%d" % number,
            "up" if plugged else "down")
