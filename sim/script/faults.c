@@ -192,8 +192,8 @@ static bool is_seldom(enum fault fault)
 {
     return fault == FAULT_SLICES || fault == FAULT_TWIN ||
            fault == FAULT_STRANGERS || fault == FAULT_GIVER ||
-           fault == FAULT_CURSOR || fault == FAULT_DROP || fault == FAULT_BIG ||
-           fault == FAULT_PROTOCOL_MIX;
+           fault == FAULT_CURSOR || fault == FAULT_DROP ||
+           fault == FAULT_BIG || fault == FAULT_PROTOCOL_MIX;
 }
 
 bool swarm_blind(const struct swarm *swarm)

@@ -151,15 +151,16 @@ bool watch_drain(struct watch *watch)
 {
     int64_t now = now_us();
     uint64_t expirations;
-    bool hinted, due;
+    bool due;
 
+    watch->hinted = false;
     if (watch->fd < 0)
         return false;
-    hinted = watch_hinted(watch);
+    watch->hinted = watch_hinted(watch);
     due = read(watch->timer, &expirations, sizeof expirations) > 0;
-    if (hinted)
+    if (watch->hinted)
         watch->hinted_us = now;
-    if (hinted || due)
+    if (watch->hinted || due)
         watch_arm(watch, now);
-    return hinted || due;
+    return watch->hinted || due;
 }

@@ -23,6 +23,7 @@ struct watch {
     int fd;    /* -1: there is no watch; the caller looks at intervals */
     int timer; /* readable when the next look is due */
     int64_t hinted_us; /* monotonic: the last write to the log */
+    bool hinted;       /* there was one since the last watch_drain() */
     int directory;
     int log;
     char *log_path;

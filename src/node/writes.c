@@ -330,6 +330,13 @@ static bool work_is_done(struct gv_node *node)
     return !worked.more;
 }
 
+/* What others did meanwhile; what the watch noticed was this node itself. */
+static void look_after(struct gv_node *node, int64_t began_us)
+{
+    (void)watch_drain(&node->watch);
+    loop_poll_store(node, began_us);
+}
+
 void writes_turn(struct gv_node *node)
 {
     int64_t began = loop_now_us();
@@ -339,7 +346,7 @@ void writes_turn(struct gv_node *node)
     int rc;
 
     if (!work_is_done(node)) {
-        loop_poll_store(node, began);
+        look_after(node, began);
         return;
     }
     rc = store_begin(node->store, &why);
@@ -360,7 +367,7 @@ void writes_turn(struct gv_node *node)
         commit_failed(node, &batch, rc, &why);
     }
     applies_close(&batch);
-    loop_poll_store(node, began);
+    look_after(node, began);
 }
 
 void writes_tell_sealed(struct gv_node *node)

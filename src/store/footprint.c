@@ -28,6 +28,7 @@
 
 /* The start of the index: two copies of its header, then where checkpoints
  * stand (struct WalIndexHdr and WalCkptInfo). */
+#define INDEX_CHANGE 8
 #define INDEX_FRAMES 16
 #define INDEX_SALTS 32
 #define INDEX_HEADER_SIZE 48
@@ -148,17 +149,40 @@ void footprint_follow(struct store *store)
         take(store);
 }
 
-int store_wal_frames(struct store *store)
+/* A number of the index; false where there is none. */
+static bool read_index(struct store *store, size_t at, uint32_t *number)
 {
     sqlite3_file *file = log_database(store);
     const volatile uint8_t *index = file == NULL ? NULL : log_index(file);
+
+    GV_ASSERT(at % sizeof *number == 0 && at < INDEX_REGION);
+    if (!store->wal || index == NULL)
+        return false;
+    *number = *(const volatile uint32_t *)(index + at);
+    return true;
+}
+
+void footprint_note_change(struct store *store)
+{
+    if (!read_index(store, INDEX_CHANGE, &store->change))
+        store->change = 0;
+}
+
+bool store_shows_commit(struct store *store)
+{
+    uint32_t change;
+
+    return read_index(store, INDEX_CHANGE, &change) && change != store->change;
+}
+
+int store_wal_frames(struct store *store)
+{
     uint32_t frames, moved;
 
     GV_ASSERT(store->wal_frames >= 0);
-    if (!store->wal || index == NULL)
+    if (!read_index(store, INDEX_FRAMES, &frames) ||
+        !read_index(store, INDEX_MOVED, &moved))
         return store->wal_frames;
-    frames = *(const volatile uint32_t *)(index + INDEX_FRAMES);
-    moved = *(const volatile uint32_t *)(index + INDEX_MOVED);
     return frames == moved || frames > INT32_MAX ? 0 : (int)frames;
 }
 

@@ -310,6 +310,7 @@ struct store {
     struct settings settings; /* of the application's, set aside */
     int wal_frames;
     int64_t data_version; /* at the last store_poll() */
+    uint32_t change;      /* of the log's index, likewise */
     int64_t polled_schema_version;
 
     bool wal;
@@ -916,6 +917,8 @@ void log_leave(struct store *store);
 bool footprint_changed(struct store *store);
 /* After a checkpoint of any program: what the file looks like now. */
 void footprint_follow(struct store *store);
+/* Note what the log's index says now of commits. */
+void footprint_note_change(struct store *store);
 /* Drop the log that belongs to what was written over.  Then the store is only
  * good for closing. */
 int footprint_drop_log(struct store *store);

@@ -246,6 +246,11 @@ struct hash128 store_fingerprint(const struct store *store);
 const struct site *store_site(const struct store *store);
 uint64_t store_schema_digest(const struct store *store);
 
+/* Whether somebody may have committed since the last store_poll(): a look at
+ * memory that is shared, a few nanoseconds, no lock.  Nothing that it tells is
+ * certain, either way. */
+bool store_shows_commit(struct store *store);
+
 /* Pages in the write-ahead log, whoever wrote them; 0 as soon as all of them
  * are in the file too, for then the next commit begins it anew. */
 int store_wal_frames(struct store *store);

@@ -282,8 +282,10 @@ static int pragma_number(sqlite3_stmt *statement, int64_t *number)
 int store_poll(struct store *store, struct store_news *news)
 {
     int64_t version;
-    int rc = pragma_number(store->data_version_read, &version);
+    int rc;
 
+    footprint_note_change(store);
+    rc = pragma_number(store->data_version_read, &version);
     footprint_follow(store);
     *news = (struct store_news){false, false};
     if (rc != GV_OK || version == store->data_version)

@@ -152,6 +152,8 @@ TEST(a_log_that_was_reset_is_waited_for_no_more)
     for (gv_time_ms now = 1001; now < 1101; now += 2)
         pace_commit(&pace, now, now, (int)(now - 1000));
     CHECK_INT(pace_due(&pace), <=, 1101);
+    pace_commit(&pace, 2000, 2000, PACE_WAL_FRAMES); /* the next one */
+    CHECK_INT(pace_due(&pace), >=, 2000 + PACE_WAL_GAP_MS);
 }
 
 TEST(a_log_that_nobody_resets_does_not_keep_the_node_from_writing)

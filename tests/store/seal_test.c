@@ -449,6 +449,44 @@ TEST(a_value_over_64_mib_stays_here_and_the_rest_goes)
     copy_close(&b);
 }
 
+TEST(a_commit_of_others_shows_before_it_is_asked_for)
+{
+    struct copy a;
+    struct store_news news;
+
+    copy_make(&a, "shows", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+    track(&a, "t");
+    CHECK_INT(store_poll(a.store, &news), ==, GV_OK);
+    CHECK(!store_shows_commit(a.store));
+    sql(&a, "BEGIN IMMEDIATE; INSERT INTO t VALUES(1, 1)");
+    CHECK(!store_shows_commit(a.store));
+    sql(&a, "COMMIT");
+    CHECK(store_shows_commit(a.store));
+    CHECK_INT(store_poll(a.store, &news), ==, GV_OK);
+    CHECK(news.committed);
+    CHECK(!store_shows_commit(a.store));
+    copy_close(&a);
+}
+
+TEST(the_length_of_the_log_is_whoever_wrote_it)
+{
+    struct copy a;
+    int before;
+
+    copy_make(&a, "frames", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+    track(&a, "t");
+    before = store_wal_frames(a.store);
+    CHECK_INT(before, >, 0);
+    sql(&a, "INSERT INTO t VALUES(1, zeroblob(40000))");
+    CHECK_INT(store_wal_frames(a.store), >, before + 9);
+    sql(&a, "PRAGMA wal_checkpoint");
+    CHECK_INT(store_wal_frames(a.store), ==, 0); /* all is in the file */
+    sql(&a, "INSERT INTO t VALUES(2, 1)");
+    CHECK_INT(store_wal_frames(a.store), >, 0);
+    CHECK_INT(store_wal_frames(a.store), <, 9);
+    copy_close(&a);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
