@@ -57,7 +57,7 @@ static void place_open(struct place *place)
 
     snprintf(schema, sizeof schema,
              "%s%sCREATE TRIGGER shared AFTER INSERT ON skew BEGIN SELECT 1;"
-             " END;",
+             " END; CREATE TABLE gv_table(wire, away);",
              application_schema, application_skew(SKEW_WHOLE));
     memset(place, 0, sizeof *place);
     place->world = world_new(1);
