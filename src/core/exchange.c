@@ -323,7 +323,9 @@ bool core_known_peer(const struct core *core, size_t index, gv_time_ms now,
     known->endpoint = peer->endpoint;
     known->site = peer->site;
     known->heard = peer->heard_at != LONG_AGO && peer->sited;
-    known->age = peer->link != NULL || peer->twin != NULL || !known->heard
+    /* A dial that nobody answered yet says nothing. */
+    known->age = (peer->link != NULL && peer->link->greeted) ||
+                         peer->twin != NULL || !known->heard
                      ? 0
                      : now - peer->heard_at;
     return true;

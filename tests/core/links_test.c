@@ -611,6 +611,23 @@ TEST(what_was_kept_is_as_old_on_a_machine_that_has_been_up_for_long)
     lone_close(&lone);
 }
 
+TEST(whom_is_being_dialled_was_not_heard_of_by_that)
+{
+    struct lone lone;
+    struct site site = site_at(4);
+    struct known_peer peer;
+
+    lone_init(&lone, true);
+    CHECK_INT(core_know_peer(lone.core, "tcp://10.0.0.4:1", &site, 5000), ==,
+              GV_OK);
+    lone.now += 60000;
+    feed(&lone, (struct event){.kind = EVENT_TICK});
+    CHECK_INT(lone.effects.items[0].kind, ==, EFFECT_CONNECT);
+    CHECK(core_known_peer(lone.core, 0, lone.now, &peer));
+    CHECK_INT(peer.age, ==, 65000);
+    lone_close(&lone);
+}
+
 TEST(whom_a_person_names_is_dialled_at_once_however_it_was_known)
 {
     struct lone lone;
