@@ -1,4 +1,4 @@
-/* A machine's life: its clock, its file, starts and deaths of its node. */
+/* A machine's life: its clock, starts and deaths of its node. */
 #include "machine_state.h"
 
 #include "base/assert.h"
@@ -63,33 +63,6 @@ static void disk_event(void *context, enum disk_event event)
                                     event);
 }
 
-static void open_observer(struct machine *machine)
-{
-    char name[40];
-    int rc;
-
-    snprintf(name, sizeof name, "%s-observer", machine->name);
-    machine->observing = process_new(machine->disk, name, true);
-    GV_ASSERT(machine->observing != NULL);
-    rc = sqlite3_open_v2(MACHINE_PATH, &machine->observer,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                         process_vfs(machine->observing));
-    GV_ASSERT(rc == SQLITE_OK);
-    sqlite3_exec(machine->observer, "PRAGMA query_only=ON", NULL, NULL, NULL);
-}
-
-static void close_observer(struct machine *machine)
-{
-    if (machine->observing == NULL)
-        return;
-    sqlite3_db_config(machine->observer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-                      NULL);
-    sqlite3_close(machine->observer);
-    process_free(machine->observing);
-    machine->observer = NULL;
-    machine->observing = NULL;
-}
-
 struct machine *machine_new(const struct machine_options *options)
 {
     struct machine *machine = calloc(1, sizeof *machine);
@@ -131,215 +104,12 @@ void machine_free(struct machine *machine)
     if (machine->alive)
         machine_kill(machine);
     proofs_close(&machine->proofs);
-    close_observer(machine);
+    machine_close_observer(machine);
     if (machine->options.model)
         machine->keeper->methods->close(machine->keeper);
     disk_free(machine->disk);
     free(machine->finished.items);
     free(machine);
-}
-
-/* The file */
-
-static void note_line(void *context, enum gv_log_level level, const char *line)
-{
-    struct machine *machine = context;
-
-    if (level <= GV_LOG_INFO)
-        world_note(world_of(machine), "%s: %s", machine->name, line);
-}
-
-static void open_process(struct machine *machine)
-{
-    char name[40];
-
-    snprintf(name, sizeof name, "%s-node-%llu", machine->name,
-             (unsigned long long)machine->starts);
-    machine->process = process_new(machine->disk, name, false);
-    GV_ASSERT(machine->process != NULL);
-}
-
-static void close_process(struct machine *machine)
-{
-    machine->operations += process_operations(machine->process);
-    process_free(machine->process);
-    machine->process = NULL;
-}
-
-/* Without slices what the ledger sees is what one transaction did. */
-static struct store_slices slices_of(const struct machine *machine)
-{
-    struct store_slices slices = machine->options.slices;
-
-    if (slices.rows > 0)
-        return slices;
-    slices.delta_size = slices.journal_rows = INT64_MAX;
-    slices.rows = 1000;
-    return slices;
-}
-
-static int open_keeper(struct machine *machine, struct gv_error *why)
-{
-    struct store_slices slices = slices_of(machine);
-    struct log log = {note_line, machine};
-
-    return store_keeper_open(MACHINE_PATH, process_vfs(machine->process),
-                             process_host(machine->process), log, &slices,
-                             &machine->keeper, why);
-}
-
-/* "table" or "table:counter,multi-value". */
-static int track_one(struct store *store, char *table, struct buffer *notes)
-{
-    struct gv_error why = {0};
-    char *columns = table;
-    struct store_kind kinds[2] = {{NULL, COLUMN_COUNTER}, {NULL, COLUMN_MV}};
-    struct store_kinds chosen = {kinds, 0};
-
-    table = strsep(&columns, ":");
-    kinds[0].column = strsep(&columns, ",");
-    kinds[1].column = columns;
-    while (chosen.count < 2 && kinds[chosen.count].column != NULL)
-        chosen.count++;
-    return store_track_as(store, table, &chosen, notes, &why);
-}
-
-static void track_all(struct store *store, const char *tables)
-{
-    char list[512], *rest = list;
-    char *table;
-
-    snprintf(list, sizeof list, "%s", tables);
-    while ((table = strsep(&rest, " ")) != NULL) {
-        struct buffer notes;
-        int rc;
-
-        buffer_init(&notes, SIZE_MAX);
-        rc = track_one(store, table, &notes);
-        buffer_close(&notes);
-        GV_ASSERT(rc == GV_OK);
-    }
-}
-
-static void make_file(struct machine *machine, const char *schema)
-{
-    sqlite3 *db;
-    int rc = sqlite3_open_v2(MACHINE_PATH, &db,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                                 SQLITE_OPEN_NOMUTEX,
-                             process_vfs(machine->process));
-
-    GV_ASSERT(rc == SQLITE_OK);
-    /* Small pages: deeper trees with fewer rows, and less to copy. */
-    sqlite3_exec(db, "PRAGMA page_size=1024", NULL, NULL, NULL);
-    rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
-    GV_ASSERT(rc == SQLITE_OK);
-    sqlite3_close(db);
-}
-
-void machine_prepare(struct machine *machine, const char *schema,
-                     const char *tables, const char *rows)
-{
-    struct gv_error why = {0};
-    struct store *store;
-    int rc;
-
-    open_process(machine);
-    make_file(machine, schema);
-    rc = open_keeper(machine, &why);
-    GV_ASSERT(rc == GV_OK);
-    store = store_keeper_store(machine->keeper);
-    rc = store_join(store, MACHINE_MESH, &why);
-    GV_ASSERT(rc == GV_OK);
-    track_all(store, tables);
-    machine->keeper->methods->close(machine->keeper);
-    machine->keeper = NULL;
-    make_file(machine, rows);
-    close_process(machine);
-    disk_power_cut(machine->disk, LOSS_NONE);
-    open_observer(machine);
-}
-
-bool machine_idle(const struct machine *machine)
-{
-    return machine->alive && !machine->options.model && !machine->work.pending;
-}
-
-bool machine_track(struct machine *machine, const char *table)
-{
-    struct gv_error why = {0};
-    struct buffer notes;
-    int rc;
-
-    GV_ASSERT(machine_idle(machine));
-    buffer_init(&notes, SIZE_MAX);
-    rc = store_track(store_keeper_store(machine->keeper), table, &notes, &why);
-    buffer_close(&notes);
-    world_note(world_of(machine), "%s: track %s: %s", machine->name, table,
-               rc == GV_OK ? "done" : why.what);
-    machine->schema_moved = true;
-    machine->write_wanted = true;
-    if (machine_fallen(machine))
-        return false;
-    driver_wake(machine, world_now(world_of(machine)));
-    return rc == GV_OK;
-}
-
-void machine_replace_file(struct machine *machine,
-                          const struct disk_image *image, bool same_files)
-{
-    GV_ASSERT(!machine->alive);
-    close_observer(machine);
-    disk_image_put(machine->disk, image, same_files);
-    open_observer(machine);
-}
-
-bool machine_checkpoint(struct machine *machine)
-{
-    char name[40];
-    struct process *process;
-    int log = -1, moved = -1;
-    sqlite3 *db;
-    int rc;
-
-    snprintf(name, sizeof name, "%s-checkpoint", machine->name);
-    process = process_new(machine->disk, name, true);
-    GV_ASSERT(process != NULL);
-    rc = sqlite3_open_v2(MACHINE_PATH, &db,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                         process_vfs(process));
-    /* One that has read nothing finds no log. */
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, "SELECT 1 FROM gv_meta", NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                       &log, &moved);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_close(db);
-    process_free(process);
-    driver_look(machine);
-    return rc == SQLITE_OK && log >= 0 && log == moved;
-}
-
-void machine_copy_over(struct machine *machine, struct disk *disk,
-                       const char *path)
-{
-    GV_ASSERT(machine_idle(machine) && machine->powered);
-    close_observer(machine);
-    disk_copy_over(machine->disk, MACHINE_PATH, disk, path);
-    driver_look(machine);
-    open_observer(machine);
-}
-
-bool machine_busy(const struct machine *machine)
-{
-    return !machine->options.model && machine->keeper != NULL &&
-           store_busy(store_keeper_store(machine->keeper));
-}
-
-uint64_t machine_slices(const struct machine *machine)
-{
-    return machine->slices;
 }
 
 /* Starts */
@@ -428,7 +198,7 @@ static void bury_process(struct machine *machine)
         machine->keeper = NULL;
     }
     if (machine->process != NULL)
-        close_process(machine);
+        machine_close_process(machine);
 }
 
 static void cut_power(struct machine *machine)
@@ -439,7 +209,7 @@ static void cut_power(struct machine *machine)
     machine->powered = false;
     world_note(world_of(machine), "%s: the power fails", machine->name);
     watcher->died(watcher->context, machine);
-    close_observer(machine);
+    machine_close_observer(machine);
     disk_power_cut(machine->disk, machine->loss);
 }
 
@@ -466,13 +236,13 @@ void machine_start(struct machine *machine)
     if (!machine->options.model) {
         if (!machine->powered) {
             machine->powered = true;
-            open_observer(machine);
+            machine_open_observer(machine);
         }
-        open_process(machine);
+        machine_open_process(machine);
         if (machine->kill_next > 0)
             process_kill_at(machine->process, machine->kill_next, false);
         machine->kill_next = 0;
-        if (open_keeper(machine, &why) != GV_OK ||
+        if (machine_open_keeper(machine, &why) != GV_OK ||
             machine->keeper->methods->finish(machine->keeper, &why) != GV_OK ||
             process_dead(machine->process)) {
             open_failed(machine, &why);
@@ -595,47 +365,12 @@ void machine_disarm(struct machine *machine)
         driver_wake(machine, 0);
 }
 
-void machine_set_lost_ends(struct machine *machine, unsigned per_million)
-{
-    machine->lost_ends = per_million;
-}
-
-void machine_set_cuts(struct machine *machine, unsigned dies, unsigned breaks)
-{
-    machine->giver_dies = dies;
-    machine->giver_cut = breaks;
-}
-
-uint64_t machine_givers_died(const struct machine *machine)
-{
-    return machine->givers_died;
-}
-
-/* Who was asked counts too; halves of one thing. */
-uint64_t machine_resumed(const struct machine *machine)
-{
-    return machine->resumed +
-           (machine->core != NULL
-                ? core_counters(machine->core)->deltas_resumed
-                : 0);
-}
-
-uint64_t machine_lost_ends(const struct machine *machine)
-{
-    return machine->ends_lost;
-}
-
 void machine_pause(struct machine *machine, sim_time duration)
 {
     sim_time until = world_now(world_of(machine)) + duration;
 
     if (machine->alive && machine->busy_until < until)
         machine->busy_until = until;
-}
-
-void machine_set_restart(struct machine *machine, sim_time delay)
-{
-    machine->restart_delay = delay;
 }
 
 /* What programs do */
@@ -656,88 +391,4 @@ void machine_write(struct machine *machine, size_t size)
     model_write(machine->keeper, machine_wall(machine), size);
     machine->write_wanted = true;
     driver_wake(machine, world_now(world_of(machine)));
-}
-
-void machine_set_work(struct machine *machine, sim_time work_max)
-{
-    machine->work_max = work_max;
-}
-
-/* Looks */
-
-size_t machine_index(const struct machine *machine)
-{
-    return machine->options.index;
-}
-
-uint64_t machine_foreign(const struct machine *machine)
-{
-    return machine->foreign;
-}
-
-bool machine_exchanges(const struct machine *machine)
-{
-    return machine->options.exchange;
-}
-
-bool machine_dials(const struct machine *machine, size_t other)
-{
-    for (size_t i = 0; i < machine->options.peer_count; i++)
-        if (machine->options.peers[i] == other)
-            return true;
-    return false;
-}
-
-bool machine_alive(const struct machine *machine)
-{
-    return machine->alive;
-}
-
-bool machine_powered(const struct machine *machine)
-{
-    return machine->powered;
-}
-
-sim_time machine_lived(const struct machine *machine)
-{
-    sim_time now = world_now(world_of(machine));
-
-    return machine->lived + (machine->alive ? now - machine->alive_since : 0);
-}
-
-uint64_t machine_starts(const struct machine *machine)
-{
-    return machine->starts;
-}
-
-struct disk *machine_disk(struct machine *machine)
-{
-    return machine->disk;
-}
-
-const struct core *machine_core(const struct machine *machine)
-{
-    return machine->core;
-}
-
-struct keeper *machine_keeper(struct machine *machine)
-{
-    return machine->keeper;
-}
-
-sqlite3 *machine_observer(struct machine *machine)
-{
-    return machine->observer;
-}
-
-uint64_t machine_operations(const struct machine *machine)
-{
-    return machine->operations + (machine->process != NULL
-                                      ? process_operations(machine->process)
-                                      : 0);
-}
-
-const struct machine_sent *machine_sent(const struct machine *machine)
-{
-    return &machine->sent;
 }

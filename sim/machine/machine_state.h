@@ -1,5 +1,6 @@
-/* A machine from inside: what machine.c (life and death) and driver*.c (the
- * node's loop) share. */
+/* A machine from inside: what machine.c (life and death), machine_file.c (its
+ * file), machine_looks.c (what is seen of it) and driver*.c (the node's loop)
+ * share. */
 #ifndef SIM_MACHINE_STATE_H
 #define SIM_MACHINE_STATE_H
 
@@ -137,5 +138,13 @@ gv_time_ms driver_now(const struct machine *machine); /* monotonic, ms */
 /* machine.c: after each call that may have killed the node; true: it is dead
  * now, and the caller returns at once. */
 bool machine_fallen(struct machine *machine);
+
+/* machine_file.c: the connection that only reads; the node's process, and its
+ * store. */
+void machine_open_observer(struct machine *machine);
+void machine_close_observer(struct machine *machine);
+void machine_open_process(struct machine *machine);
+void machine_close_process(struct machine *machine);
+int machine_open_keeper(struct machine *machine, struct gv_error *why);
 
 #endif

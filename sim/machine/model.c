@@ -1,48 +1,21 @@
 /* A store made of intervals: a node holds one whole or not at all.
  *
- * What was published is kept once for all models, encoded as its origin
- * encoded it, so a thousand of them need little more than a vector and a
- * bitmap each.  A delta is the intervals that the asker lacks, each with its
- * size before it.
+ * What was published is kept once for all models (shelves.c), so a thousand of
+ * them need little more than a vector and a bitmap each.  A delta is the
+ * intervals that the asker lacks, each with its size before it.
  *
  * The fingerprint is the sum over what was really taken, not what the vector
  * claims; and with each claim the model asserts that everything claimed is
- * held, and that everything taken has what it depends on.
- *
- * There is one register in a process, so one world at a time; it is empty
- * again when the last model is closed. */
+ * held, and that everything taken has what it depends on. */
 #include "keeper.h"
+#include "shelves.h"
 
 #include "base/assert.h"
 #include "base/random.h"
 #include "core/clock.h"
-#include "wire/frame.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* One interval, as its origin made it. */
-struct made {
-    size_t number;
-    gv_version from, to;
-    struct interval interval; /* borrows @bytes */
-    struct buffer bytes;
-    struct hash128 hash;
-};
-
-/* A site's intervals, ascending. */
-struct shelf {
-    struct site site;
-    struct made **items;
-    size_t count, capacity;
-};
-
-static struct {
-    struct shelf **shelves; /* ascending by site */
-    size_t shelf_count, shelf_capacity;
-    size_t made_count;
-    size_t models;
-} published;
 
 struct model {
     struct keeper keeper; /* first: a keeper is cast back */
@@ -77,148 +50,6 @@ static struct model *model_of(struct keeper *keeper)
 static const struct model *model_view(const struct keeper *keeper)
 {
     return (const struct model *)keeper;
-}
-
-/* Room for one more. */
-static void *grow(void *items, size_t count, size_t *capacity, size_t size)
-{
-    if (count < *capacity)
-        return items;
-    *capacity = 2 * *capacity + 8;
-    items = reallocarray(items, *capacity, size);
-    GV_ASSERT(items != NULL);
-    return items;
-}
-
-/* The register */
-
-/* The index of the first shelf that is not below @site. */
-static size_t shelf_index(const struct site *site)
-{
-    size_t low = 0, high = published.shelf_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (site_compare(&published.shelves[middle]->site, site) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct shelf *shelf_find(const struct site *site)
-{
-    size_t at = shelf_index(site);
-
-    if (at == published.shelf_count ||
-        !site_equal(&published.shelves[at]->site, site))
-        return NULL;
-    return published.shelves[at];
-}
-
-static struct shelf *shelf_make(const struct site *site)
-{
-    size_t at = shelf_index(site);
-    struct shelf *shelf = calloc(1, sizeof *shelf), **slot;
-
-    GV_ASSERT(shelf != NULL);
-    shelf->site = *site;
-    published.shelves =
-        grow(published.shelves, published.shelf_count,
-             &published.shelf_capacity, sizeof *published.shelves);
-    slot = &published.shelves[at];
-    memmove(slot + 1, slot, (published.shelf_count - at) * sizeof *slot);
-    *slot = shelf;
-    published.shelf_count++;
-    return shelf;
-}
-
-/* The index in @shelf of the first interval that ends after @version. */
-static size_t first_after(const struct shelf *shelf, gv_version version)
-{
-    size_t low = 0, high = shelf->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (shelf->items[middle]->to <= version)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct made *publish(const struct site *site, gv_version from,
-                            gv_version to, struct vv_view dependencies,
-                            size_t size)
-{
-    struct shelf *shelf = shelf_find(site);
-    struct made *made = calloc(1, sizeof *made);
-    uint8_t *fragments = calloc(1, size + 1);
-    const uint8_t *unused;
-    size_t unused_size;
-    int rc;
-
-    GV_ASSERT(made != NULL && fragments != NULL);
-    if (shelf == NULL)
-        shelf = shelf_make(site);
-    GV_ASSERT(shelf->count == 0 || shelf->items[shelf->count - 1]->to == from);
-    buffer_init(&made->bytes, SIZE_MAX);
-    rc = interval_encode(site, from, to, dependencies, fragments, size,
-                         &made->bytes);
-    GV_ASSERT(rc == GV_OK);
-    rc = interval_decode(made->bytes.data, made->bytes.size, &made->interval,
-                         &unused, &unused_size);
-    GV_ASSERT(rc == GV_OK && unused_size == size);
-    free(fragments);
-    made->number = published.made_count++;
-    made->from = from;
-    made->to = to;
-    made->hash = hash128(made->bytes.data, made->bytes.size);
-    shelf->items = grow(shelf->items, shelf->count, &shelf->capacity,
-                        sizeof *shelf->items);
-    shelf->items[shelf->count++] = made;
-    return made;
-}
-
-/* What was published with just these bytes, or NULL: they were damaged. */
-static const struct made *find_made(const uint8_t *bytes, size_t size)
-{
-    struct interval interval;
-    const uint8_t *fragments;
-    const struct made *made;
-    struct shelf *shelf;
-    size_t fragments_size, at;
-
-    if (interval_decode(bytes, size, &interval, &fragments, &fragments_size) !=
-        GV_OK)
-        return NULL;
-    shelf = shelf_find(&interval.site);
-    if (shelf == NULL)
-        return NULL;
-    at = first_after(shelf, interval.to - 1);
-    if (at == shelf->count)
-        return NULL;
-    made = shelf->items[at];
-    if (made->bytes.size != size || memcmp(made->bytes.data, bytes, size) != 0)
-        return NULL;
-    return made;
-}
-
-static void forget_published(void)
-{
-    for (size_t i = 0; i < published.shelf_count; i++) {
-        struct shelf *shelf = published.shelves[i];
-        for (size_t j = 0; j < shelf->count; j++) {
-            buffer_close(&shelf->items[j]->bytes);
-            free(shelf->items[j]);
-        }
-        free(shelf->items);
-        free(shelf);
-    }
-    free(published.shelves);
-    memset(&published, 0, sizeof published);
 }
 
 /* What a node holds */
@@ -285,7 +116,7 @@ static void seal(struct model *model)
 
     buffer_init(&dependencies, SIZE_MAX);
     dependencies_of(model, &dependencies);
-    made = publish(
+    made = shelf_publish(
         &model->site, from, to,
         (struct vv_view){dependencies.data, dependencies.size / VV_ENTRY_SIZE},
         model->journal_size);
@@ -362,7 +193,7 @@ static int model_apply_interval(struct keeper *keeper,
                                 struct gv_error *error)
 {
     struct model *model = model_of(keeper);
-    const struct made *made = find_made(interval->bytes, interval->size);
+    const struct made *made = shelf_find_made(interval->bytes, interval->size);
     gv_version held;
 
     if (made == NULL)
@@ -391,7 +222,7 @@ static const struct made *next_made(const struct buffer *bytes, size_t *at)
     size = load_u32(bytes->data + *at);
     if (bytes->size - *at - 4 < size)
         return NULL;
-    made = find_made(bytes->data + *at + 4, size);
+    made = shelf_find_made(bytes->data + *at + 4, size);
     *at += 4 + size;
     return made;
 }
@@ -407,7 +238,7 @@ static void check_claim(const struct model *model, struct vv_view claim)
         if (entry.version <= held)
             continue;
         GV_ASSERT(shelf != NULL);
-        for (at = first_after(shelf, held);
+        for (at = shelf_first_after(shelf, held);
              at < shelf->count && shelf->items[at]->to <= entry.version; at++)
             GV_ASSERT(holds(model, shelf->items[at]));
         GV_ASSERT(at > 0 && shelf->items[at - 1]->to == entry.version);
@@ -500,7 +331,7 @@ static void read_shelf(const struct site *site, gv_version after,
 {
     const struct shelf *shelf = shelf_find(site);
 
-    for (size_t i = first_after(shelf, after);
+    for (size_t i = shelf_first_after(shelf, after);
          i < shelf->count && shelf->items[i]->to <= until; i++) {
         const struct buffer *bytes = &shelf->items[i]->bytes;
         buffer_append_u32(out, (uint32_t)bytes->size);
@@ -588,7 +419,6 @@ static void model_extract_free(struct keeper_extract *extract)
 
 /* Looks, and the model itself */
 
-/* A model's file never goes back in time. */
 /* All of it is done at once. */
 static int model_work(struct keeper *keeper, struct store_worked *worked,
                       struct gv_error *error)
@@ -612,6 +442,7 @@ static int model_finish(struct keeper *keeper, struct gv_error *error)
     return GV_OK;
 }
 
+/* A model's file never goes back in time. */
 static int model_heard_own(struct keeper *keeper, gv_version version,
                            struct gv_error *error)
 {
@@ -620,7 +451,7 @@ static int model_heard_own(struct keeper *keeper, gv_version version,
 
     (void)error;
     GV_ASSERT(shelf != NULL);
-    at = first_after(shelf, version);
+    at = shelf_first_after(shelf, version);
     GV_ASSERT(at > 0 && shelf->items[at - 1]->to == version);
     return GV_OK;
 }
@@ -662,8 +493,7 @@ static void model_close(struct keeper *keeper)
     buffer_close(&model->stage);
     free(model->has);
     free(model);
-    if (--published.models == 0)
-        forget_published();
+    shelves_leave();
 }
 
 /* Nobody writes past a model's triggers. */
@@ -740,7 +570,7 @@ int model_open(uint64_t seed, struct keeper **keeper)
     vv_init(&model->vv);
     vv_init(&model->at_last);
     buffer_init(&model->stage, SIZE_MAX);
-    published.models++;
+    shelves_enter();
     *keeper = &model->keeper;
     return GV_OK;
 }
