@@ -70,6 +70,7 @@ struct stream_text stream_text(const char *text);
 bool stream_name_valid(struct stream_text name);
 /* Whether a table's name belongs to SQLite or to us: sqlite_… or gv_…. */
 bool stream_name_reserved(struct stream_text name);
+bool stream_type_valid(struct stream_text type);
 
 /* Column @i of @columns is bit i + 1 of the masks of this table's rows (bit 0
  * is existence).  What cannot travel of a column's type or default is left
