@@ -1014,6 +1014,13 @@ char *audit_list(const struct store *store);
 int audit_turn(struct store *store, struct gv_error *error);
 void audit_close(struct store *store);
 
+/* For audit_step.c: look at all rows again; more than half of the rows are
+ * gone; note in the file up to which schema all was looked at, and when. */
+void audit_restart(struct store *store);
+bool audit_most_died(const struct audit_table *entry);
+int audit_note(struct store *store, int64_t version);
+int audit_note_time(struct store *store);
+
 /* directory.c */
 
 /* Deltas kept at once, each in a spool of its own; a node reads one and sends
