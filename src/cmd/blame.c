@@ -141,21 +141,13 @@ static int blame(struct gv_db *db, int argc, char **argv, bool as_json)
 
 int command_blame(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {0},
-    };
     struct gv_error error = {0};
     struct gv_db *db = NULL;
-    bool as_json = false;
-    int found, rc;
+    bool as_json;
+    int rc = take_json("blame", argc, argv, &as_json);
 
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (found != 'j')
-            return report_option("blame", found, argv);
-        as_json = true;
-    }
+    if (rc != EXIT_DONE)
+        return rc;
     if (argc - optind < 3)
         return report_usage("blame", "A database file, a table and a key are "
                                      "to be named.");

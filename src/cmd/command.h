@@ -54,6 +54,10 @@ int report_usage(const char *command, const char *what, ...)
 /* What getopt_long() found wrong (it returned '?' or ':'). */
 int report_option(const char *command, int found, char *const *argv);
 
+/* Take --json where it is the only option of @command; what to end with if
+ * there is another one. */
+int take_json(const char *command, int argc, char **argv, bool *as_json);
+
 /* Open the database named by the only argument left at @optind.  On failure
  * *@exit_code is what to end with. */
 struct gv_db *open_argument(const char *command, int argc, char **argv,

@@ -284,7 +284,7 @@ const char help_blame[] =
     "begins with a dash.\n"
     "\n"
     "Times are UTC, by the clock of the node that wrote. A node's name is\n"
-    "shown while it is linked with the one that runs here. What lost is kept\n"
+    "shown if the one that runs here has heard of it. What lost is kept\n"
     "in this file only, the last 10,000 values, where it was overwritten or\n"
     "where it arrived too late; two nodes need not list the same.\n"
     "\n"

@@ -51,6 +51,24 @@ int report_option(const char *command, int found, char *const *argv)
     return report_usage(command, "There is no option %s.", option);
 }
 
+int take_json(const char *command, int argc, char **argv, bool *as_json)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {0},
+    };
+    int found;
+
+    *as_json = false;
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (found != 'j')
+            return report_option(command, found, argv);
+        *as_json = true;
+    }
+    return EXIT_DONE;
+}
+
 struct gv_db *open_argument(const char *command, int argc, char **argv,
                             unsigned flags, int *exit_code)
 {

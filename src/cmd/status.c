@@ -278,20 +278,12 @@ static int show(struct gv_db *db, const char *path, bool as_json)
 
 int command_status(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {0},
-    };
-    bool as_json = false;
+    bool as_json;
     struct gv_db *db;
-    int found, rc = EXIT_DONE;
+    int rc = take_json("status", argc, argv, &as_json);
 
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (found != 'j')
-            return report_option("status", found, argv);
-        as_json = true;
-    }
+    if (rc != EXIT_DONE)
+        return rc;
     db = open_argument("status", argc, argv, 0, &rc);
     if (db == NULL)
         return rc;

@@ -2,7 +2,6 @@
 #include "command.h"
 #include "fields.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,21 +96,13 @@ static int print_json(void *context, const char *line)
 
 int command_watch(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {0},
-    };
     struct gv_error error = {0};
-    bool as_json = false;
+    bool as_json;
     struct gv_db *db;
-    int found, rc = EXIT_DONE;
+    int rc = take_json("watch", argc, argv, &as_json);
 
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (found != 'j')
-            return report_option("watch", found, argv);
-        as_json = true;
-    }
+    if (rc != EXIT_DONE)
+        return rc;
     db = open_argument("watch", argc, argv, 0, &rc);
     if (db == NULL)
         return rc;
