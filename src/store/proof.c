@@ -14,7 +14,6 @@
 
 #include "base/assert.h"
 #include "base/plant.h"
-#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,8 +115,6 @@ static int compare_rows(struct proof *proof, const struct proof_head *ours,
         return GV_OK;
     snprintf(wire, sizeof wire, "%.*s", (int)any->table.size,
              any->table.bytes);
-    if (!utf8_printable(wire, strlen(wire)))
-        snprintf(wire, sizeof wire, "a table whose name cannot be shown");
     key_format(any->key, any->key_size, key, sizeof key);
     buffer_init(&bytes, SIZE_MAX);
     proof_write_name(&bytes, &name);

@@ -70,8 +70,8 @@ int proof_read_name(const uint8_t **at, const uint8_t *end,
     name->table.size = (size_t)bytes[0] << 8 | bytes[1];
     name->table.bytes = (const char *)take(at, end, name->table.size);
     bytes = name->table.bytes == NULL ? NULL : take(at, end, 4);
-    if (bytes == NULL || name->table.size == 0 ||
-        name->table.size > STREAM_NAME_SIZE_MAX)
+    if (bytes == NULL || !stream_name_valid((struct stream_text){
+                             name->table.bytes, name->table.size}))
         return GV_EPROTO;
     name->key_size = load_u32(bytes);
     name->key = take(at, end, name->key_size);

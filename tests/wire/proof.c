@@ -73,6 +73,20 @@ TEST(a_head_that_is_cut_anywhere_is_refused)
     buffer_close(&out);
 }
 
+TEST(a_table_whose_name_cannot_be_shown_is_none)
+{
+    struct proof_name name = {
+        .table = {"no\ntes", 6}, .key = (const uint8_t *)"k", .key_size = 1};
+    struct buffer out;
+    const uint8_t *at;
+
+    buffer_init(&out, 1000);
+    proof_write_name(&out, &name);
+    at = out.data;
+    CHECK_INT(proof_read_name(&at, out.data + out.size, &name), ==, GV_EPROTO);
+    buffer_close(&out);
+}
+
 /* Any byte may be any other: what is read stays inside. */
 TEST(heads_of_any_bytes_stay_inside)
 {
