@@ -129,6 +129,8 @@ static void check_news(struct checks *checks, struct machine *machine,
         if (checks->ledger == NULL || checks->blind)
             continue;
         check_dot(checks, machine, interval);
+        if (news->token != 0)
+            continue; /* it was asked for */
         check_repeats(checks, machine, link, interval);
     }
 }

@@ -67,12 +67,14 @@ static const struct scenario scenarios[] = {
      .gap = 9 * SIM_SECOND,
      .split = true},
     {.name = "view",
-     .what = "10 ms paths; each knows one other, a third dies and comes back",
+     .what = "10 ms paths; each knows one other, a third dies and comes "
+             "back, 30 of them write",
      .nodes = 150,
      .topology = TOPOLOGY_SEED,
      .path = 10 * SIM_MS,
-     .operations = 300,
+     .operations = 600,
      .gap = 50 * SIM_MS,
+     .writers = 30,
      .find = true},
 /* Gossip Glomers 3d and 3e: 20 s of 50 writes a second. */
 #define GLOMERS(title, text, shape, links)                                    \

@@ -66,6 +66,8 @@ static struct core_counters all_counters(const struct scale *scale)
         all.news_sent += counters->news_sent;
         all.news_frames += counters->news_frames;
         all.wants_sent += counters->wants_sent;
+        all.wants_by_news += counters->wants_by_news;
+        all.wants_lost += counters->wants_lost;
         all.deltas_applied += counters->deltas_applied;
         all.divergences += counters->divergences;
         all.forks += counters->forks;
@@ -101,8 +103,12 @@ static void print_copies(const struct scale *scale, FILE *out)
             "waited for came; %.1f intervals a frame\n",
             (double)all.news_early / wanted, (double)all.news_in_time / wanted,
             (double)all.news_sent / (double)(all.news_frames + 1));
-    fprintf(out, "  wants %llu, deltas %llu, divergences %llu, forks %llu\n",
+    fprintf(out,
+            "  wants %llu, answered by news %llu, lost %llu, deltas %llu, "
+            "divergences %llu, forks %llu\n",
             (unsigned long long)all.wants_sent,
+            (unsigned long long)all.wants_by_news,
+            (unsigned long long)all.wants_lost,
             (unsigned long long)all.deltas_applied,
             (unsigned long long)all.divergences,
             (unsigned long long)all.forks);

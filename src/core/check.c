@@ -261,6 +261,16 @@ static bool check_room(const struct core *core, const char **which)
     return true;
 }
 
+static bool check_recent(const struct core *core, const char **which)
+{
+    const struct recent *recent = &core->recent;
+
+    INVARIANT(14, "what passed lately is bounded",
+              recent->count <= RECENT_COUNT_MAX &&
+                  recent->size <= RECENT_SIZE_MAX);
+    return true;
+}
+
 static bool check_proof(const struct core *core, const char **which)
 {
     const struct proof_turn *proof = &core->proof;
@@ -348,5 +358,5 @@ bool core_check(const struct core *core, const char **which)
     return check_vectors(core, which) && check_want(core, which) &&
            check_give(core, which) && check_proof(core, which) &&
            check_sites(core, which) && check_known(core, which) &&
-           check_room(core, which);
+           check_room(core, which) && check_recent(core, which);
 }

@@ -87,6 +87,7 @@ void core_free(struct core *core)
     }
     link_free_closed(core);
     room_close(core);
+    recent_close(core);
     parcel_free_spent(core);
     mark_close(core);
     emit_close(core);

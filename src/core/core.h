@@ -404,6 +404,8 @@ struct core_counters {
     uint64_t prunes_sent, prunes_received;
     uint64_t forks; /* intervals that straddled */
     uint64_t wants_sent, wants_received, deltas_applied, deltas_refused;
+    uint64_t wants_by_news; /* that were answered without a delta */
+    uint64_t wants_lost;    /* that were, or their answer was */
     uint64_t delta_bytes_sent, delta_bytes_received;
     uint64_t deltas_resumed; /* that went on where they were cut */
     uint64_t bad_messages;

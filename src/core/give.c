@@ -30,6 +30,7 @@ int give_receive(struct core *core, struct link *link,
     if (!vv_view_valid(want->vv) || want->token == 0 || want->credit == 0)
         return GV_EPROTO;
     core->counters.wants_received++;
+    link->served = true;
     tell_believe_view(core, link, want->vv);
     give_drop(core, link);
     vv_clear(&give->vv);
@@ -39,6 +40,12 @@ int give_receive(struct core *core, struct link *link,
         return GV_OK;
     }
     GV_ASSERT(give->state == GIVE_NONE);
+    if (want->answer != ANSWER_DELTA && want->spool == 0 &&
+        link->state == LINK_UP && recent_answer(core, link, want->token)) {
+        if (want->answer == ANSWER_WHOLE)
+            tell_whole(core, link); /* as the claim of a DELTA does */
+        return GV_OK;
+    }
     give->state = GIVE_QUEUED;
     give->token = want->token;
     give->credit =
@@ -63,6 +70,18 @@ static void drop(struct core *core, struct link *link, bool applied)
         (void)emit(core, &effect);
     }
     give->state = GIVE_NONE;
+}
+
+void give_say(const struct link *link, struct message_vv *vv)
+{
+    const struct give *give = &link->give;
+
+    vv->says_answer = true;
+    if (give->state == GIVE_NONE)
+        return;
+    vv->answers = give->token;
+    if (give->state == GIVE_SENDING)
+        vv->answered = give->offset;
 }
 
 void give_drop(struct core *core, struct link *link)

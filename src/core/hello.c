@@ -217,6 +217,7 @@ static void keep(struct link *link, const struct message_hello *hello)
     for (size_t i = 0; i < hello->endpoint_count; i++)
         hello_text(hello->endpoints[i], link->endpoints[i]);
     link->urgent = hello->urgent;
+    link->looks = hello->looks;
     link->peer_clock = hello->clock;
 }
 
@@ -245,7 +246,7 @@ static void keep_vector(struct core *core, struct link *link,
 int hello_receive(struct core *core, struct link *link,
                   const struct message_hello *hello)
 {
-    bool again = link->greeted;
+    bool again = link->greeted, looked = link->looks;
 
     GV_ASSERT(again || link->state == LINK_GREETING);
     if (again && (!site_equal(&hello->site, &link->site) ||
@@ -271,6 +272,8 @@ int hello_receive(struct core *core, struct link *link,
         warn_of_clock(core, link);
     }
     keep_vector(core, link, hello, again);
+    if (looked && !link->looks && link->state == LINK_UP)
+        mark_link_up(core, link);
     if (link->vv_left == 0 && !link->vv_open)
         hello_complete(core, link);
     return GV_OK;

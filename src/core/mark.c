@@ -188,8 +188,11 @@ static void unprune(struct core *core, struct link *link, size_t slot,
 bool mark_lazy(const struct core *core, const struct link *link,
                const struct site *site)
 {
-    size_t slot = find(core, site);
+    size_t slot;
 
+    if (view_aside(link))
+        return true;
+    slot = find(core, site);
     /* Two nodes that pushed to their sources could become each other's, and
      * both would have none. */
     return slot != NO_SLOT &&
@@ -234,7 +237,8 @@ void mark_first(struct core *core, struct link *link, const struct site *site)
     size_t slot = slot_of(core, site);
 
     GV_ASSERT(!site_equal(site, &core->site));
-    if (slot == NO_SLOT || (!heeds(link) && !site_equal(site, &link->site)))
+    if (slot == NO_SLOT || view_aside(link) ||
+        (!heeds(link) && !site_equal(site, &link->site)))
         return;
     /* What was pruned and comes first was on its way; the next may not. */
     if ((get(link, slot) & MARK_PRUNED) && source_of(core, slot) != NULL) {
@@ -250,7 +254,8 @@ void mark_again(struct core *core, struct link *link, const struct site *site)
     size_t slot = slot_of(core, site);
     struct link *source;
 
-    if (slot == NO_SLOT || (!heeds(link) && !site_equal(site, &link->site)))
+    if (slot == NO_SLOT || view_aside(link) ||
+        (!heeds(link) && !site_equal(site, &link->site)))
         return;
     source = source_of(core, slot);
     GV_ASSERT(source == NULL || source->state == LINK_UP);
@@ -348,7 +353,7 @@ static void lose_source(struct core *core, size_t slot)
     core->origins.items[slot].source = 0;
     core->origins.items[slot].near = false;
     for (size_t i = 0; i < core->link_count; i++) {
-        if (core->links[i]->greeted)
+        if (core->links[i]->greeted && !view_aside(core->links[i]))
             plead(core, core->links[i], slot, core->now + MARK_GATHER_MS);
     }
 }
@@ -360,7 +365,7 @@ static void settle(struct core *core, size_t slot, const struct link *source)
     take_source(core, slot, source, true);
     for (size_t i = 0; i < core->link_count; i++) {
         struct link *link = core->links[i];
-        if (link != source && link->state == LINK_UP)
+        if (link != source && link->state == LINK_UP && !view_aside(link))
             prune(core, link, slot, core->now + MARK_GATHER_MS);
     }
 }
@@ -410,6 +415,8 @@ int mark_receive(struct core *core, struct link *link,
  * changed each time would cost more copies than they save delays. */
 void mark_asks(struct core *core, struct link *link)
 {
+    if (view_aside(link))
+        return;
     for (size_t i = 0; i < link->believed.count; i++) {
         const struct vv_entry *entry = &link->believed.entries[i];
         struct origin *origin;
@@ -432,6 +439,8 @@ void mark_link_up(struct core *core, struct link *link)
     size_t slot = slot_of(core, &link->site);
 
     GV_ASSERT(link->state == LINK_UP);
+    if (view_aside(link))
+        return;
     for (size_t i = 0; i < core->origins.count; i++) {
         if (i != slot && core->origins.items[i].near &&
             source_of(core, i) != NULL)

@@ -106,11 +106,13 @@ struct message_hello {
     struct sketch_view sketch; /* none: all entries follow at once */
     bool urgent; /* the sender has hardly a link: one that is full makes
                     room for it */
+    bool looks;  /* it only looks: nothing is pushed on this link */
 };
 
 struct message_news {
     struct interval intervals[MESSAGE_INTERVALS_MAX];
-    size_t interval_count; /* at least 1 */
+    size_t interval_count; /* at least 1, but in an answer */
+    uint64_t token;        /* of the WANT to which they are the answer, or 0 */
 };
 
 /* What the sender of a VV last knew of another live site (core/known.c). */
@@ -155,6 +157,19 @@ struct message_vv {
     size_t word_count;
     struct message_beat beat;
     uint64_t news_size; /* as in an ACK */
+    /* The WANT that the sender answers by a DELTA, 0: none; so many bytes of
+     * it left before this VV.  An older version does not say. */
+    bool says_answer;
+    uint64_t answers;
+    uint64_t answered;
+};
+
+/* How a WANT may be answered. */
+enum want_answer {
+    ANSWER_DELTA, /* older versions know nothing else */
+    ANSWER_NEWS,  /* or by a NEWS, if that has it all */
+    ANSWER_WHOLE, /* so it may, with all entries of the vector in VVs */
+    ANSWERS
 };
 
 struct message_want {
@@ -163,6 +178,7 @@ struct message_want {
     uint64_t credit; /* bytes that may be on their way unacknowledged */
     uint64_t spool;  /* resume cursor, both 0 for a fresh delta */
     uint64_t offset;
+    enum want_answer answer;
 };
 
 struct message_delta {

@@ -30,7 +30,7 @@ static bool well_formed(const struct link *link,
     size_t size = link->news_pending + link->news_owed;
 
     GV_ASSERT(size <= 2 * CORE_NEWS_CREDIT);
-    if (news->interval_count < 1 ||
+    if ((news->interval_count < 1 && news->token == 0) ||
         news->interval_count > MESSAGE_INTERVALS_MAX)
         return false;
     for (size_t i = 0; i < news->interval_count; i++) {
@@ -146,6 +146,8 @@ int news_receive(struct core *core, struct link *link,
             tell_dealt(core, link, interval->size);
         tell_believe(core, link, &interval->site, interval->to);
     }
+    if (news->token != 0)
+        return want_answered(core, link, news->token);
     return GV_OK;
 }
 

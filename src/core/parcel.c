@@ -1,6 +1,6 @@
 /* Copies of intervals that outlive their event: those that wait for their
- * dependencies (room.c) and those that wait to leave (push.c).  One copy
- * serves all links. */
+ * dependencies (room.c), those that wait to leave (push.c), and those that
+ * passed lately (recent.c).  One copy serves all. */
 #include "core/state.h"
 
 #include "base/assert.h"
@@ -35,7 +35,8 @@ struct parcel *parcel_new(struct core *core, const struct interval *interval)
 
 struct parcel *parcel_share(struct parcel *parcel)
 {
-    GV_ASSERT(parcel->owners > 0 && parcel->owners <= CORE_LINKS_MAX);
+    /* The links, the ring of recent ones, the room. */
+    GV_ASSERT(parcel->owners > 0 && parcel->owners <= CORE_LINKS_MAX + 2);
     parcel->owners++;
     return parcel;
 }

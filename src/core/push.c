@@ -63,8 +63,8 @@ static void send(struct core *core, struct link *link,
     struct message message = {.kind = MESSAGE_NEWS, .as.news = *news};
 
     GV_ASSERT(link->state == LINK_UP);
-    GV_ASSERT(news->interval_count >= 1 &&
-              news->interval_count <= MESSAGE_INTERVALS_MAX);
+    GV_ASSERT(news->interval_count >= 1 || news->token != 0);
+    GV_ASSERT(news->interval_count <= MESSAGE_INTERVALS_MAX);
     if (!emit_message(core, link->number, &message)) {
         tell_soon(core, link);
         return;
@@ -159,6 +159,21 @@ static void push(struct core *core, struct link *link,
     link->push_at = core->now + hold_ms(core, link, interval);
 }
 
+bool push_answer(struct core *core, struct link *link,
+                 const struct message_news *news)
+{
+    size_t size = 0;
+
+    GV_ASSERT(news->token != 0);
+    for (size_t i = 0; i < news->interval_count; i++)
+        size += news->intervals[i].size;
+    if (link->news_unacked + size > CORE_NEWS_CREDIT)
+        return false;
+    link->news_unacked += size;
+    send(core, link, news);
+    return true;
+}
+
 void push_all(struct core *core, const struct interval *interval)
 {
     struct parcel *shared = NULL;
@@ -166,6 +181,8 @@ void push_all(struct core *core, const struct interval *interval)
     GV_ASSERT(interval->from < interval->to && interval->to <= VERSION_MAX);
     GV_ASSERT(interval->bytes == NULL ||
               interval->size <= MESSAGE_NEWS_SIZE_MAX);
+    if (interval->bytes != NULL)
+        recent_keep(core, interval, &shared);
     for (size_t i = 0; i < core->link_count; i++)
         push(core, core->links[i], interval, &shared);
     if (shared != NULL)

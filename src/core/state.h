@@ -185,6 +185,8 @@ struct link {
     size_t endpoint_count;
     bool urgent;      /* it had hardly a link */
     bool probe;       /* dialled to be looked at, beyond the links wanted */
+    bool looks;       /* so it was by the peer */
+    bool served;      /* one side asked the other for something */
     bool placed_anew; /* where it can be dialled was not known before */
 
     bool spoken;        /* our HELLO left */
@@ -344,6 +346,17 @@ struct origins {
     size_t capacity;
 };
 
+/* Intervals that passed lately, in the order in which they were held: as much
+ * as peers may miss when a link or a frame is lost. */
+#define RECENT_COUNT_MAX 512
+#define RECENT_SIZE_MAX (1024 * 1024)
+
+struct recent {
+    struct parcel *items[RECENT_COUNT_MAX]; /* a ring from @first on */
+    size_t first, count;
+    size_t size; /* bytes, of the intervals and their dependencies */
+};
+
 /* The bytes of a delta that was cut, between two WANTs. */
 struct stage {
     struct core_stage held;
@@ -423,6 +436,7 @@ struct core {
     struct known *known; /* room for KNOWN_SITES_MAX, or NULL: none yet */
     size_t known_count;
     struct room room;
+    struct recent recent;
     struct origins origins;
     struct parcel *spent; /* freed at the next step */
 
@@ -502,6 +516,10 @@ void view_tick(struct core *core);
 gv_time_ms view_deadline(const struct core *core);
 /* Whether this node needs any link it can get. */
 bool view_urgent(const struct core *core);
+/* Whether @link, which this node dialled, is one beyond those wanted. */
+bool view_looks(const struct core *core, const struct link *link);
+/* Whether @link is no part of any tree: one side only looks at the other. */
+bool view_aside(const struct link *link);
 /* Whether @link, just greeted, may stay; if not, it is closed. */
 bool view_admit(struct core *core, struct link *link);
 
@@ -579,6 +597,8 @@ void tell_meet(struct core *core, struct link *link,
                const struct message_hello *hello);
 /* Start anew with a peer that did: it was told nothing. */
 void tell_anew(struct core *core, struct link *link);
+/* Tell all of our vector once more. */
+void tell_whole(struct core *core, struct link *link);
 void tell_soon(struct core *core, struct link *link);
 /* When nothing has come for a while, or with the next heartbeat. */
 void tell_later(struct core *core, struct link *link);
@@ -642,10 +662,22 @@ bool mark_sound(const struct core *core, const struct link *link);
 
 /* push.c: intervals out. */
 void push_all(struct core *core, const struct interval *interval);
+/* Send @news, which @link asked for; false without credit. */
+bool push_answer(struct core *core, struct link *link,
+                 const struct message_news *news);
 /* Forget what is held for @link. */
 void push_drop(struct core *core, struct link *link);
 void push_tick(struct core *core);
 gv_time_ms push_deadline(const struct core *core);
+
+/* recent.c: intervals that passed lately. */
+/* @shared: a copy of @interval for this step; made if it is NULL. */
+void recent_keep(struct core *core, const struct interval *interval,
+                 struct parcel **shared);
+/* Answer a WANT by them; false if they are not all that @link's peer lacks,
+ * or too much. */
+bool recent_answer(struct core *core, struct link *link, uint64_t token);
+void recent_close(struct core *core);
 
 /* room.c: intervals that came early. */
 bool room_holds(const struct core *core, const struct interval *interval);
@@ -685,6 +717,11 @@ void want_rescan(struct core *core, struct link *link);
 void want_link_gone(struct core *core, struct link *link);
 int want_receive(struct core *core, struct link *link,
                  const struct message_delta *delta);
+/* What the peer says of its answer. */
+void want_heard(struct core *core, struct link *link,
+                const struct message_vv *vv);
+/* A NEWS was the answer to the WANT of @token. */
+int want_answered(struct core *core, struct link *link, uint64_t token);
 void want_staged(struct core *core, const struct event *event);
 void want_applied(struct core *core, const struct event *event);
 void want_stop(struct core *core);
@@ -716,6 +753,8 @@ int give_receive(struct core *core, struct link *link,
 void give_acknowledged(struct core *core, struct link *link,
                        const struct message_ack *ack);
 void give_extracted(struct core *core, const struct event *event);
+/* Say in @vv what leaves for the peer. */
+void give_say(const struct link *link, struct message_vv *vv);
 void give_drop(struct core *core, struct link *link);
 void give_next(struct core *core);
 void give_tick(struct core *core);

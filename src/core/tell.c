@@ -54,6 +54,7 @@ static void send_vv(struct core *core, struct link *link,
         known_say(core, link, vv);
     timing_beat(core, link, &vv->beat);
     vv->news_size = link->news_owed;
+    give_say(link, vv);
     if (emit_message(core, link->number, &message))
         link->news_owed = 0;
 }
@@ -125,6 +126,13 @@ static void tell_vv(struct core *core, struct link *link)
         send_vvs(core, link, changed, false);
 }
 
+void tell_whole(struct core *core, struct link *link)
+{
+    GV_ASSERT(link->state == LINK_UP);
+    vv_clear(&link->told);
+    tell_vv(core, link);
+}
+
 /* Fill in the sketch of what this HELLO says that we hold. */
 static bool show_sketch(struct core *core, struct link *link,
                         struct sketch_view *sketch)
@@ -152,6 +160,7 @@ void tell_hello(struct core *core, struct link *link)
         link->own_epoch = random_u64(&core->random);
         if (vv_copy(&link->told, &core->vv) != GV_OK)
             core->error = GV_ENOMEM;
+        link->probe = view_looks(core, link);
     }
     GV_ASSERT(link->told.count <= VV_SITES_MAX);
     hello->dialect = core->dialect;
@@ -169,6 +178,7 @@ void tell_hello(struct core *core, struct link *link)
     if (!show_sketch(core, link, &hello->sketch))
         return;
     hello->urgent = view_urgent(core);
+    hello->looks = link->probe;
     (void)emit_message(core, link->number, &message);
     if (link->spoken)
         return; /* only the rest of it is new */
@@ -416,6 +426,7 @@ int tell_receive(struct core *core, struct link *link,
         link->unheard_since = core->now;
     compare(core, link, vv);
     known_hear(core, link, vv);
+    want_heard(core, link, vv);
     if (plant("answers-each-vector"))
         tell_soon(core, link);
     return GV_OK;

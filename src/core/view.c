@@ -49,6 +49,19 @@ bool view_urgent(const struct core *core)
     return links_up(core) < VIEW_URGENT;
 }
 
+bool view_looks(const struct core *core, const struct link *link)
+{
+    GV_ASSERT(link->state != LINK_UP);
+    return link->peer != NULL && view_narrow(core) &&
+           links_up(core) >= CORE_VIEW_WANTED;
+}
+
+bool view_aside(const struct link *link)
+{
+    GV_ASSERT(!link->probe || link->peer != NULL);
+    return link->probe || link->looks;
+}
+
 /* A link with a peer that people named. */
 static bool is_given(const struct core *core, const struct link *link)
 {
@@ -109,7 +122,6 @@ bool view_admit(struct core *core, struct link *link)
     GV_ASSERT(link->greeted && link->state == LINK_GREETING);
     if (link->peer != NULL) {
         link->peer->rtt_ms = core->now - link->since;
-        link->probe = view_narrow(core) && up >= CORE_VIEW_WANTED;
         return true;
     }
     if (!view_narrow(core) || up < CORE_VIEW_MAX)
@@ -199,15 +211,24 @@ static struct link *looked_at(const struct core *core)
     return NULL;
 }
 
-/* Who holds the same is reached by others too.  Who does not for some time may
- * be of another part of the mesh: that link stays, and another goes. */
+/* Who holds the same, or gets what is new somewhere else, is reached by others
+ * too.  Who had to ask, or had to be asked, may be of another part of the
+ * mesh: that link stays, is pushed on from now on, and another goes. */
 static void judge(struct core *core, struct link *link)
 {
+    bool long_enough = core->now - link->up_at >= CORE_SILENCE_MAX_MS;
+
     GV_ASSERT(link->probe && link->state == LINK_UP);
-    if (link->believed.hash == core->vv.hash)
+    if (link->believed.hash == core->vv.hash ||
+        (long_enough && !link->served)) {
         release(core, link);
-    else if (core->now - link->up_at >= CORE_SILENCE_MAX_MS)
-        link->probe = false;
+        return;
+    }
+    if (!long_enough)
+        return;
+    link->probe = false;
+    tell_hello(core, link);
+    mark_link_up(core, link);
 }
 
 /* One a heartbeat: two that let go of one another's links at once shall see

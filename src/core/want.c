@@ -13,6 +13,10 @@
  * missing without a break for this long is asked for in any case. */
 #define BEHIND_MAX_MS (30 * CORE_GRACE_MS)
 
+/* A WANT and the NEWS before it, or a VV, may be on their way twice as long as
+ * was measured, and wait for a packet that is sent again. */
+#define WANT_WAY_MS 300
+
 /* After n failures on end the next WANT waits CORE_GRACE_MS << n, at most 64
  * times as long. */
 #define FAILURES_SHIFT_MAX 6
@@ -161,6 +165,8 @@ static void ask(struct core *core, struct link *link)
     message.as.want.token = token;
     message.as.want.credit = core->delta_credit;
     stage_cursor(core, link, &message.as.want);
+    message.as.want.answer =
+        link->unheard_since != NEVER ? ANSWER_WHOLE : ANSWER_NEWS;
     /* The vector that stands, not the one that is pending: an apply may
      * fail, and what it was to bring must not be left out.  Of it the peer
      * knows what it was told; if part of that was lost, it sends more. */
@@ -174,6 +180,7 @@ static void ask(struct core *core, struct link *link)
     want->sent_at = core->now;
     want->progress_at = core->now;
     core->counters.wants_sent++;
+    link->served = true;
     mark_asks(core, link);
 }
 
@@ -322,6 +329,47 @@ int want_receive(struct core *core, struct link *link,
     if (!stage(core, delta) ||
         (delta->last && !keep_claim(core, delta->claim)))
         give_up(core);
+    return GV_OK;
+}
+
+/* Frames keep their order.  So a VV that left after an answer's piece, and
+ * comes without it, says that the piece was lost; and one that left after the
+ * WANT came, and speaks of no answer, that the WANT was, or the NEWS that
+ * answered it. */
+void want_heard(struct core *core, struct link *link,
+                const struct message_vv *vv)
+{
+    struct want *want = &core->want;
+    gv_time_ms way = 2 * (link->rtt_ms > 0 ? link->rtt_ms : 0) + WANT_WAY_MS;
+
+    GV_ASSERT(link->state == LINK_UP);
+    if (want->state != WANT_ASKED || want->link != link || want->last ||
+        !vv->says_answer)
+        return;
+    if (vv->answers == want->token ? vv->answered > want->received
+                                   : want->progress_at + way <= core->now) {
+        core->counters.wants_lost++;
+        give_up(core);
+    }
+}
+
+/* What came was new, or had come; what of it waits, or fails in the store, is
+ * missing still. */
+int want_answered(struct core *core, struct link *link, uint64_t token)
+{
+    struct want *want = &core->want;
+
+    if (want->state != WANT_ASKED || want->link != link ||
+        want->token != token)
+        return GV_OK;
+    if (want->spool != 0)
+        return GV_EPROTO; /* a DELTA began to answer it */
+    if (still_missing(core, link) && link->missing_since <= want->sent_at)
+        failed(core, link);
+    else
+        link->want_failures = 0;
+    core->counters.wants_by_news++;
+    end(core);
     return GV_OK;
 }
 

@@ -14,12 +14,17 @@
 #define FRAME_CLOCK_MAX ((gv_time_ms)(VERSION_MAX >> 16))
 
 /* Elements of each message, its kind included; of an interval. */
-/* HELLO had no features at first: the last element may be missing. */
+/* The last elements of HELLO, NEWS, VV and WANT may be missing: the first
+ * releases had less. */
 #define HELLO_COUNT_MIN 14
-#define HELLO_COUNT 15
-#define NEWS_COUNT 2
-#define VV_COUNT 9
-#define WANT_COUNT 6
+#define HELLO_FEATURES_COUNT 15
+#define HELLO_COUNT 16
+#define NEWS_COUNT_MIN 2
+#define NEWS_COUNT 3
+#define VV_COUNT_MIN 9
+#define VV_COUNT 11
+#define WANT_COUNT_MIN 6
+#define WANT_COUNT 7
 #define DELTA_COUNT 7
 #define ACK_COUNT 5
 #define PEERS_COUNT 2
@@ -99,6 +104,7 @@ static void encode_hello(msgpack_packer *packer,
               hello->sketch.count * SKETCH_HASH_SIZE);
     encode_bool(packer, hello->urgent);
     msgpack_pack_uint64(packer, hello->dialect.features);
+    encode_bool(packer, hello->looks);
 }
 
 static void encode_news(msgpack_packer *packer,
@@ -106,8 +112,8 @@ static void encode_news(msgpack_packer *packer,
 {
     size_t size = 0;
 
-    GV_ASSERT(news->interval_count >= 1 &&
-              news->interval_count <= MESSAGE_INTERVALS_MAX);
+    GV_ASSERT(news->interval_count >= 1 || news->token != 0);
+    GV_ASSERT(news->interval_count <= MESSAGE_INTERVALS_MAX);
     msgpack_pack_array(packer, NEWS_COUNT);
     msgpack_pack_uint8(packer, MESSAGE_NEWS);
     msgpack_pack_array(packer, news->interval_count);
@@ -117,6 +123,7 @@ static void encode_news(msgpack_packer *packer,
         pack_blob(packer, interval->bytes, interval->size);
     }
     GV_ASSERT(size <= MESSAGE_NEWS_SIZE_MAX);
+    msgpack_pack_uint64(packer, news->token);
 }
 
 static void encode_word(msgpack_packer *packer, const struct word *word)
@@ -166,6 +173,8 @@ static void encode_vv(msgpack_packer *packer, const struct message_vv *vv)
         encode_word(packer, &vv->words[i]);
     encode_beat(packer, &vv->beat);
     msgpack_pack_uint64(packer, vv->news_size);
+    msgpack_pack_uint64(packer, vv->answers);
+    msgpack_pack_uint64(packer, vv->answered);
 }
 
 static void encode_want(msgpack_packer *packer,
@@ -178,6 +187,7 @@ static void encode_want(msgpack_packer *packer,
     msgpack_pack_uint64(packer, want->credit);
     msgpack_pack_uint64(packer, want->spool);
     msgpack_pack_uint64(packer, want->offset);
+    msgpack_pack_uint8(packer, (uint8_t)want->answer);
 }
 
 static void encode_delta(msgpack_packer *packer,
@@ -423,7 +433,8 @@ static struct sketch_view decode_sketch(struct cursor *cursor)
     return sketch;
 }
 
-/* Returns how many of the @count elements were read. */
+/* Returns how many of the @count elements were read; so do the others whose
+ * last elements may be missing. */
 static uint32_t decode_hello(struct cursor *cursor,
                              struct message_hello *hello, uint32_t count)
 {
@@ -447,22 +458,23 @@ static uint32_t decode_hello(struct cursor *cursor,
     hello->clock = decode_clock(cursor);
     hello->sketch = decode_sketch(cursor);
     hello->urgent = cursor_bool(cursor);
-    hello->dialect.features = 0;
-    if (count < HELLO_COUNT)
+    hello->dialect.features =
+        count < HELLO_FEATURES_COUNT ? 0 : cursor_u64(cursor);
+    hello->looks = count >= HELLO_COUNT && cursor_bool(cursor);
+    if (count < HELLO_FEATURES_COUNT)
         return HELLO_COUNT_MIN;
-    hello->dialect.features = cursor_u64(cursor);
-    return HELLO_COUNT;
+    return count < HELLO_COUNT ? HELLO_FEATURES_COUNT : HELLO_COUNT;
 }
 
-static void decode_news(struct cursor *cursor, struct message_news *news)
+static uint32_t decode_news(struct cursor *cursor, struct message_news *news,
+                            uint32_t count)
 {
     size_t total = 0;
 
     news->interval_count = cursor_array(cursor);
-    if (news->interval_count < 1 ||
-        news->interval_count > MESSAGE_INTERVALS_MAX) {
+    if (news->interval_count > MESSAGE_INTERVALS_MAX) {
         decode_fail(cursor);
-        return;
+        return NEWS_COUNT_MIN;
     }
     for (size_t i = 0; i < news->interval_count; i++) {
         const uint8_t *bytes, *fragments;
@@ -473,9 +485,13 @@ static void decode_news(struct cursor *cursor, struct message_news *news)
             interval_decode(bytes, size, &news->intervals[i], &fragments,
                             &fragments_size) != GV_OK) {
             decode_fail(cursor);
-            return;
+            return NEWS_COUNT_MIN;
         }
     }
+    news->token = count < NEWS_COUNT ? 0 : cursor_u64(cursor);
+    if (news->interval_count == 0 && news->token == 0)
+        decode_fail(cursor);
+    return count < NEWS_COUNT ? NEWS_COUNT_MIN : NEWS_COUNT;
 }
 
 /* Skip the elements that a newer version put behind the @known ones of
@@ -529,7 +545,8 @@ static void decode_beat(struct cursor *cursor, struct message_beat *beat)
     decode_skip(cursor, count, BEAT_COUNT);
 }
 
-static void decode_vv(struct cursor *cursor, struct message_vv *vv)
+static uint32_t decode_vv(struct cursor *cursor, struct message_vv *vv,
+                          uint32_t count)
 {
     const uint8_t *fingerprint;
 
@@ -545,21 +562,34 @@ static void decode_vv(struct cursor *cursor, struct message_vv *vv)
     vv->word_count = cursor_array(cursor);
     if (vv->word_count > MESSAGE_WORDS_MAX) {
         decode_fail(cursor);
-        return;
+        return VV_COUNT_MIN;
     }
     for (size_t i = 0; i < vv->word_count; i++)
         decode_word(cursor, &vv->words[i]);
     decode_beat(cursor, &vv->beat);
     vv->news_size = cursor_u64(cursor);
+    vv->says_answer = count >= VV_COUNT;
+    vv->answers = vv->answered = 0;
+    if (!vv->says_answer)
+        return VV_COUNT_MIN;
+    vv->answers = cursor_u64(cursor);
+    vv->answered = decode_number(cursor, 0, INT64_MAX);
+    return VV_COUNT;
 }
 
-static void decode_want(struct cursor *cursor, struct message_want *want)
+static uint32_t decode_want(struct cursor *cursor, struct message_want *want,
+                            uint32_t count)
 {
     want->vv = decode_vv_view(cursor);
     want->token = cursor_u64(cursor);
     want->credit = cursor_u64(cursor);
     want->spool = cursor_u64(cursor);
     want->offset = decode_number(cursor, 0, INT64_MAX);
+    want->answer = ANSWER_DELTA;
+    if (count < WANT_COUNT)
+        return WANT_COUNT_MIN;
+    want->answer = (enum want_answer)decode_number(cursor, 0, ANSWERS - 1);
+    return WANT_COUNT;
 }
 
 static void decode_delta(struct cursor *cursor, struct message_delta *delta)
@@ -659,14 +689,11 @@ static uint32_t decode_message(struct cursor *cursor, struct message *message,
     case MESSAGE_HELLO:
         return decode_hello(cursor, &message->as.hello, count);
     case MESSAGE_NEWS:
-        decode_news(cursor, &message->as.news);
-        return NEWS_COUNT;
+        return decode_news(cursor, &message->as.news, count);
     case MESSAGE_VV:
-        decode_vv(cursor, &message->as.vv);
-        return VV_COUNT;
+        return decode_vv(cursor, &message->as.vv, count);
     case MESSAGE_WANT:
-        decode_want(cursor, &message->as.want);
-        return WANT_COUNT;
+        return decode_want(cursor, &message->as.want, count);
     case MESSAGE_DELTA:
         decode_delta(cursor, &message->as.delta);
         return DELTA_COUNT;

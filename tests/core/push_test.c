@@ -696,6 +696,239 @@ TEST(a_tree_whose_link_breaks_grows_another_way)
     mesh_free(mesh);
 }
 
+/* Answers by NEWS */
+
+static void wants(struct hand *hand, gv_link link, uint64_t token,
+                  enum want_answer answer)
+{
+    struct message message = {.kind = MESSAGE_WANT};
+
+    message.as.want.token = token;
+    message.as.want.credit = CORE_DELTA_CREDIT;
+    message.as.want.answer = answer;
+    message_in(hand, link, &message);
+}
+
+static void answers(struct hand *hand, gv_link link, uint64_t token,
+                    struct interval interval)
+{
+    struct message message = {.kind = MESSAGE_NEWS};
+
+    message.as.news.intervals[0] = interval;
+    message.as.news.interval_count = 1;
+    message.as.news.token = token;
+    message_in(hand, link, &message);
+}
+
+/* A heartbeat that says how far the answer to @token has got. */
+static void progress(struct hand *hand, gv_link link, uint64_t token,
+                     uint64_t bytes_left)
+{
+    struct message message = {.kind = MESSAGE_VV};
+
+    message.as.vv.epoch = EPOCH;
+    message.as.vv.says_answer = true;
+    message.as.vv.answers = token;
+    message.as.vv.answered = bytes_left;
+    message_in(hand, link, &message);
+}
+
+/* Link 1 tells of something that does not come; returns the WANT's token. */
+static uint64_t lacks(struct hand *hand)
+{
+    const struct message *want;
+
+    tells(hand, 1, far, 7);
+    tick(hand, CORE_GRACE_MS);
+    want = sent(hand, 1, MESSAGE_WANT);
+    CHECK(want != NULL);
+    CHECK(want->as.want.answer == ANSWER_NEWS ||
+          want->as.want.answer == ANSWER_WHOLE);
+    return want->as.want.token;
+}
+
+TEST(a_want_for_what_passed_lately_is_answered_by_news)
+{
+    const struct message *news;
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    tells(&hand, 3, own, 100);
+    prune_in(&hand, 3, PRUNE_STOP, far);
+    prune_in(&hand, 3, PRUNE_STOP, left);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    passes(&hand, 1, interval_of(left, 0, 3, 50));
+    passes(&hand, 1, interval_of(far, 7, 9, 100));
+    wants(&hand, 3, 5, ANSWER_NEWS);
+    CHECK(effect(&hand, EFFECT_EXTRACT, 0) == NULL);
+    news = sent(&hand, 3, MESSAGE_NEWS);
+    CHECK(news != NULL && news->as.news.token == 5);
+    CHECK_INT(news->as.news.interval_count, ==, 3);
+    CHECK(news->as.news.intervals[0].to == 7 &&
+          news->as.news.intervals[1].to == 3 &&
+          news->as.news.intervals[2].to == 9);
+    tells(&hand, 3, far, 7); /* what it holds is not sent again */
+    wants(&hand, 3, 6, ANSWER_NEWS);
+    CHECK_INT(sent(&hand, 3, MESSAGE_NEWS)->as.news.interval_count, ==, 2);
+    hand_close(&hand);
+}
+
+TEST(a_want_for_more_than_passed_lately_is_answered_by_a_delta)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    prune_in(&hand, 3, PRUNE_STOP, far);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    wants(&hand, 3, 5, ANSWER_NEWS); /* our own 100 is older than this run */
+    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
+    tells(&hand, 3, own, 100);
+    wants(&hand, 3, 6, ANSWER_NEWS);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) != NULL);
+    wants(&hand, 3, 7, ANSWER_DELTA); /* an older version */
+    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    for (gv_version version = 0; version < 511; version++)
+        passes(&hand, 1, interval_of(left, version, version + 1, 20));
+    passes(&hand, 1, interval_of(far, 7, 9, 20)); /* 0 to 7 is forgotten */
+    tells(&hand, 3, left, 511);
+    wants(&hand, 3, 8, ANSWER_NEWS);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
+    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    hand_close(&hand);
+}
+
+TEST(an_answer_of_more_than_a_frame_is_a_delta)
+{
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    tells(&hand, 3, own, 100);
+    prune_in(&hand, 3, PRUNE_STOP, far);
+    for (gv_version version = 0; version < 64; version++)
+        passes(&hand, 1, interval_of(far, version, version + 1, 20));
+    wants(&hand, 3, 5, ANSWER_NEWS);
+    CHECK_INT(sent(&hand, 3, MESSAGE_NEWS)->as.news.interval_count, ==, 64);
+    passes(&hand, 1, interval_of(far, 64, 65, 20));
+    wants(&hand, 3, 6, ANSWER_NEWS);
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
+    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    hand_close(&hand);
+}
+
+TEST(who_did_not_hear_all_is_told_the_vector_whole)
+{
+    const struct message *vv;
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    prune_in(&hand, 3, PRUNE_STOP, far);
+    passes(&hand, 1, interval_of(far, 0, 7, 100));
+    tick(&hand, CORE_HEARTBEAT_MS);
+    tells(&hand, 3, own, 100);
+    tells(&hand, 3, far, 7); /* it has all, and does not know that we do */
+    wants(&hand, 3, 5, ANSWER_WHOLE);
+    CHECK_INT(sent(&hand, 3, MESSAGE_NEWS)->as.news.interval_count, ==, 0);
+    vv = sent(&hand, 3, MESSAGE_VV);
+    CHECK(vv != NULL);
+    CHECK_INT(vv->as.vv.entries.count, ==, 2);
+    hand_close(&hand);
+}
+
+TEST(news_that_answer_a_want_end_it_and_are_passed_on)
+{
+    struct hand hand;
+    uint64_t token;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    token = lacks(&hand);
+    answers(&hand, 1, token, interval_of(far, 0, 7, 100));
+    CHECK(effect(&hand, EFFECT_APPLY, 0) != NULL);
+    applied(&hand, 1, interval_of(far, 0, 7, 100));
+    CHECK(sent(&hand, 3, MESSAGE_NEWS) != NULL);
+    CHECK_INT(counters(&hand)->wants_by_news, ==, 1);
+    tells(&hand, 1, right, 3); /* the next WANT does not wait */
+    tick(&hand, 2 * CORE_SOURCE_GRACE_MS);
+    CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
+    hand_close(&hand);
+}
+
+TEST(a_want_that_was_lost_is_sent_again_after_a_vv_that_knows_nothing_of_it)
+{
+    struct hand hand;
+    uint64_t token;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    token = lacks(&hand);
+    progress(&hand, 1, 0, 0); /* it left before the WANT came */
+    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
+    tick(&hand, 900);
+    progress(&hand, 1, token, 0); /* it is being read */
+    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
+    progress(&hand, 1, 0, 0);
+    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) != NULL);
+    tick(&hand, CORE_GRACE_MS);
+    CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
+    CHECK_INT(counters(&hand)->wants_lost, ==, 1);
+    hand_close(&hand);
+}
+
+TEST(a_piece_that_left_before_a_vv_and_did_not_come_was_lost)
+{
+    struct hand hand;
+    uint64_t token;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    token = lacks(&hand);
+    progress(&hand, 1, token, 0);
+    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
+    progress(&hand, 1, token, 1000);
+    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) != NULL);
+    hand_close(&hand);
+}
+
+/* Links aside */
+
+TEST(a_link_over_which_the_peer_only_looks_is_no_part_of_a_tree)
+{
+    static const struct site looker = {{7, 7, 7}};
+    struct message message = {.kind = MESSAGE_HELLO};
+    struct message_hello *hello = &message.as.hello;
+    struct hand hand;
+
+    hand_init(&hand);
+    tick(&hand, 100);
+    feed(&hand, (struct event){.kind = EVENT_LINK_UP, .link = 5});
+    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
+                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
+    hello->mesh = (struct text){"fish", 4};
+    hello->site = looker;
+    hello->instance = 88;
+    hello->epoch = EPOCH;
+    hello->clock = MESH_WALL;
+    hello->looks = true;
+    message_in(&hand, 5, &message);
+    tick(&hand, GATHER_MS);
+    CHECK(!says(&hand, 1, PRUNE_LINKED, looker));
+    sealed(&hand, 100, 101);
+    CHECK(sent(&hand, 1, MESSAGE_NEWS) != NULL);
+    CHECK(sent(&hand, 5, MESSAGE_NEWS) == NULL);
+    hello->looks = false; /* it stays */
+    message_in(&hand, 5, &message);
+    tick(&hand, GATHER_MS);
+    CHECK(says(&hand, 1, PRUNE_LINKED, looker));
+    sealed(&hand, 101, 102);
+    CHECK(sent(&hand, 5, MESSAGE_NEWS) != NULL);
+    hand_close(&hand);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);

@@ -64,6 +64,7 @@ static struct message sample_hello(void)
     hello->clock = 1700000000000;
     hello->sketch.bytes = sketch_two;
     hello->sketch.count = 2;
+    hello->looks = true;
     return message;
 }
 
@@ -79,6 +80,7 @@ static struct message sample_news(struct buffer *out)
     interval_encode(&site_one, VERSION_MAX - 1, VERSION_MAX, vv_three, NULL, 0,
                     out);
     message.as.news.interval_count = 2;
+    message.as.news.token = UINT64_MAX;
     message.as.news.intervals[0].bytes = out->data;
     message.as.news.intervals[0].size = first;
     message.as.news.intervals[1].bytes = out->data + first;
@@ -111,6 +113,9 @@ static struct message sample_vv(void)
     message.as.vv.beat =
         (struct message_beat){INT64_C(1) << 62, 3, 250, REFUSES_CLOCK, 5000};
     message.as.vv.news_size = 70000;
+    message.as.vv.says_answer = true;
+    message.as.vv.answers = UINT64_MAX;
+    message.as.vv.answered = INT64_MAX;
     return message;
 }
 
@@ -118,7 +123,7 @@ static struct message sample_want(void)
 {
     struct message message = {.kind = MESSAGE_WANT};
 
-    message.as.want = (struct message_want){vv_three, 1, 1 << 20, 0, 0};
+    message.as.want = (struct message_want){vv_three, 1, 1 << 20, 0, 0, 0};
     return message;
 }
 
@@ -315,6 +320,7 @@ TEST(news_come_back_byte_for_byte)
     message = sample_news(&intervals);
     frame = through_frame(&message, &back);
     CHECK_INT(back.as.news.interval_count, ==, 2);
+    CHECK(back.as.news.token == UINT64_MAX);
     got = back.as.news.intervals;
     for (size_t i = 0; i < 2; i++) {
         CHECK_INT(got[i].size, ==, message.as.news.intervals[i].size);
@@ -364,6 +370,8 @@ TEST(a_vv_comes_back)
     CHECK(back.as.vv.beat.refusal == REFUSES_CLOCK);
     CHECK(back.as.vv.beat.retry == 5000);
     CHECK_INT(back.as.vv.news_size, ==, 70000);
+    CHECK(back.as.vv.says_answer && back.as.vv.answers == UINT64_MAX);
+    CHECK(back.as.vv.answered == INT64_MAX);
     free(frame);
     message.as.vv.entries.count = 0;
     free(through_frame(&message, &back));
@@ -379,10 +387,12 @@ TEST(a_want_comes_back)
     message = sample_want();
     message.as.want.spool = UINT64_MAX;
     message.as.want.offset = 240;
+    message.as.want.answer = ANSWER_WHOLE;
     frame = through_frame(&message, &back);
     CHECK(view_equal(back.as.want.vv, vv_three));
     CHECK(back.as.want.token == 1 && back.as.want.credit == 1 << 20);
     CHECK(back.as.want.spool == UINT64_MAX && back.as.want.offset == 240);
+    CHECK(back.as.want.answer == ANSWER_WHOLE);
     free(frame);
 }
 
@@ -833,8 +843,13 @@ static uint8_t *long_headed(const struct message *message, size_t more,
     uint8_t *frame = encode(message, size);
     uint8_t *bytes = malloc(*size + 2 + more);
 
-    CHECK_INT(frame[0] & 0xf0, ==, 0x90);
     *size -= FRAME_HASH_SIZE;
+    if (frame[0] == 0xdc) {
+        memcpy(bytes, frame, *size);
+        free(frame);
+        return bytes;
+    }
+    CHECK_INT(frame[0] & 0xf0, ==, 0x90);
     bytes[0] = 0xdc;
     bytes[1] = 0;
     bytes[2] = frame[0] & 0x0f;
@@ -1027,20 +1042,57 @@ static int hello_of(uint64_t min, uint64_t max, size_t site_size,
 TEST(a_hello_without_features_has_none)
 {
     struct message message = sample_hello(), back;
-    size_t size, features = 9 + FRAME_HASH_SIZE;
+    size_t size, behind = 9 + 1 + FRAME_HASH_SIZE;
     uint8_t *frame, *bytes;
 
     memset(&back, 0xa5, sizeof(back));
     frame = encode(&message, &size);
-    frame[0]--;
-    CHECK_INT(frame[0], ==, 0x9e);
-    bytes = framed(frame, size - features);
-    CHECK_INT(frame_decode(bytes, size - features + FRAME_HASH_SIZE, &back),
-              ==, GV_OK);
-    CHECK(back.as.hello.dialect.features == 0);
+    CHECK_INT(frame[0], ==, 0xdc);
+    frame[2] = 14;
+    bytes = framed(frame, size - behind);
+    CHECK_INT(frame_decode(bytes, size - behind + FRAME_HASH_SIZE, &back), ==,
+              GV_OK);
+    CHECK(back.as.hello.dialect.features == 0 && !back.as.hello.looks);
     CHECK(back.as.hello.urgent == message.as.hello.urgent);
     free(bytes);
     free(frame);
+}
+
+/* @message without its last @count elements, of @behind bytes. */
+static void decode_without(const struct message *message, uint8_t count,
+                           size_t behind, struct message *back)
+{
+    size_t size;
+    uint8_t *bytes = long_headed(message, 0, &size), *frame;
+
+    bytes[2] = (uint8_t)(bytes[2] - count);
+    memset(back, 0xa5, sizeof(*back));
+    frame = framed(bytes, size - behind);
+    CHECK_INT(frame_decode(frame, size - behind + FRAME_HASH_SIZE, back), ==,
+              GV_OK);
+    free(frame);
+    free(bytes);
+}
+
+TEST(messages_of_the_first_releases_end_earlier)
+{
+    struct message message, back;
+    struct buffer intervals;
+
+    buffer_init(&intervals, 1000);
+    message = sample_news(&intervals);
+    decode_without(&message, 1, 9, &back);
+    CHECK_INT(back.as.news.interval_count, ==, 2);
+    CHECK(back.as.news.token == 0);
+    make_vv();
+    message = sample_vv();
+    decode_without(&message, 2, 18, &back);
+    CHECK(!back.as.vv.says_answer && back.as.vv.answers == 0);
+    CHECK_INT(back.as.vv.news_size, ==, 70000);
+    message = sample_want();
+    decode_without(&message, 1, 1, &back);
+    CHECK(back.as.want.answer == ANSWER_DELTA);
+    buffer_close(&intervals);
 }
 
 TEST(a_bye_for_a_reason_of_a_newer_version_is_one)
@@ -1083,8 +1135,8 @@ TEST(beats_and_addresses_of_a_newer_version_are_read_too)
     struct message vv = {.kind = MESSAGE_VV}, peers = {.kind = MESSAGE_PEERS};
 
     vv.as.vv.beat.stamp = 1;
-    /* Behind the beat of five numbers stands one more. */
-    CHECK_INT(with_one_more(&vv, 26, 1), ==, GV_OK);
+    /* Behind the beat of five numbers stand three more. */
+    CHECK_INT(with_one_more(&vv, 26, 3), ==, GV_OK);
     peers.as.peers.count = 1;
     peers.as.peers.addresses[0].endpoint = text_of("tcp://h:1");
     CHECK_INT(with_one_more(&peers, 3, 0), ==, GV_OK);
@@ -1435,7 +1487,7 @@ TEST(a_frame_longer_than_256_kib_is_refused_and_not_made)
     buffer_close(&out);
 }
 
-/* A WANT of 7 bytes of heads, 10,921 entries, and numbers of 9, 9, 5 and 2
+/* A WANT of 7 bytes of heads, 10,921 entries, numbers of 9, 9, 5, 1 and 1
  * bytes has 262,136: with its hash it is the longest frame. */
 TEST(the_hash_counts_in_the_256_kib)
 {
@@ -1444,13 +1496,13 @@ TEST(the_hash_counts_in_the_256_kib)
     struct vv_view entries = {bytes, 10921};
     struct buffer out;
 
-    message.as.want = (struct message_want){entries, UINT64_MAX, UINT64_MAX,
-                                            UINT32_MAX, UINT8_MAX};
+    message.as.want = (struct message_want){entries,    UINT64_MAX, UINT64_MAX,
+                                            UINT32_MAX, INT8_MAX,   0};
     buffer_init(&out, 1000000);
     CHECK_INT(frame_encode(&message, &out), ==, GV_OK);
     CHECK_INT(out.size, ==, MESSAGE_FRAME_SIZE_MAX);
     buffer_clear(&out);
-    message.as.want.offset = UINT8_MAX + 1; /* one byte more */
+    message.as.want.offset = UINT8_MAX; /* one byte more */
     CHECK_INT(frame_encode(&message, &out), ==, GV_ELIMIT);
     CHECK_INT(out.size, ==, 0);
     buffer_close(&out);
