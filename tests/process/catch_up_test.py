@@ -121,6 +121,9 @@ class Late(Tables):
                      "VALUES('new', 'one more');"
                      "DELETE FROM contacts WHERE id = 'new'")
         wait_until(lambda: a.status()["journal"] == 0, "the seal")
+        # What passed in its run it would send as it passed.
+        self.assertEqual(a.stop(), 0)
+        a = self.start(first, endpoint)
         before = a.status()["counters"]
         tap = Tap(free_port(), endpoint)
         self.addCleanup(tap.close)
