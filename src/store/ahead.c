@@ -190,12 +190,20 @@ static int merge_item(struct apply *apply, struct stream_item *item)
     return rc == GV_OK ? merge_fragment(apply, table, &key) : rc;
 }
 
+/* Whether the run is worth a statement.  An application's connection has no
+ * gv_batch. */
+static bool reads_ahead(const struct apply *apply)
+{
+    const struct store *store = apply->store;
+
+    return apply->ahead->count >= store->limits.apply_many && !store->borrowed;
+}
+
 static int merge_run(struct apply *apply)
 {
     struct store *store = apply->store;
     struct ahead *ahead = apply->ahead;
-    /* An application's connection has no gv_batch. */
-    bool batch = ahead->count >= store->limits.apply_many && !store->borrowed;
+    bool batch = reads_ahead(apply);
     int rc = batch ? read_log(apply) : GV_OK;
 
     GV_ASSERT(ahead->count > 0 && ahead->count <= RUN_ROWS_MAX);
@@ -213,20 +221,18 @@ static int merge_run(struct apply *apply)
     return rc;
 }
 
-int ahead_merge(struct apply *apply, struct stream_item *first, size_t max,
-                size_t *taken)
+/* Read the run that begins with @first, of at most @max rows; *@taken. */
+static int begin_run(struct apply *apply, const struct stream_item *first,
+                     size_t max, size_t *taken)
 {
     size_t room;
     int rc;
 
     GV_ASSERT(first->kind == STREAM_ROW && max > 0);
     GV_ASSERT(apply->store->batch == NULL);
+    *taken = 1;
     if (first->as.row.table >= apply->table_count)
         return incoming_malformed(apply, "a table that was not named");
-    *taken = 1;
-    /* Most intervals are of one row. */
-    if (apply->offset == apply->size)
-        return merge_item(apply, first);
     if (apply->ahead == NULL)
         apply->ahead = malloc(sizeof *apply->ahead);
     if (apply->ahead == NULL)
@@ -234,8 +240,68 @@ int ahead_merge(struct apply *apply, struct stream_item *first, size_t max,
     room = batch_room(apply->tables[first->as.row.table].table);
     room = room < RUN_ROWS_MAX ? room : RUN_ROWS_MAX;
     rc = gather(apply, first, room < max ? room : max);
+    if (rc == GV_OK)
+        *taken = apply->ahead->count;
+    return rc;
+}
+
+int ahead_merge(struct apply *apply, struct stream_item *first, size_t max,
+                size_t *taken)
+{
+    int rc;
+
+    *taken = 1;
+    /* Most intervals are of one row. */
+    if (apply->offset == apply->size)
+        return merge_item(apply, first);
+    rc = begin_run(apply, first, max, taken);
+    return rc == GV_OK ? merge_run(apply) : rc;
+}
+
+/* Whether nothing is to do for a row.  What is wrong with the log's is said
+ * when it is merged. */
+static int compare_item(struct apply *apply, const struct stream_item *item)
+{
+    struct stream_item read = *item;
+    struct store_table *table = NULL;
+    struct row_key key;
+    int rc = incoming_row(apply, &read, &table, &key);
+
+    GV_ASSERT(apply->held);
+    if (rc == GV_OK)
+        rc = merge_held(apply, table, &key, NULL, &apply->held);
+    if (rc != GV_ECORRUPT)
+        return rc;
+    apply->held = false;
+    return GV_OK;
+}
+
+int ahead_screen(struct apply *apply, const struct stream_item *first,
+                 size_t max, size_t *taken)
+{
+    struct store *store = apply->store;
+    struct ahead *ahead;
+    size_t at = 0;
+    bool batch;
+    int rc = begin_run(apply, first, max, taken);
+
+    GV_ASSERT(apply->checking && apply->held);
     if (rc != GV_OK)
         return rc;
-    *taken = apply->ahead->count;
-    return merge_run(apply);
+    ahead = apply->ahead;
+    batch = reads_ahead(apply);
+    if (batch)
+        rc = read_log(apply);
+    while (rc == GV_OK && at < ahead->count) {
+        rc = compare_item(apply, &ahead->items[at]);
+        if (rc != GV_OK || !apply->held)
+            break;
+        at++;
+    }
+    if (batch)
+        batch_end(store);
+    /* The others from the first one on that is news. */
+    for (; rc == GV_OK && at < ahead->count; at++)
+        rc = screen_row(apply, &ahead->items[at]);
+    return rc;
 }

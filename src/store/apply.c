@@ -8,6 +8,18 @@
 #include "base/plant.h"
 #include "wire/frame.h"
 
+/* The row @item, and of those behind it as many as were *@taken. */
+static int apply_row(struct apply *apply, struct stream_item *item,
+                     size_t rows, size_t *taken)
+{
+    GV_ASSERT(item->kind == STREAM_ROW);
+    *taken = 1;
+    if (!apply->checking)
+        return ahead_merge(apply, item, rows, taken);
+    return apply->held ? ahead_screen(apply, item, rows, taken)
+                       : screen_row(apply, item);
+}
+
 /* Until @rows rows were taken. */
 static int apply_items(struct apply *apply, size_t rows)
 {
@@ -24,9 +36,7 @@ static int apply_items(struct apply *apply, size_t rows)
             rc = incoming_table(apply, &item);
             break;
         case STREAM_ROW:
-            taken = 1;
-            rc = apply->checking ? screen_row(apply, &item)
-                                 : ahead_merge(apply, &item, rows, &taken);
+            rc = apply_row(apply, &item, rows, &taken);
             GV_ASSERT(taken > 0 && taken <= rows);
             rows -= taken;
             break;

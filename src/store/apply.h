@@ -44,9 +44,10 @@ struct apply {
     size_t site_count, table_count;
     bool fired; /* triggers were on: ours wrote to the journal */
 
-    /* Of slices: whether it is the check that goes before them, and the
-     * tables that it was begun with. */
-    bool checking;
+    /* Of slices: whether it is the check that goes before them, whether the
+     * log holds all that it has met, and the tables that it was begun
+     * with. */
+    bool checking, held;
     uint64_t schema_generation;
 };
 
@@ -98,6 +99,10 @@ int apply_claim(struct apply *apply);
  * all; *@taken is how many it was, also where one failed. */
 int ahead_merge(struct apply *apply, struct stream_item *first, size_t max,
                 size_t *taken);
+/* Likewise for a check that has met no news yet: compare the rows with the
+ * log, and from the first one on that is news screen them. */
+int ahead_screen(struct apply *apply, const struct stream_item *first,
+                 size_t max, size_t *taken);
 void ahead_close(struct apply *apply);
 
 /* inserts.c */
@@ -128,6 +133,10 @@ void screen_close(struct apply *apply);
 
 /* merge.c */
 
+/* Read the log's row into store->space; *@held: it holds the fragment word for
+ * word, so that a merge changes nothing. */
+int merge_held(struct apply *apply, struct store_table *table,
+               const struct row_key *key, struct gv_error *error, bool *held);
 /* Merge the fragment in store->fragment, store->values and store->hollow.
  * GV_EDIFFERS: the row was written past the triggers; store->past_key. */
 int merge_fragment(struct apply *apply, struct store_table *table,

@@ -198,6 +198,15 @@ static bool holds_fragment(const struct store *store,
     return true;
 }
 
+int merge_held(struct apply *apply, struct store_table *table,
+               const struct row_key *key, struct gv_error *error, bool *held)
+{
+    int rc = rows_read(apply->store, table, key, error);
+
+    *held = rc == GV_OK && holds_fragment(apply->store, table);
+    return rc;
+}
+
 /* Look at the row that the fragment is of, with room for both. */
 static int find_row(struct apply *apply, struct store_table *table,
                     const struct row_key *key)
@@ -305,10 +314,10 @@ int merge_fragment(struct apply *apply, struct store_table *table,
     struct row *row = &store->space.row;
     uint64_t won[ROW_WORDS_MAX];
     struct row_change change = {.won = won};
-    bool was_alive, filled, any, waits;
-    int rc = rows_read(store, table, key, apply->error);
+    bool was_alive, filled, any, waits, held;
+    int rc = merge_held(apply, table, key, apply->error, &held);
 
-    if (rc == GV_OK && holds_fragment(store, table))
+    if (held)
         return GV_OK;
     if (rc == GV_OK)
         rc = let_wait(apply, table, key, &waits);

@@ -20,8 +20,10 @@
  * them there costs more than a merge of rows in order. */
 #define SLICE_ROWS 1000
 #define SLICE_KEYS 250
-/* A check reads 4 rows while a merge writes one. */
+/* A check reads 4 rows while a merge writes one, or compares 2 with the
+ * log. */
 #define CHECK_FACTOR 4
+#define COMPARE_FACTOR 2
 /* A run of fewer rows is not worth the statements. */
 #define RUN_ROWS_MIN 16
 /* Rows past the triggers that one begin seals: each begins the delta anew. */
@@ -121,18 +123,30 @@ static int begin_slices(struct store *store)
                             .claim = &inbox->claim,
                             .size = inbox_size(inbox),
                             .checking = !store_applying(store),
+                            .held = true,
                             .schema_generation = store->schema_generation};
     buffer_init(&apply->item, STREAM_ITEM_SIZE_MAX);
     inbox->slices = apply;
     return GV_OK;
 }
 
-/* What is shown from now on is not what the vector says. */
+static int merge_ended(struct apply *apply)
+{
+    int rc = apply_claim(apply);
+
+    GV_ASSERT(!apply->checking || apply->held);
+    return rc == GV_OK ? inbox_end(apply->store) : rc;
+}
+
+/* What is shown from now on is not what the vector says; if there is nothing
+ * to show, all is done. */
 static int check_ended(struct apply *apply)
 {
     struct store *store = apply->store;
 
     GV_ASSERT(apply->checking && !store_applying(store));
+    if (apply->held)
+        return merge_ended(apply);
     store->numbers.busy |= BUSY_APPLYING;
     for (size_t i = 0; i < apply->claim->count; i++)
         if (store->numbers.clock < apply->claim->entries[i].version)
@@ -141,15 +155,7 @@ static int check_ended(struct apply *apply)
                    store->numbers.busy);
 }
 
-static int merge_ended(struct apply *apply)
-{
-    int rc = apply_claim(apply);
-
-    GV_ASSERT(!apply->checking);
-    return rc == GV_OK ? inbox_end(apply->store) : rc;
-}
-
-/* The next @rows rows, of the check or the merge; *@ended: the merge was. */
+/* The next @rows rows, of the check or the merge; *@ended: the delta was. */
 static int slice(struct store *store, size_t rows, bool *ended,
                  struct gv_error *error)
 {
@@ -169,7 +175,9 @@ static int slice(struct store *store, size_t rows, bool *ended,
     apply = inbox->slices;
     apply->error = error;
     if (apply->checking)
-        rc = apply_rows(apply, rows * CHECK_FACTOR, check_ended, &part);
+        rc = apply_rows(apply,
+                        rows * (apply->held ? COMPARE_FACTOR : CHECK_FACTOR),
+                        check_ended, &part);
     else
         rc = apply_rows(apply, rows, merge_ended, &part);
     if (rc == GV_OK && !part && !apply->checking && plant("claim-in-part")) {
@@ -177,7 +185,7 @@ static int slice(struct store *store, size_t rows, bool *ended,
         rc = merge_ended(apply);
     }
     apply->schema_generation = store->schema_generation;
-    *ended = rc == GV_OK && part && !apply->checking;
+    *ended = rc == GV_OK && part && (!apply->checking || apply->held);
     if (rc != GV_OK || part)
         inbox_rewind(inbox);
     return rc;

@@ -9,19 +9,25 @@
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE "     \
     "i<" #count ") INSERT INTO t(id,a) SELECT i,'row '||i FROM n"
 
-static void make_pair(struct copy *a, struct copy *b)
+/* With slices of @rows rows. */
+static void make_pair_of(struct copy *a, struct copy *b, size_t rows)
 {
     static int number;
     char name[32];
 
     copies_slices = (struct store_slices){
-        .delta_size = 500, .journal_rows = 20, .rows = 7, .keys = 7};
+        .delta_size = 500, .journal_rows = 20, .rows = rows, .keys = 7};
     snprintf(name, sizeof name, "slices%d-a", ++number);
     copy_make(a, name, TABLE);
     snprintf(name, sizeof name, "slices%d-b", number);
     copy_make(b, name, TABLE);
     track(a, "t");
     track(b, "t");
+}
+
+static void make_pair(struct copy *a, struct copy *b)
+{
+    make_pair_of(a, b, 7);
 }
 
 static void end_pair(struct copy *a, struct copy *b)
@@ -71,20 +77,17 @@ static void check_serves_nothing(struct copy *copy)
             ==, GV_EBUSY);
 }
 
-/* Stage and accept all that @from has. */
-static int give(struct copy *to, struct copy *from, uint64_t token,
-                struct gv_error *error)
+/* Stage and accept what @from has above @view. */
+static int give_above(struct copy *to, struct copy *from, struct vv_view view,
+                      uint64_t token, struct gv_error *error)
 {
-    static uint8_t bytes[VV_ENTRY_SIZE * 64];
     struct extract *extract;
     struct store_sealed sealed;
-    struct vv_view view;
     uint8_t *all;
     size_t size;
     int rc;
 
     seal(from);
-    view_of(store_vv(to->store), bytes, &view);
     CHECK_INT(extract_whole(from, view, &extract, error), ==, GV_OK);
     size = (size_t)extract_size(extract);
     all = malloc(size + 1);
@@ -99,6 +102,17 @@ static int give(struct copy *to, struct copy *from, uint64_t token,
     extract_free(extract);
     free(all);
     return rc;
+}
+
+/* What it lacks. */
+static int give(struct copy *to, struct copy *from, uint64_t token,
+                struct gv_error *error)
+{
+    static uint8_t bytes[VV_ENTRY_SIZE * 64];
+    struct vv_view view;
+
+    view_of(store_vv(to->store), bytes, &view);
+    return give_above(to, from, view, token, error);
 }
 
 TEST(a_long_seal_moves_the_vector_when_the_journal_is_empty)
@@ -342,7 +356,7 @@ TEST(applications_that_never_pause_do_not_hold_up_a_delta)
 
 TEST(a_delta_goes_on_after_a_crash_behind_each_slice)
 {
-    for (int crash = 0; crash <= 19; crash++) {
+    for (int crash = 0; crash <= 20; crash++) {
         struct copy a, b;
         struct gv_error error = {0};
 
@@ -352,9 +366,9 @@ TEST(a_delta_goes_on_after_a_crash_behind_each_slice)
         CHECK_INT(give(&b, &a, 77, &error), ==, GV_OK);
         for (int i = 0; i < crash; i++)
             must_work(&b);
-        CHECK(store_working(b.store) == (crash < 19));
+        CHECK(store_working(b.store) == (crash < 20));
         copy_reopen(&b, STORE_WRITE);
-        CHECK(store_working(b.store) == (crash < 19));
+        CHECK(store_working(b.store) == (crash < 20));
         sql(&b, "UPDATE t SET a = 'after' WHERE id % 10 = 0");
         while (must_work(&b).more)
             ;
@@ -521,125 +535,85 @@ static int apply_with(struct copy *to, uint64_t token,
     return rc;
 }
 
+static const struct last_row last_rows[] = {
+    {"sound", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, false, GV_OK},
+    {"sound, known life",
+     0,
+     0,
+     1,
+     VALUE_INTEGER,
+     -1,
+     1,
+     VERSION,
+     {6},
+     false,
+     GV_OK},
+    {"table", 1, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, false, GV_EPROTO},
+    {"site", 0, 1, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, false, GV_EPROTO},
+    {"claim",
+     0,
+     0,
+     1,
+     VALUE_INTEGER,
+     99,
+     1,
+     VERSION + 1,
+     {7},
+     false,
+     GV_EPROTO},
+    {"column", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {15}, false, GV_EPROTO},
+    {"twice",
+     0,
+     0,
+     1,
+     VALUE_INTEGER,
+     99,
+     1,
+     VERSION,
+     {7, 4},
+     false,
+     GV_EPROTO},
+    {"two keys",
+     0,
+     0,
+     2,
+     VALUE_INTEGER,
+     99,
+     1,
+     VERSION,
+     {7},
+     false,
+     GV_ESCHEMA},
+    {"text", 0, 0, 1, VALUE_TEXT, 0, 1, VERSION, {7}, false, GV_ESCHEMA},
+    {"cell", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, true, GV_EPROTO},
+    {"life", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {6}, false, GV_EPROTO},
+    {"later life",
+     0,
+     0,
+     1,
+     VALUE_INTEGER,
+     -1,
+     3,
+     VERSION,
+     {6},
+     false,
+     GV_EPROTO},
+};
+
 TEST(each_kind_of_bad_row_is_refused_before_anything_is_shown)
 {
-    static const struct last_row rows[] = {
-        {"sound", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, false, GV_OK},
-        {"sound, known life",
-         0,
-         0,
-         1,
-         VALUE_INTEGER,
-         -1,
-         1,
-         VERSION,
-         {6},
-         false,
-         GV_OK},
-        {"table",
-         1,
-         0,
-         1,
-         VALUE_INTEGER,
-         99,
-         1,
-         VERSION,
-         {7},
-         false,
-         GV_EPROTO},
-        {"site",
-         0,
-         1,
-         1,
-         VALUE_INTEGER,
-         99,
-         1,
-         VERSION,
-         {7},
-         false,
-         GV_EPROTO},
-        {"claim",
-         0,
-         0,
-         1,
-         VALUE_INTEGER,
-         99,
-         1,
-         VERSION + 1,
-         {7},
-         false,
-         GV_EPROTO},
-        {"column",
-         0,
-         0,
-         1,
-         VALUE_INTEGER,
-         99,
-         1,
-         VERSION,
-         {15},
-         false,
-         GV_EPROTO},
-        {"twice",
-         0,
-         0,
-         1,
-         VALUE_INTEGER,
-         99,
-         1,
-         VERSION,
-         {7, 4},
-         false,
-         GV_EPROTO},
-        {"two keys",
-         0,
-         0,
-         2,
-         VALUE_INTEGER,
-         99,
-         1,
-         VERSION,
-         {7},
-         false,
-         GV_ESCHEMA},
-        {"text", 0, 0, 1, VALUE_TEXT, 0, 1, VERSION, {7}, false, GV_ESCHEMA},
-        {"cell", 0, 0, 1, VALUE_INTEGER, 99, 1, VERSION, {7}, true, GV_EPROTO},
-        {"life",
-         0,
-         0,
-         1,
-         VALUE_INTEGER,
-         99,
-         1,
-         VERSION,
-         {6},
-         false,
-         GV_EPROTO},
-        {"later life",
-         0,
-         0,
-         1,
-         VALUE_INTEGER,
-         -1,
-         3,
-         VERSION,
-         {6},
-         false,
-         GV_EPROTO},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof last_rows / sizeof *last_rows; i++) {
         struct copy a, b;
-        bool good = rows[i].code == GV_OK;
+        bool good = last_rows[i].code == GV_OK;
         int code;
 
         make_pair(&a, &b);
         sql(&b, "INSERT INTO t(id, a) VALUES(-1, 'here')");
         CHECK(seal(&b).any);
-        code = apply_with(&b, 70, &rows[i]);
-        if (code != rows[i].code)
-            fprintf(stderr, "%s\n", rows[i].name);
-        CHECK_INT(code, ==, rows[i].code);
+        code = apply_with(&b, 70, &last_rows[i]);
+        if (code != last_rows[i].code)
+            fprintf(stderr, "%s\n", last_rows[i].name);
+        CHECK_INT(code, ==, last_rows[i].code);
         CHECK(!store_busy(b.store));
         CHECK_INT(vv_get(store_vv(b.store), &(struct site){.bytes = {9}}), ==,
                   good ? VERSION : 0);
@@ -650,6 +624,110 @@ TEST(each_kind_of_bad_row_is_refused_before_anything_is_shown)
         must_pull(&a, &b);
         end_pair(&a, &b);
     }
+}
+
+/* The rows before it are compared with the log then. */
+TEST(each_kind_of_bad_row_is_refused_behind_rows_that_are_held)
+{
+    for (size_t i = 0; i < sizeof last_rows / sizeof *last_rows; i++) {
+        struct copy a, b;
+        int code;
+
+        make_pair_of(&a, &b, 400);
+
+        sql(&b, "INSERT INTO t(id, a) VALUES(-1, 'here')");
+        CHECK(seal(&b).any);
+        CHECK_INT(apply_with(&b, 70, NULL), ==, GV_OK);
+        code = apply_with(&b, 71, &last_rows[i]);
+        if (code != last_rows[i].code)
+            fprintf(stderr, "%s\n", last_rows[i].name);
+        CHECK_INT(code, ==, last_rows[i].code);
+        CHECK(!store_busy(b.store));
+        must_pull(&a, &b);
+        end_pair(&a, &b);
+    }
+}
+
+/* All that @from has is given again; returns in how many slices it was taken,
+ * and whether @to was @busy meanwhile. */
+static int give_again(struct copy *to, struct copy *from, bool *busy)
+{
+    struct gv_error error = {0};
+    struct store_worked worked;
+    int slices = 0;
+
+    *busy = false;
+    CHECK_INT(give_above(to, from, (struct vv_view){NULL, 0}, 90, &error), ==,
+              GV_OK);
+    do {
+        worked = must_work(to);
+        slices++;
+        *busy |= store_busy(to->store);
+        CHECK_INT(worked.code, ==, GV_OK);
+    } while (worked.token == 0);
+    CHECK_INT(worked.token, ==, 90);
+    while (worked.more)
+        worked = must_work(to);
+    return slices;
+}
+
+/* Each slice compares two rows for one that a slice merges. */
+TEST(a_delta_that_is_held_ends_with_its_check)
+{
+    struct copy a, b;
+    bool busy;
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(98));
+    must_pull(&b, &a);
+    CHECK_INT(give_again(&b, &a, &busy), ==, 7);
+    CHECK(!busy);
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM gv_inbox"), "0");
+    end_pair(&a, &b);
+}
+
+/* Wherever among the rows that are held the news stands. */
+TEST(a_row_that_is_news_among_held_ones_is_merged)
+{
+    static const char *const changes[] = {
+        "UPDATE t SET a = 'new' WHERE id = 1",
+        "UPDATE t SET a = 'new' WHERE id = 50",
+        "UPDATE t SET a = 'new' WHERE id = 98",
+        "INSERT INTO t(id, a) VALUES(1000, 'new')",
+        "DELETE FROM t WHERE id = 40"};
+
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct copy a, b;
+        bool busy;
+
+        make_pair_of(&a, &b, 20);
+
+        sql(&a, ROWS(98));
+        must_pull(&b, &a);
+        sql(&a, changes[i]);
+        give_again(&b, &a, &busy);
+        CHECK(busy);
+        end_pair(&a, &b);
+    }
+}
+
+/* What the log holds may have lost its value. */
+TEST(a_delta_that_is_held_brings_a_value_that_is_not_here)
+{
+    struct copy a, b;
+    bool busy;
+
+    make_pair(&a, &b);
+    sql(&a, ROWS(98));
+    must_pull(&b, &a);
+    sql(&b, "ALTER TABLE t DROP COLUMN a");
+    CHECK(!seal(&b).any);
+    sql(&b, "ALTER TABLE t ADD COLUMN a");
+    CHECK(!seal(&b).any);
+    CHECK_TEXT(ask(&b, "SELECT count(a) FROM t"), "0");
+    give_again(&b, &a, &busy);
+    CHECK_TEXT(ask(&b, "SELECT count(a) FROM t"), "98");
+    end_pair(&a, &b);
 }
 
 /* Past the triggers: no journal row, and no reason to audit. */
