@@ -218,8 +218,8 @@ static const char *bye_meaning(enum bye_code code)
     case BYE_FULL:
         return "it has as many links as it wants";
     case BYE_SILENT:
-        return "it hears nothing from this node, which hears it: frames pass "
-               "one way only";
+        return "it heard nothing from this node, which hears it: this one "
+               "stood still, or frames pass one way only";
     }
     return "it gave no reason";
 }
