@@ -25,7 +25,7 @@
 #define PATIENCE_NS ((int64_t)30 * 1000000000)
 /* A NEWS of one row has about this many bytes. */
 #define PAYLOAD_SIZE 300
-#define TARGET 3.0
+#define TARGET 2.0
 
 struct settings {
     const char *directory;
