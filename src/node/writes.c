@@ -343,17 +343,23 @@ void writes_turn(struct gv_node *node)
     struct applies batch;
     struct store_sealed sealed = {.any = false};
     struct gv_error why = {0};
+    bool begun;
     int rc;
 
     if (!work_is_done(node)) {
         look_after(node, began);
         return;
     }
-    rc = store_begin(node->store, &why);
+    rc = store_begin_short(node->store, &begun, &why);
     if (rc != GV_EBUSY)
         node->busy_since = 0;
     if (rc != GV_OK) {
         begin_failed(node, rc, &why);
+        return;
+    }
+    if (!begun) {
+        node->write_wanted = true;
+        look_after(node, began);
         return;
     }
     applies_take(&node->applies, WRITES_SIZE_MAX, &batch);

@@ -940,6 +940,8 @@ static inline bool store_applying(const struct store *store)
 }
 /* What is not given takes its usual value. */
 void work_limits(struct store_slices *limits);
+/* Whether there is something that store_work() does in slices. */
+int work_waits(struct store *store, bool *waits);
 /* A note for a person, why the store is busy, or NULL; sqlite3_free() it. */
 int work_status(struct store *store, char **note);
 /* All that is left of a delta that is applied in slices, in the open

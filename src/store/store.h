@@ -162,6 +162,12 @@ int store_look(struct store *store, struct gv_error *error);
  * GV_ESCHEMA (a tracked table is not as expected; @error says which), GV_EIO,
  * … no transaction is open then. */
 int store_begin(struct store *store, struct gv_error *error);
+/* The same for who asked store_work() before.  An application that committed
+ * since, while the lock was waited for, may have left more than one
+ * transaction should take: *@begun is false then, none is open, and
+ * store_work() is next. */
+int store_begin_short(struct store *store, bool *begun,
+                      struct gv_error *error);
 
 /* Apply and claim one interval inside the transaction.  On an error the
  * transaction goes on as if it had not been tried.

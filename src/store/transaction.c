@@ -158,8 +158,11 @@ int transaction_look(struct store *store, struct gv_error *error)
     return rc == GV_OK ? audit_turn(store, error) : rc;
 }
 
-int store_begin(struct store *store, struct gv_error *error)
+/* *@begun: false where work for slices stands in the way; NULL: it does not.
+ */
+static int begin(struct store *store, bool *begun, struct gv_error *error)
 {
+    bool work = false;
     int rc;
 
     early_read(store);
@@ -167,15 +170,30 @@ int store_begin(struct store *store, struct gv_error *error)
     if (rc != GV_OK || store->lost != GV_OK)
         return rc;
     rc = transaction_look(store, error);
-    if (rc == GV_OK)
+    if (rc == GV_OK && begun != NULL) {
+        rc = work_waits(store, &work);
+        *begun = !work;
+    }
+    if (rc == GV_OK && !work)
         rc = seal_journal(store, error);
-    if (rc == GV_OK && store->inbox.accepted)
+    if (rc == GV_OK && !work && store->inbox.accepted)
         rc = work_finish(store, error);
-    if (rc != GV_OK)
+    if (rc != GV_OK || work)
         store_rollback(store);
     /* What is applied next finds the log at its vector. */
-    GV_ASSERT(rc != GV_OK || store->numbers.busy == 0);
+    GV_ASSERT(rc != GV_OK || work || store->numbers.busy == 0);
     return rc;
+}
+
+int store_begin(struct store *store, struct gv_error *error)
+{
+    return begin(store, NULL, error);
+}
+
+int store_begin_short(struct store *store, bool *begun, struct gv_error *error)
+{
+    *begun = true;
+    return begin(store, begun, error);
 }
 
 static int write_meta(struct store *store)

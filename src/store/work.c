@@ -109,6 +109,12 @@ static int seals_in_slices(struct store *store, bool *slices)
     return GV_OK;
 }
 
+int work_waits(struct store *store, bool *waits)
+{
+    *waits = true;
+    return store->inbox.accepted ? GV_OK : seals_in_slices(store, waits);
+}
+
 /* A delta */
 
 static int begin_slices(struct store *store)
@@ -273,8 +279,13 @@ static int apply_sealed(struct store *store, struct store_worked *worked,
 static int apply_part(struct store *store, struct store_worked *worked,
                       struct gv_error *error)
 {
-    int rc = seal_journal(store, error);
+    bool seal = false;
+    int rc = seals_in_slices(store, &seal);
 
+    /* Somebody committed a lot while the lock was waited for. */
+    if (rc != GV_OK || seal)
+        return rc;
+    rc = seal_journal(store, error);
     return rc == GV_OK ? apply_sealed(store, worked, error) : rc;
 }
 

@@ -1088,6 +1088,33 @@ TEST(an_application_s_own_connection_finishes_it)
     }
 }
 
+TEST(a_long_transaction_that_came_before_the_lock_is_sealed_in_slices)
+{
+    struct copy a, b;
+    struct gv_error error = {0};
+    struct store_worked worked;
+    int slices = 0;
+    bool begun;
+
+    make_pair(&a, &b);
+    CHECK(!must_work(&a).more);
+    sql(&a, ROWS(100));
+    CHECK_INT(store_begin_short(a.store, &begun, &error), ==, GV_OK);
+    CHECK(!begun);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_journal"), "100");
+    do {
+        worked = must_work(&a);
+        slices++;
+    } while (worked.more);
+    CHECK_INT(slices, >, 10);
+    CHECK(worked.sealed.any);
+    CHECK_INT(store_begin_short(a.store, &begun, &error), ==, GV_OK);
+    CHECK(begun);
+    store_rollback(a.store);
+    sync_both(&a, &b);
+    end_pair(&a, &b);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
