@@ -13,7 +13,7 @@ import time
 CREATE_TABLE = """CREATE TABLE IF NOT EXISTS contacts(
     id TEXT PRIMARY KEY, name TEXT, phone TEXT, email TEXT)"""
 MESH = "partition"
-COMMAND_SECONDS = 30
+COMMAND_SECONDS = 120
 
 
 class Failure(Exception):

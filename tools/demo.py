@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "sim"))
 
 from nodes import Failure, Mesh, wait_until  # noqa: E402
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 TOGETHER_SECONDS = 2
 APART_SECONDS = 4
 RATE = 60  # writes a second on each node

@@ -9,7 +9,7 @@ import time
 import unittest
 
 PROXY = sys.argv.pop()
-PATIENCE = 20
+PATIENCE = 120
 
 
 def listen():

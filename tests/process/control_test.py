@@ -5,7 +5,7 @@ import socket
 import stat
 import unittest
 
-from mesh import Case, connect, run, status, wait_until
+from mesh import LIMIT_S, Case, connect, run, status, wait_until
 
 
 def call(path, text):
@@ -13,7 +13,7 @@ def call(path, text):
     directory = os.open(path + "-gv", os.O_PATH)
     try:
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(30)
+        client.settimeout(LIMIT_S)
         client.connect("/proc/self/fd/%d/control" % directory)
     finally:
         os.close(directory)
@@ -89,7 +89,7 @@ class Control(Case):
             self.assertTrue(answer(client)["stopping"])
             self.assertEqual(client.recv(1), b"")
         self.assertFalse(status(node.path)["running"])
-        self.assertEqual(node.process.wait(30), 0)
+        self.assertEqual(node.process.wait(LIMIT_S), 0)
 
     def test_a_socket_left_by_kill_9_is_no_node(self):
         node = self.node(self.database("a.db")).ready()
@@ -116,9 +116,17 @@ class Control(Case):
     def test_a_transaction_that_others_keep_open_is_told(self):
         node = self.node(self.database("a.db")).ready()
         db = connect(node.path)
-        db.execute("INSERT INTO notes VALUES('first', '', '')")
-        db.execute("BEGIN IMMEDIATE")
         self.addCleanup(db.close)
+
+        def kept_open():
+            """With something to publish, which waits for its end."""
+            db.execute("INSERT INTO notes VALUES(hex(randomblob(8)), '', '')")
+            db.execute("BEGIN IMMEDIATE")
+            if db.execute("SELECT count(*) FROM gv_journal").fetchone()[0]:
+                return True
+            db.execute("ROLLBACK")  # the node was faster
+            return False
+        wait_until(kept_open, "a transaction that begins before the seal")
         told = wait_until(lambda: node.status()["warnings"], "a warning")
         self.assertIn("kept a writing transaction open", told[0])
         code, _, err = run("track", node.path, "notes")

@@ -5,7 +5,8 @@ import random
 import socket
 import unittest
 
-from mesh import Case, execute, free_endpoint, links_up, wait_until
+from mesh import (LIMIT_S, Case, execute, free_endpoint, links_up,
+                  wait_until)
 from peer import (ACK, BAD_MESSAGE, BYE, COMMAND, DELTA, GREETING, HELLO, LONG,
                   MORE, NEWS, OTHER_MESH, OTHER_VERSION, SAY_HELLO, VV, WANT,
                   Connection, Peer, address, encode, framed, pack, zmtp_frame,
@@ -153,7 +154,8 @@ class Garbage(Hostile):
                      GREETING + zmtp_frame(b"\x05READY\xff\xff", COMMAND),
                      GREETING + zmtp_ready() * 50,
                      b"\x01\x00" + zmtp_frame(b"x") * 20):
-            stream = socket.create_connection(address(self.endpoint), 30)
+            stream = socket.create_connection(address(self.endpoint),
+                                              LIMIT_S)
             self.addCleanup(stream.close)
             streams.append(stream)
             try:
@@ -161,7 +163,7 @@ class Garbage(Hostile):
             except ConnectionError:
                 pass
         for stream in streams:
-            stream.settimeout(60)
+            stream.settimeout(LIMIT_S)
             try:
                 while stream.recv(65536):
                     pass

@@ -6,8 +6,8 @@ import sqlite3
 import time
 import unittest
 
-from mesh import (Case, execute, free_endpoint, links_up, shell, status,
-                  wait_until)
+from mesh import (LIMIT_S, Case, execute, free_endpoint, links_up, shell,
+                  status, wait_until)
 
 
 def ids(path):
@@ -126,7 +126,7 @@ class Restored(Case):
         self.wait_equal([self.a, self.b])
         execute(self.a.path, "PRAGMA wal_checkpoint(TRUNCATE)")
         # An application that stays, with pages in its memory.
-        application = sqlite3.connect(self.a.path, timeout=30)
+        application = sqlite3.connect(self.a.path, timeout=LIMIT_S)
         self.addCleanup(application.close)
         count = "SELECT count(*) FROM notes"
         self.assertEqual(application.execute(count).fetchone(), (801,))
@@ -160,12 +160,12 @@ class Restored(Case):
         node = self.start(other, mesh="else")
         self.assertEqual(node.stop(), 0)
         os.rename(other, self.a.path)
-        self.assertEqual(self.a.process.wait(60), 1)
+        self.assertEqual(self.a.process.wait(LIMIT_S), 1)
         self.assertIn("belongs to the mesh 'else'", self.a.log())
 
     def test_a_file_that_does_not_come_back_ends_the_node(self):
         os.unlink(self.a.path)
-        self.assertEqual(self.a.process.wait(60), 1)
+        self.assertEqual(self.a.process.wait(LIMIT_S), 1)
         self.assertIn("There is no file", self.a.log())
         self.assertIn("It is tried again", self.a.log())
         self.assertIn("next:", self.a.log())
@@ -206,7 +206,7 @@ class Restored(Case):
                        or ended(), "the node's answer")
             if ended():
                 break
-        self.assertEqual(self.a.process.wait(60), 1)
+        self.assertEqual(self.a.process.wait(LIMIT_S), 1)
         self.assertEqual(times, 6)
         self.assertIn("replaced or restored", self.a.log())
         self.assertIn("next:", self.a.log())

@@ -18,6 +18,7 @@ FEATURES = 15
 SAY_HELLO, OTHER_MESH, OTHER_VERSION, BAD_MESSAGE = 2, 6, 7, 8
 
 HEARTBEAT_S = 1
+PATIENCE_S = 240  # with a machine that is busy elsewhere
 MASK = 2 ** 64 - 1
 
 GREETING = (b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0")
@@ -223,13 +224,13 @@ class Connection:
         self.closed = False
         self.ready = threading.Event()
         self.lock = threading.Lock()
-        self.socket = socket.create_connection(address(endpoint), 30)
+        self.socket = socket.create_connection(address(endpoint), PATIENCE_S)
         self.socket.settimeout(None)
         self.send_bytes(GREETING + zmtp_ready())
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
         # Whoever speaks before the other side is ready is closed.
-        self.ready.wait(30)
+        self.ready.wait(PATIENCE_S)
 
     def send_bytes(self, data):
         with self.lock:

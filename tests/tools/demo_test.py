@@ -16,7 +16,7 @@ def demo(**environment):
         [os.path.join(TOP, "tools", "demo"), "--build", BUILD],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         stdin=subprocess.DEVNULL, env={**os.environ, **environment},
-        timeout=240)
+        timeout=600)
     print(done.stdout)
     return done
 

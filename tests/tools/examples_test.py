@@ -24,7 +24,7 @@ class Examples(unittest.TestCase):
 
     def run_in(self, *command):
         return subprocess.run(command, cwd=self.directory, text=True,
-                              env={**os.environ, "PATH": PATH}, timeout=120,
+                              env={**os.environ, "PATH": PATH}, timeout=600,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def sql(self, name, *statements):

@@ -42,7 +42,7 @@ EXPECTED = "0.1.0 -14 not found\n"
 
 def run(*arguments, **options):
     done = subprocess.run(arguments, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=120,
+                          stderr=subprocess.STDOUT, text=True, timeout=600,
                           **options)
     if done.returncode != 0:
         raise AssertionError("%s: %s" % (" ".join(arguments), done.stdout))
@@ -108,7 +108,7 @@ class Install(unittest.TestCase):
             run(CC, os.path.join(EXAMPLES, name), "-pthread", "-o",
                 self.file("example"), *flags, *SANITIZE)
             done = subprocess.run([self.file("example")], text=True,
-                                  capture_output=True, timeout=120,
+                                  capture_output=True, timeout=600,
                                   check=False,
                                   env={**os.environ,
                                        "LD_LIBRARY_PATH": library})

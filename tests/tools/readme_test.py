@@ -75,7 +75,7 @@ class Readme(unittest.TestCase):
         done = subprocess.run(
             ["bash", "-c", script], cwd=TOP, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "TMPDIR": self.directory}, timeout=280)
+            env={**os.environ, "TMPDIR": self.directory}, timeout=600)
         self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_every_tool_it_names_is_there(self):
