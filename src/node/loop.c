@@ -119,11 +119,14 @@ void loop_poll_store(struct gv_node *node, int64_t since_us)
 {
     struct store_news news = {0};
     int64_t now_us = loop_now_us();
+    /* Before the look: what is committed in between is seen by it. */
+    bool writer = store_shows_writer(node->store);
 
     node->looked_us = now_us;
-
     if (store_poll(node->store, &news) != GV_OK)
         return;
+    if (!writer)
+        watch_rest(&node->watch);
     if (news.schema_moved)
         node->schema_moved = true;
     if (news.schema_moved)

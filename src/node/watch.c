@@ -145,6 +145,7 @@ static void watch_arm(struct watch *watch, int64_t now)
         step = WATCH_STEP_MAX_US;
     time.it_value.tv_nsec = (long)step * 1000;
     timerfd_settime(watch->timer, 0, &time, NULL);
+    watch->armed = true;
 }
 
 bool watch_drain(struct watch *watch)
@@ -160,7 +161,18 @@ bool watch_drain(struct watch *watch)
     due = read(watch->timer, &expirations, sizeof expirations) > 0;
     if (watch->hinted)
         watch->hinted_us = now;
+    watch->armed &= !due;
     if (watch->hinted || due)
         watch_arm(watch, now);
     return watch->hinted || due;
+}
+
+void watch_rest(struct watch *watch)
+{
+    const struct itimerspec never = {0};
+
+    if (!watch->armed)
+        return;
+    timerfd_settime(watch->timer, 0, &never, NULL);
+    watch->armed = false;
 }

@@ -6,7 +6,8 @@
  * only then does it stand in the shared index, of which the system tells
  * nothing.  So the write is a hint that a commit may follow: after it the
  * caller looks at growing steps, a quarter of the time that has passed, for
- * WATCH_LOOK_US; a look costs about a microsecond. */
+ * WATCH_LOOK_US, or until it finds nothing in the log that is not committed.
+ * Whatever is written after that is a new hint. */
 #ifndef NODE_WATCH_H
 #define NODE_WATCH_H
 
@@ -23,6 +24,7 @@ struct watch {
     int fd;    /* -1: there is no watch; the caller looks at intervals */
     int timer; /* readable when the next look is due */
     int64_t hinted_us; /* monotonic: the last write to the log */
+    bool armed;        /* the timer may end a step */
     bool hinted;       /* there was one since the last watch_drain() */
     int directory;
     int log;
@@ -41,5 +43,8 @@ void watch_close(struct watch *watch);
 /* Read all that is waiting; true if it is time to look at the file.  To be
  * called when fd or timer is readable. */
 bool watch_drain(struct watch *watch);
+
+/* What was written is committed: no look need follow until more is. */
+void watch_rest(struct watch *watch);
 
 #endif

@@ -23,6 +23,7 @@
 #define LOG_HEADER_SIZE 32
 #define LOG_SALTS 16
 #define FRAME_HEADER_SIZE 24
+#define FRAME_SALTS 8
 /* Of the header of its shared index (struct WalIndexHdr in wal.c), which
  * stands there twice, in the machine's byte order. */
 #define INDEX_VERSION 3007000
@@ -116,6 +117,25 @@ static bool same_log(const struct log_place *a, const struct log_place *b)
 {
     return a->known && b->known &&
            memcmp(a->salts, b->salts, LOG_SALTS_SIZE) == 0;
+}
+
+/* A frame bears the salts of its log; what stood there before it has those of
+ * an older one. */
+bool store_shows_writer(struct store *store)
+{
+    uint8_t header[FRAME_HEADER_SIZE];
+    sqlite3_file *file = log_file(store);
+    struct log_place place;
+    uint64_t at;
+
+    find_end(store, &place);
+    if (file == NULL || !place.known)
+        return true;
+    at = place.end > 0 ? place.end : LOG_HEADER_SIZE;
+    GV_ASSERT(at < INT64_MAX);
+    return file->pMethods->xRead(file, header, sizeof header,
+                                 (sqlite3_int64)at) == SQLITE_OK &&
+           memcmp(header + FRAME_SALTS, place.salts, LOG_SALTS_SIZE) == 0;
 }
 
 /* The mark */

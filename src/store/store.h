@@ -257,6 +257,11 @@ uint64_t store_schema_digest(const struct store *store);
  * certain, either way. */
 bool store_shows_commit(struct store *store);
 
+/* Whether the write-ahead log goes on behind the last commit: somebody writes
+ * there, or did and took it back.  One short read, no lock; true where it
+ * cannot be told. */
+bool store_shows_writer(struct store *store);
+
 /* Pages in the write-ahead log, whoever wrote them; 0 as soon as all of them
  * are in the file too, for then the next commit begins it anew. */
 int store_wal_frames(struct store *store);

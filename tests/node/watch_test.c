@@ -111,6 +111,27 @@ TEST(after_a_hint_looks_follow_and_then_end)
     watch_close(&watch);
 }
 
+TEST(no_look_follows_a_rest_until_the_next_write)
+{
+    struct watch watch;
+    struct pollfd timer = {.events = POLLIN};
+
+    append(wal);
+    CHECK_INT(watch_init(&watch, db), ==, GV_OK);
+    timer.fd = watch.timer;
+    for (int i = 0; i < 3; i++) {
+        append(wal);
+        CHECK(hinted(&watch));
+        watch_rest(&watch);
+        CHECK_INT(poll(&timer, 1, 200), ==, 0);
+        CHECK(!watch_drain(&watch));
+    }
+    append(wal);
+    CHECK(hinted(&watch));
+    CHECK_INT(poll(&timer, 1, 60000), ==, 1);
+    watch_close(&watch);
+}
+
 int main(int argc, char **argv)
 {
     int rc;

@@ -468,6 +468,36 @@ TEST(a_commit_of_others_shows_before_it_is_asked_for)
     copy_close(&a);
 }
 
+TEST(who_writes_shows_before_the_commit)
+{
+    struct copy a;
+
+    copy_make(&a, "writes", "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+    track(&a, "t");
+    CHECK(!store_shows_writer(a.store));
+    for (int i = 0; i < 3; i++) {
+        /* More than the application's memory holds. */
+        sql(&a, "PRAGMA cache_size = 2; BEGIN IMMEDIATE");
+        CHECK(!store_shows_writer(a.store));
+        sql(&a, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM"
+                " n WHERE i < 100) INSERT INTO t(a) SELECT zeroblob(4000)"
+                " FROM n");
+        CHECK(store_shows_writer(a.store));
+        sql(&a, "COMMIT");
+        CHECK(!store_shows_writer(a.store));
+        seal(&a);
+        CHECK(!store_shows_writer(a.store));
+        /* The next one begins the log anew. */
+        sql(&a, "PRAGMA wal_checkpoint(RESTART)");
+        CHECK(!store_shows_writer(a.store));
+    }
+    sql(&a, "BEGIN IMMEDIATE; UPDATE t SET a = zeroblob(4001)");
+    CHECK(store_shows_writer(a.store));
+    sql(&a, "ROLLBACK; UPDATE t SET a = 1 WHERE id = 1; DELETE FROM t");
+    seal(&a);
+    copy_close(&a);
+}
+
 TEST(the_length_of_the_log_is_whoever_wrote_it)
 {
     struct copy a;
