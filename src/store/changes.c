@@ -9,6 +9,8 @@
 #include "base/assert.h"
 #include "store/bundle.h"
 #include "store/internal.h"
+#include "store/kinds.h"
+#include "store/tables.h"
 
 #include <stdlib.h>
 #include <string.h>

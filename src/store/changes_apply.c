@@ -91,6 +91,7 @@ static int check_whole(const struct change **list, size_t count,
 static int not_known(const struct change *change, bool table,
                      struct gv_error *error)
 {
+    GV_ASSERT(table || change->column.bytes != NULL);
     error_set(error, GV_ESCHEMA, "There is no %s '%.*s' in what is tracked.",
               table ? "table" : "column",
               (int)(table ? change->table.size : change->column.size),
@@ -109,6 +110,7 @@ static int bit_of(const struct store_table *table, const struct change *change)
 
     if (name->bytes == NULL)
         return ROW_EXISTENCE;
+    GV_ASSERT(table->column_count < ROW_BITS_MAX);
     for (size_t i = 0; i < table->column_count; i++)
         if (strlen(table->columns[i].wire) == name->size &&
             memcmp(table->columns[i].wire, name->bytes, name->size) == 0)
@@ -195,6 +197,7 @@ static int add_cell(struct store *store, struct making *making,
     if (bit < 0)
         return not_known(change, false, error);
     rc = site_number(store, &change->site, &number);
+    GV_ASSERT(rc != GV_OK || number < store->site_count);
     if (rc == GV_OK)
         rc = kinds_each(making->table, (size_t)bit)
                  ? add_each(store, making->table, change, (size_t)bit, number)
@@ -238,6 +241,7 @@ static int add_row(struct store *store, struct fragments *fragments,
         rc = list[i]->causal_length == list[0]->causal_length
                  ? add_cell(store, &making, list[i], error)
                  : GV_EPROTO;
+    GV_ASSERT(making.records <= count);
     return rc != GV_OK
                ? rc
                : fragments_add(fragments, store, table, &key,
@@ -276,7 +280,7 @@ static int take(struct store *store, const struct change *const *list,
     do
         store->host->random(store->host->context, &token, sizeof token);
     while (token == 0);
-    GV_ASSERT(store->inbox.token == 0);
+    GV_ASSERT(store->in_transaction && store->inbox.token == 0);
     buffer_init(&stream, SIZE_MAX);
     rc = add_rows(store, &stream, list, count, error);
     if (rc == GV_OK) {

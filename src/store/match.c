@@ -5,9 +5,19 @@
  * and so is one that bears the wire name of a column that was gone.  Only then
  * a column that appears where another vanished is taken for that one renamed,
  * if its values are the ones whose digests the log holds. */
-#include "store/internal.h"
+#include "store/match.h"
 
 #include "base/assert.h"
+#include "store/audit.h"
+#include "store/borrowed.h"
+#include "store/describe.h"
+#include "store/internal.h"
+#include "store/register.h"
+#include "store/sample.h"
+#include "store/schema.h"
+#include "store/state.h"
+#include "store/tables.h"
+#include "store/triggers.h"
 
 #include <stdlib.h>
 #include <string.h>
