@@ -1,9 +1,11 @@
 /* Who dialled this node and was turned away, for what does not pass by itself:
  * the dialler's status shows its peer as refused, and here there is no peer to
  * show it for.  People read it in status, and once in the log. */
-#include "core/state.h"
+#include "core/away.h"
 
 #include "base/assert.h"
+#include "core/hello.h"
+#include "core/state.h"
 
 #include <string.h>
 

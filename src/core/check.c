@@ -4,6 +4,12 @@
 
 #include "base/assert.h"
 #include "core/clock.h"
+#include "core/known.h"
+#include "core/link.h"
+#include "core/mark.h"
+#include "core/peer.h"
+#include "core/timing.h"
+#include "core/view.h"
 
 #include <stdlib.h>
 

@@ -3,6 +3,22 @@
 #include "core/state.h"
 
 #include "base/assert.h"
+#include "core/emit.h"
+#include "core/exchange.h"
+#include "core/give.h"
+#include "core/hello.h"
+#include "core/known.h"
+#include "core/link.h"
+#include "core/mark.h"
+#include "core/news.h"
+#include "core/parcel.h"
+#include "core/peer.h"
+#include "core/proof.h"
+#include "core/push.h"
+#include "core/recent.h"
+#include "core/room.h"
+#include "core/tell.h"
+#include "core/want.h"
 
 #include <stdlib.h>
 #include <string.h>

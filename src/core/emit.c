@@ -1,6 +1,8 @@
-#include "core/state.h"
+#include "core/emit.h"
 
 #include "base/assert.h"
+#include "core/link.h"
+#include "core/state.h"
 
 #include <stdarg.h>
 #include <stddef.h>

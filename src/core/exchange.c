@@ -4,10 +4,14 @@
  * and how long ago that was; hearsay is not passed on.  So an address that
  * nobody reaches any more is told by nobody any more, and one that never led
  * anywhere spreads no further than to those whom its inventor told. */
-#include "core/state.h"
+#include "core/exchange.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "core/emit.h"
+#include "core/hello.h"
+#include "core/peer.h"
+#include "core/state.h"
 
 #include <string.h>
 

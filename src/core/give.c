@@ -4,10 +4,15 @@
  * A WANT with a cursor goes on with the extract of an earlier one, if that is
  * still kept and what it was read for is covered by what the asker has now;
  * else the answer starts at 0, under another spool. */
-#include "core/state.h"
+#include "core/give.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "core/emit.h"
+#include "core/link.h"
+#include "core/recent.h"
+#include "core/state.h"
+#include "core/tell.h"
 
 _Static_assert(MESSAGE_DELTA_SIZE_MAX >= VV_SITES_MAX * VV_ENTRY_SIZE,
                "the largest claim fits a DELTA alone");

@@ -1,10 +1,22 @@
 /* Who may talk with whom: versions, meshes, sites, and which of two links
  * with one peer stays. */
-#include "core/state.h"
+#include "core/hello.h"
 
 #include "base/assert.h"
 #include "base/utf8.h"
+#include "core/away.h"
 #include "core/clock.h"
+#include "core/emit.h"
+#include "core/exchange.h"
+#include "core/known.h"
+#include "core/link.h"
+#include "core/mark.h"
+#include "core/peer.h"
+#include "core/rivals.h"
+#include "core/state.h"
+#include "core/tell.h"
+#include "core/view.h"
+#include "core/want.h"
 
 #include <string.h>
 

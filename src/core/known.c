@@ -13,9 +13,12 @@
  * hash.  Words of one life of a site (an instance) are ordered by its own
  * clock, and what they say only rises.  Nobody depends on them: they are for
  * people. */
-#include "core/state.h"
+#include "core/known.h"
 
 #include "base/assert.h"
+#include "core/emit.h"
+#include "core/hello.h"
+#include "core/state.h"
 
 #include <stdlib.h>
 #include <string.h>

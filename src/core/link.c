@@ -1,8 +1,20 @@
 /* A link's life: dialled or accepted, up, greeted, silent, closed. */
-#include "core/state.h"
+#include "core/link.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "core/emit.h"
+#include "core/give.h"
+#include "core/hello.h"
+#include "core/known.h"
+#include "core/mark.h"
+#include "core/peer.h"
+#include "core/proof.h"
+#include "core/push.h"
+#include "core/state.h"
+#include "core/tell.h"
+#include "core/timing.h"
+#include "core/want.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,9 +10,13 @@
  * for origins whose source was late before, and when a source goes away, or
  * lost its own, all links.  A mark that is wrong costs a copy or a delay,
  * never an interval: vectors find what was not pushed. */
-#include "core/state.h"
+#include "core/mark.h"
 
 #include "base/assert.h"
+#include "core/emit.h"
+#include "core/link.h"
+#include "core/state.h"
+#include "core/view.h"
 
 #include <stdlib.h>
 #include <string.h>

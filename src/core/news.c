@@ -1,9 +1,17 @@
 /* Intervals: checked when received, given to push.c when sealed or applied. */
-#include "core/state.h"
+#include "core/news.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
 #include "core/clock.h"
+#include "core/emit.h"
+#include "core/link.h"
+#include "core/mark.h"
+#include "core/push.h"
+#include "core/room.h"
+#include "core/state.h"
+#include "core/tell.h"
+#include "core/want.h"
 
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /* Copies of intervals that outlive their event: those that wait for their
  * dependencies (room.c), those that wait to leave (push.c), and those that
  * passed lately (recent.c).  One copy serves all. */
-#include "core/state.h"
+#include "core/parcel.h"
 
 #include "base/assert.h"
+#include "core/state.h"
 
 #include <stdlib.h>
 #include <string.h>

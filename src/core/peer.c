@@ -4,9 +4,13 @@
  * Some were given by people; they stay.  The others were learned, from a
  * HELLO or from PEERS, and fade: what nobody hears of any more is forgotten.
  * view.c says which of them are to be linked with. */
-#include "core/state.h"
+#include "core/peer.h"
 
 #include "base/assert.h"
+#include "core/emit.h"
+#include "core/link.h"
+#include "core/state.h"
+#include "core/view.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,9 +10,13 @@
  * The one who asks keeps all there is to keep; who answers keeps nothing.  So
  * each of two nodes that see themselves differ looks for itself, and names
  * what it finds in its own log. */
-#include "core/state.h"
+#include "core/proof.h"
 
 #include "base/assert.h"
+#include "core/emit.h"
+#include "core/link.h"
+#include "core/state.h"
+#include "core/tell.h"
 
 _Static_assert(CORE_PROOF_REST_MS < CORE_PROOF_AGAIN_MS,
                "what moved is looked at before what did not");

@@ -4,9 +4,15 @@
  * link within the hold leave together, in one frame: where commits come
  * thick, frames and acknowledgements become few, and what the peer gets from
  * somewhere else meanwhile is not sent at all. */
-#include "core/state.h"
+#include "core/push.h"
 
 #include "base/assert.h"
+#include "core/emit.h"
+#include "core/mark.h"
+#include "core/parcel.h"
+#include "core/recent.h"
+#include "core/state.h"
+#include "core/tell.h"
 
 /* How long intervals of this site are held: less than people or programs
  * notice, and four of them at 2,000 commits a second. */

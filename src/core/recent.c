@@ -4,9 +4,12 @@
  * So what was pushed and lost costs neither side's store a spool; and what
  * the answer brings is passed on, which what a delta brings cannot be: one
  * lost push would have each node behind it ask in turn. */
-#include "core/state.h"
+#include "core/recent.h"
 
 #include "base/assert.h"
+#include "core/parcel.h"
+#include "core/push.h"
+#include "core/state.h"
 
 _Static_assert(MESSAGE_NEWS_SIZE_MAX + VV_SITES_MAX * VV_ENTRY_SIZE <=
                    RECENT_SIZE_MAX,

@@ -9,9 +9,10 @@
  * under way so long that it comes after the new one's, which then comes again:
  * three turns.  The fourth is made by an old run that said HELLO twice after
  * it was over, so it is not over. */
-#include "core/state.h"
+#include "core/rivals.h"
 
 #include "base/assert.h"
+#include "core/state.h"
 
 #define TURNS_OF_TWO 4
 /* Dialling again takes 5 s at most, half as long again by its spread. */

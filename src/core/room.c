@@ -5,9 +5,14 @@
  * twice.  What waits counts as not dealt with, so a peer's credit bounds it
  * per link; beside that the room has bounds of its own.  Whatever waits here
  * is missing too, and is asked for after the grace (want.c). */
-#include "core/state.h"
+#include "core/room.h"
 
 #include "base/assert.h"
+#include "core/link.h"
+#include "core/news.h"
+#include "core/parcel.h"
+#include "core/state.h"
+#include "core/tell.h"
 
 #include <string.h>
 

@@ -4,9 +4,11 @@
  * Only the provider can go on with it, since no other one has just these
  * bytes; when another one is asked, they are dropped, and nothing of them was
  * shown. */
-#include "core/state.h"
+#include "core/stage.h"
 
 #include "base/assert.h"
+#include "core/emit.h"
+#include "core/state.h"
 
 _Static_assert(STAGE_KEEP_MS > STAGE_WAIT_MS, "what is waited for is kept");
 

@@ -4,10 +4,21 @@
  * A link keeps what it told (@told), so a VV carries only what changed.  That
  * is safe although frames may be lost: each VV carries the hash of the whole
  * vector, so the peer sees that it did not hear all, and asks (want.c). */
-#include "core/state.h"
+#include "core/tell.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "core/emit.h"
+#include "core/give.h"
+#include "core/hello.h"
+#include "core/known.h"
+#include "core/link.h"
+#include "core/news.h"
+#include "core/proof.h"
+#include "core/state.h"
+#include "core/timing.h"
+#include "core/view.h"
+#include "core/want.h"
 
 #include <string.h>
 

@@ -5,10 +5,13 @@
  * rest of the time is the way there and back, and the peer's clock was read
  * somewhere in the second part of it: the shorter the round trip, the surer
  * the offset.  Of the last eight the shortest counts. */
-#include "core/state.h"
+#include "core/timing.h"
 
 #include "base/assert.h"
 #include "core/clock.h"
+#include "core/emit.h"
+#include "core/link.h"
+#include "core/state.h"
 
 #include <stdlib.h>
 

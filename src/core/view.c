@@ -7,9 +7,15 @@
  * goes, so that the mesh stays one piece.  Links that stand are left alone.
  * The other peers are passive: dialled one at a time now and then, so that
  * their addresses and round trips are fresh when one is promoted. */
-#include "core/state.h"
+#include "core/view.h"
 
 #include "base/assert.h"
+#include "core/exchange.h"
+#include "core/link.h"
+#include "core/mark.h"
+#include "core/peer.h"
+#include "core/state.h"
+#include "core/tell.h"
 
 _Static_assert(CORE_VIEW_WANTED < CORE_VIEW_MAX,
                "some have room for who still looks for links");

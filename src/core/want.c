@@ -1,9 +1,17 @@
 /* Asking for what is missing: one WANT at a time, to the link that has most
  * of it; its answer is staged by the store until the last byte is there. */
-#include "core/state.h"
+#include "core/want.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "core/emit.h"
+#include "core/link.h"
+#include "core/mark.h"
+#include "core/news.h"
+#include "core/room.h"
+#include "core/stage.h"
+#include "core/state.h"
+#include "core/tell.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "store/batch.h"
+#include "store/keys.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,14 @@
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/audit.h"
+#include "store/borrowed.h"
+#include "store/identity.h"
+#include "store/journal.h"
+#include "store/keys.h"
+#include "store/rows.h"
+#include "store/schema.h"
+#include "store/triggers.h"
 #include "wire/frame.h"
 
 /* The row @item, and of those behind it as many as were *@taken. */

@@ -12,6 +12,7 @@
 #include "store/apply.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
 
 #include <string.h>
 

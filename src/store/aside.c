@@ -4,6 +4,9 @@
 #include "store/aside.h"
 
 #include "base/assert.h"
+#include "store/journal.h"
+#include "store/keys.h"
+#include "store/user.h"
 
 #include <stdlib.h>
 #include <string.h>

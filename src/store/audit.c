@@ -13,7 +13,11 @@
  * in which something was found, is *suspended* meanwhile: its rows stay in the
  * journal, none is sent and none is applied.  What waited becomes one
  * publication when the suspension is lifted. */
+#include "store/audit.h"
+
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/schema.h"
 #include "store/walk.h"
 
 #include <stdlib.h>

@@ -1,6 +1,15 @@
 /* The audit, step by step: rows are looked at, what was found waits, and is
  * found again.  audit.c says why, and keeps what is known. */
 #include "base/assert.h"
+
+#include "store/audit.h"
+#include "store/journal.h"
+#include "store/keys.h"
+#include "store/match.h"
+#include "store/parked.h"
+#include "store/schema.h"
+#include "store/seal.h"
+#include "store/tables.h"
 #include "store/walk.h"
 
 #include <stdlib.h>

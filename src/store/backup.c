@@ -34,6 +34,7 @@ static int copy_pages(sqlite3 *from, sqlite3 *to)
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
     int rc;
 
+    GV_ASSERT(from != to);
     if (backup == NULL)
         return sql_code(sqlite3_errcode(to));
     rc = sqlite3_backup_step(backup, -1);
@@ -73,6 +74,7 @@ static int forget_identity(sqlite3 *db)
                         "SELECT count(*) FROM main.sqlite_schema WHERE"
                         " type='table' AND name='gv_meta'");
 
+    GV_ASSERT(rc != GV_OK || count <= 1); /* names are unique */
     if (rc == GV_OK && count > 0)
         rc = sql_run(db, "UPDATE gv_meta SET inode=0,birth=0,mark=0");
     return rc;

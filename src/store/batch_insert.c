@@ -2,6 +2,7 @@
 #include "store/batch_internal.h"
 
 #include "base/assert.h"
+#include "store/keys.h"
 
 static int prepare_insert(struct store *store, struct store_table *table,
                           size_t rows, sqlite3_stmt **statement)

@@ -9,6 +9,8 @@
 #include "store/batch_internal.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/keys.h"
 
 #include <stdlib.h>
 #include <string.h>

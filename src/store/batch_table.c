@@ -4,6 +4,7 @@
 #include "store/batch_internal.h"
 
 #include "base/assert.h"
+#include "store/keys.h"
 
 struct batch_table {
     sqlite3_vtab base; /* first: SQLite knows this alone */

@@ -3,6 +3,7 @@
 #include "store/batch_internal.h"
 
 #include "base/assert.h"
+#include "store/rows.h"
 
 /* An UPDATE of many rows with a state each would gather them in a table of its
  * own first, so this is an INSERT whose rows are all there: 3,200 instructions

@@ -3,6 +3,12 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "store/keys.h"
+#include "store/kinds.h"
+#include "store/parked.h"
+#include "store/rows.h"
+#include "store/tables.h"
+#include "store/user.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -11,9 +11,10 @@
  * what is applied, and foreign keys and CHECKs are not enforced on apply.  All
  * but the CHECKs can be set by sqlite3_db_config() alone, which works inside
  * a transaction too. */
-#include "store/internal.h"
+#include "store/borrowed.h"
 
 #include "base/assert.h"
+#include "store/internal.h"
 
 /* A savepoint that was rolled back to stays open; the caller's own, around
  * the whole call, takes it along. */

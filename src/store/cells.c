@@ -4,9 +4,12 @@
  * The log has a cell's dot and digest (state.c); its value is here, and so is
  * what a multi-value cell replaces.  That is kept with site ids, not with this
  * file's numbers: it is digested and sent as it stands. */
-#include "store/internal.h"
+#include "store/cells.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/internal.h"
+#include "store/kinds.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,15 @@
 /* The kinds that a person gives to columns when a table is tracked. */
-#include "store/internal.h"
+#include "store/choice.h"
 
 #include "base/assert.h"
+#include "store/audit.h"
+#include "store/borrowed.h"
+#include "store/internal.h"
+#include "store/kinds.h"
+#include "store/schema.h"
+#include "store/siblings.h"
+#include "store/state.h"
+#include "store/user.h"
 
 static struct store_column *column_called(const struct store_table *table,
                                           const char *name)

@@ -4,9 +4,12 @@
  * What a peer says of a table is data: names stand in quotes, a default is a
  * literal that we write, and a type is pasted only if it has the form of one
  * and no word in it means anything to SQLite. */
-#include "store/internal.h"
+#include "store/create.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/define.h"
+#include "store/internal.h"
 
 #include <math.h>
 #include <string.h>

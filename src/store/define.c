@@ -5,9 +5,16 @@
  * All of it stands inside the apply's savepoint.  tables[] in memory is ahead
  * of what the file holds until that is released: store->defined says so, and
  * whoever takes the apply back reads the tables again. */
-#include "store/internal.h"
+#include "store/define.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/choice.h"
+#include "store/create.h"
+#include "store/internal.h"
+#include "store/kinds.h"
+#include "store/register.h"
+#include "store/schema.h"
 
 #include <stdlib.h>
 #include <string.h>

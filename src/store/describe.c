@@ -1,8 +1,11 @@
 /* A table as SQLite describes it now: its key, its columns, what each stores
  * (datatype3, section 3.1) and holds by default. */
-#include "store/internal.h"
+#include "store/describe.h"
 
 #include "base/assert.h"
+#include "store/internal.h"
+#include "store/schema.h"
+#include "store/tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +33,7 @@ static bool type_has(const char *type, const char *part)
 {
     size_t size = strlen(part);
 
+    GV_ASSERT(size > 0); /* else any type has it */
     for (; *type != '\0'; type++)
         if (sqlite3_strnicmp(type, part, (int)size) == 0)
             return true;
@@ -66,6 +70,7 @@ static int scratch_open(struct store *store)
     rc = sql_code(sqlite3_open(":memory:", &store->scratch));
     if (rc != GV_OK)
         describe_done(store);
+    GV_ASSERT((rc == GV_OK) == (store->scratch != NULL));
     return rc;
 }
 
@@ -89,6 +94,7 @@ static int default_stored(sqlite3 *scratch, const char *type, const char *text,
                                        "INSERT INTO d DEFAULT VALUES",
                      type, text);
 
+    GV_ASSERT(sqlite3_get_autocommit(scratch)); /* nothing is left open */
     if (rc == GV_OK)
         rc = sql_prepare(scratch, statement, "SELECT c FROM d");
     if (rc == GV_OK)
@@ -139,6 +145,7 @@ static char *folded(char *name)
 static int name_column(struct store_column *column, sqlite3_stmt *info,
                        bool strict)
 {
+    GV_ASSERT(column->local == NULL); /* each is named once */
     column->local = sql_text_dup(info, 1);
     column->wire = folded(sql_text_dup(info, 1));
     column->type = sql_text_dup(info, 2);
@@ -197,6 +204,7 @@ static void close_gaps(struct store_table *table)
     for (size_t i = 0; i < table->key_count; i++)
         if (table->keys[i].local != NULL)
             table->keys[kept++] = table->keys[i];
+    GV_ASSERT(kept > 0 || table->key_count == 0); /* the last has a name */
     table->key_count = kept;
 }
 
@@ -264,6 +272,7 @@ int schema_describe(struct store *store, const char *local,
     /* An INTEGER PRIMARY KEY is the rowid itself and has no index. */
     table->integer_key = table->key_count == 1 && pk_indexes == 0;
     table->evicts = others > 0;
+    GV_ASSERT(!table->integer_key || table->keys[0].local != NULL);
     *described = table;
     return GV_OK;
 }

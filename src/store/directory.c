@@ -1,7 +1,8 @@
 /* The node's directory, DB-gv: its lock and its files. */
-#include "store/internal.h"
+#include "store/directory.h"
 
 #include "base/assert.h"
+#include "store/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,9 +12,10 @@
  * A few rows are looked at under the lock: that is soon done. */
 #include "store/early.h"
 
-#include "store/batch.h"
-
 #include "base/assert.h"
+#include "store/batch.h"
+#include "store/borrowed.h"
+#include "store/journal.h"
 
 #include <stdlib.h>
 

@@ -7,6 +7,14 @@
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/directory.h"
+#include "store/fragments.h"
+#include "store/identity.h"
+#include "store/kept.h"
+#include "store/reader.h"
+#include "store/schema.h"
+#include "store/seal.h"
+#include "store/transaction.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #ifndef STORE_EXTRACT_H
 #define STORE_EXTRACT_H
 
+#include "store/fragments.h"
 #include "store/internal.h"
 
 struct row_place {
@@ -54,19 +55,6 @@ void extract_add_effort(struct extract *extract, sqlite3_stmt *statement);
 struct extract *extract_new(struct store *store);
 int extract_open_spool(struct extract *extract);
 
-/* kept.c */
-
-/* Whether there is one less of those that nobody is sent now: the oldest. */
-bool kept_give_way(struct store *store);
-
-/* reader.c */
-
-/* What every extract runs, prepared on store->reader. */
-int reader_open(struct store *store, struct gv_error *error);
-/* Open the reader's snapshot; GV_EBUSY if its journal is not empty. */
-int snapshot_open(struct store *store);
-void snapshot_end(struct store *store);
-
 /* places.c */
 
 /* The rows to send into extract->places, ascending, each once; where they are
@@ -85,5 +73,8 @@ int outgoing_row(struct extract *extract, struct store_table *table,
                  struct gv_error *error);
 /* Nothing is read any more. */
 void outgoing_end(struct extract *extract);
+
+/* All that live. */
+void extracts_close(struct store *store);
 
 #endif

@@ -17,11 +17,13 @@
  * was sealed is lost, for peers have it; what was not, whoever copied the file
  * over it threw away.  An index whose header is zero makes each connection of
  * any program read the log anew. */
-#include "store/internal.h"
+#include "store/footprint.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
 #include "store/file.h"
+#include "store/internal.h"
+#include "store/log.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,11 @@
 /* Row fragments into a stream, with the stream's own numbers for sites and
  * tables. */
-#include "store/internal.h"
+#include "store/fragments.h"
 
 #include "base/assert.h"
+#include "store/cells.h"
+#include "store/internal.h"
+#include "store/kinds.h"
 
 #include <stdlib.h>
 #include <string.h>

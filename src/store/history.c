@@ -29,9 +29,15 @@
  * of the delta.
  *
  * Equal values are no conflict.  A hollow cell has no value to keep. */
-#include "store/internal.h"
+#include "store/history.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/internal.h"
+#include "store/parked.h"
+#include "store/rows.h"
+#include "store/tables.h"
+#include "store/user.h"
 
 #include <string.h>
 

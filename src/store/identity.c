@@ -29,10 +29,18 @@
  * In place of the version STATE_FORKED: it went back unnoticed and may have
  * published on; STATE_TWIN: so did another file that is in use under the same
  * id. */
-#include "store/internal.h"
+#include "store/identity.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/borrowed.h"
+#include "store/directory.h"
+#include "store/internal.h"
+#include "store/keys.h"
+#include "store/kinds.h"
+#include "store/moving.h"
+#include "store/rows.h"
+#include "store/schema.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,6 +16,8 @@
 #include "store/apply.h"
 
 #include "base/assert.h"
+#include "store/transaction.h"
+#include "store/work.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,6 +3,14 @@
 #include "store/apply.h"
 
 #include "base/assert.h"
+#include "store/cells.h"
+#include "store/define.h"
+#include "store/identity.h"
+#include "store/keys.h"
+#include "store/kinds.h"
+#include "store/state.h"
+#include "store/tables.h"
+#include "store/work.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,6 +9,10 @@
 #include "base/assert.h"
 #include "base/hook.h"
 #include "store/batch.h"
+#include "store/parked.h"
+#include "store/rows.h"
+#include "store/tables.h"
+#include "store/user.h"
 
 #include <stdlib.h>
 #include <string.h>

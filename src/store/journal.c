@@ -10,6 +10,11 @@
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/audit.h"
+#include "store/keys.h"
+#include "store/schema.h"
+#include "store/triggers.h"
+#include "store/withheld.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -55,13 +55,14 @@ const struct journal_entry *journal_next(struct journal *journal, size_t *at);
  * are withheld stay too, and this journal is done with them. */
 int journal_delete(struct store *store, struct journal *journal, size_t at);
 
-/* withheld.c */
-
-void withheld_clear(struct withheld *list);
-bool withheld_has(const struct withheld *list, int64_t id);
-/* The row of this entry cannot be sealed.  False: there are too many. */
-bool withheld_add(struct store *store, struct withheld *list,
-                  const struct journal_entry *entry,
-                  const struct row_key *key);
+/* Mark one row as changed, now. */
+int journal_row(struct store *store, const struct store_table *table,
+                const struct row_key *key);
+/* Whether the journal has the row: 1, 0 or an error. */
+int journal_has(struct store *store, const struct store_table *table,
+                const struct row_key *key);
+/* Delete all its rows but those of suspended tables; all were read under the
+ * lock. */
+int journal_clear(struct store *store);
 
 #endif

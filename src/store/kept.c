@@ -3,9 +3,11 @@
  *
  * A kept one takes space on the disk for nothing if its asker never comes
  * back, so there are few of them and not for long: store.h. */
-#include "store/extract.h"
+#include "store/kept.h"
 
 #include "base/assert.h"
+#include "store/directory.h"
+#include "store/extract.h"
 
 #define KEPT_MAX 4
 /* Kept since before this run. */

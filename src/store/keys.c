@@ -1,8 +1,9 @@
 /* A row's key: its canonical bytes, a statement's parameters, people's words.
  */
-#include "store/internal.h"
+#include "store/keys.h"
 
 #include "base/assert.h"
+#include "store/internal.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,11 +9,15 @@
  * For all else what is shown is the value of the column: it stands in the
  * table, its digest in the row's digests, and where the table cannot show it
  * there is an entry in gv_parked as for any other column. */
-#include "store/internal.h"
+#include "store/kinds.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
 #include "core/siblings.h"
+#include "store/cells.h"
+#include "store/internal.h"
+#include "store/keys.h"
+#include "store/parked.h"
 
 #include <stdlib.h>
 #include <string.h>

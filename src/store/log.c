@@ -11,10 +11,14 @@
  * checkpoint had moved the marked one into the database file, and synced it.
  *
  * A power cut may take the mark, but then it took the pages too. */
-#include "store/internal.h"
+#include "store/log.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/directory.h"
 #include "store/file.h"
+#include "store/internal.h"
+#include "store/transaction.h"
 
 #include <stdlib.h>
 #include <string.h>

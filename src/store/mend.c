@@ -6,12 +6,19 @@
  * with the row in the user's table, and the peer's takes its place; but where
  * a local write of a damaged row waits, the user's row comes back then. */
 #include "store/apply.h"
-#include "store/aside.h"
-#include "store/extract.h"
-#include "store/pass.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/aside.h"
+#include "store/audit.h"
+#include "store/extract.h"
+#include "store/journal.h"
+#include "store/keys.h"
+#include "store/pass.h"
+#include "store/rows.h"
+#include "store/schema.h"
+#include "store/user.h"
+#include "store/ver.h"
 
 #include <stdlib.h>
 #include <string.h>

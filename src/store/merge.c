@@ -6,6 +6,16 @@
 #include "base/assert.h"
 #include "base/hook.h"
 #include "base/plant.h"
+#include "store/history.h"
+#include "store/keys.h"
+#include "store/kinds.h"
+#include "store/parked.h"
+#include "store/rows.h"
+#include "store/show.h"
+#include "store/state.h"
+#include "store/tables.h"
+#include "store/triggers.h"
+#include "store/user.h"
 
 #include <string.h>
 

@@ -5,9 +5,13 @@
  * with the moved cell beside it, that part would count twice.  So the cell is
  * left to them.  The table goes down by as much, and keeps what was added to
  * it since the last look, which is published under the new id. */
-#include "store/internal.h"
+#include "store/moving.h"
 
 #include "base/assert.h"
+#include "store/cells.h"
+#include "store/internal.h"
+#include "store/kinds.h"
+#include "store/user.h"
 
 #include <string.h>
 

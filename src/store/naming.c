@@ -5,9 +5,13 @@
  * with other ones is another table: it is called by its name and its key, such
  * as "t(a, b)", so that all files that change it in the same way share it.
  * The rows under the old key stay in the log for other nodes. */
-#include "store/internal.h"
+#include "store/naming.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/internal.h"
+#include "store/schema.h"
+#include "store/tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +98,7 @@ static bool same_keys(const struct store_table *known,
         return false;
     if (known->away == AWAY_KEYS)
         return same_names(known, now);
+    GV_ASSERT(now->key_count > 0 && now->key_count <= KEY_COLUMNS_MAX);
     for (size_t i = 0; i < now->key_count; i++) {
         if (has_column(known, now->keys[i].local) ||
             has_column(now, known->keys[i].local))
@@ -156,6 +161,7 @@ static int name_by_key(struct store *store, struct store_table *now,
     char *wire = text == NULL ? NULL : strdup(text);
     struct store_table *taken;
 
+    GV_ASSERT(!now->tracked && *known == NULL);
     sqlite3_free(text);
     if (wire == NULL)
         return GV_ENOMEM;
@@ -165,6 +171,7 @@ static int name_by_key(struct store *store, struct store_table *now,
     if ((taken != NULL && (taken->tracked || !same_keys(taken, now))) ||
         !stream_name_valid(stream_text(wire)))
         return taken_name(wire, error);
+    GV_ASSERT(taken == NULL || taken->key_count == now->key_count);
     *known = taken;
     return GV_OK;
 }
@@ -198,6 +205,7 @@ int naming_take(struct store *store, const char *local, int64_t id)
         const struct store_table *table = store->tables[i];
         char *name;
 
+        GV_ASSERT(table->id > 0);
         if (table->id == id || table->tracked ||
             sqlite3_stricmp(table->local, local) != 0)
             continue;

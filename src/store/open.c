@@ -1,10 +1,29 @@
 /* Opening a file: the lock, the connections and their settings, membership of
  * a mesh. */
-#include "store/batch.h"
-#include "store/early.h"
+#include "store/open.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/audit.h"
+#include "store/batch.h"
+#include "store/borrowed.h"
+#include "store/cells.h"
+#include "store/describe.h"
+#include "store/directory.h"
+#include "store/early.h"
+#include "store/extract.h"
+#include "store/footprint.h"
+#include "store/identity.h"
+#include "store/kept.h"
+#include "store/log.h"
+#include "store/reader.h"
+#include "store/schema.h"
+#include "store/seal.h"
+#include "store/state.h"
+#include "store/transaction.h"
+#include "store/upgrade.h"
+#include "store/ver.h"
+#include "store/work.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,6 +5,15 @@
 #include "base/assert.h"
 #include "base/plant.h"
 #include "core/clock.h"
+#include "store/audit.h"
+#include "store/cells.h"
+#include "store/fragments.h"
+#include "store/journal.h"
+#include "store/keys.h"
+#include "store/parked.h"
+#include "store/state.h"
+#include "store/tables.h"
+#include "store/user.h"
 
 #include <string.h>
 

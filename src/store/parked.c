@@ -26,10 +26,20 @@
  * An entry goes when its cell is beaten or written here, when the table holds
  * what the log says, and with the row's life.  Entries are found by (table,
  * rid); a table without any costs a look at a flag. */
-#include "store/internal.h"
+#include "store/parked.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/borrowed.h"
+#include "store/describe.h"
+#include "store/internal.h"
+#include "store/keys.h"
+#include "store/kinds.h"
+#include "store/rows.h"
+#include "store/schema.h"
+#include "store/show.h"
+#include "store/triggers.h"
+#include "store/user.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,6 +9,10 @@
 #include "store/pass.h"
 
 #include "base/assert.h"
+#include "store/cells.h"
+#include "store/keys.h"
+#include "store/open.h"
+#include "store/state.h"
 
 #include <stdlib.h>
 #include <string.h>

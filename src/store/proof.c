@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>

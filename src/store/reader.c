@@ -1,8 +1,12 @@
 /* The connection that extracts read on, and its snapshot: one whose journal is
  * empty, so that every value in it has its dot. */
-#include "store/extract.h"
+#include "store/reader.h"
 
 #include "base/assert.h"
+#include "store/audit.h"
+#include "store/extract.h"
+#include "store/open.h"
+#include "store/withheld.h"
 
 #define TRIES_BEFORE_LOCK 3
 
@@ -71,8 +75,10 @@ void snapshot_end(struct store *store)
 
 static int number_of(sqlite3_stmt *statement, int64_t *number)
 {
-    int rc = sql_step(statement);
+    int rc;
 
+    GV_ASSERT(!sqlite3_stmt_busy(statement));
+    rc = sql_step(statement);
     if (rc > 0) {
         *number = sqlite3_column_int64(statement, 0);
         sqlite3_reset(statement);

@@ -3,6 +3,8 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "store/keys.h"
+#include "store/schema.h"
 
 #define RECENT_KEY_SIZE 512
 

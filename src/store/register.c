@@ -1,8 +1,19 @@
 /* Registration: a table gets a number and a name on the wire, its columns get
  * bits and wire names; all of these never change. */
-#include "store/internal.h"
+#include "store/register.h"
 
 #include "base/assert.h"
+#include "store/audit.h"
+#include "store/borrowed.h"
+#include "store/choice.h"
+#include "store/describe.h"
+#include "store/internal.h"
+#include "store/kinds.h"
+#include "store/match.h"
+#include "store/naming.h"
+#include "store/parked.h"
+#include "store/schema.h"
+#include "store/triggers.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,15 @@
 /* Rows of gv_row_N, on the connection that writes. */
-#include "store/batch.h"
+#include "store/rows.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
 #include "base/plant.h"
+#include "store/batch.h"
+#include "store/borrowed.h"
+#include "store/cells.h"
+#include "store/keys.h"
+#include "store/state.h"
+#include "store/ver.h"
 
 #include <string.h>
 

@@ -7,6 +7,8 @@
 #include "store/batch.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/keys.h"
 
 #include <stdlib.h>
 

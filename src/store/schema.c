@@ -1,8 +1,19 @@
 /* Our tables (format 2), and the registered tables as they are read from them.
  * upgrade.c makes files of older formats like these. */
-#include "store/internal.h"
+#include "store/schema.h"
 
 #include "base/assert.h"
+#include "store/audit.h"
+#include "store/borrowed.h"
+#include "store/describe.h"
+#include "store/internal.h"
+#include "store/kinds.h"
+#include "store/match.h"
+#include "store/parked.h"
+#include "store/siblings.h"
+#include "store/tables.h"
+#include "store/triggers.h"
+#include "store/upgrade.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,6 +9,8 @@
 
 #include "base/assert.h"
 #include "store/batch.h"
+#include "store/keys.h"
+#include "store/rows.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,12 +4,24 @@
  * For each journalled key, once, in key order: is the row there, which values
  * are unlike their digests?  All that one seal publishes is one interval; the
  * vector moves in the transaction that empties the journal. */
-#include "store/batch.h"
-#include "store/early.h"
+#include "store/seal.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
 #include "base/plant.h"
+#include "store/batch.h"
+#include "store/early.h"
+#include "store/fragments.h"
+#include "store/identity.h"
+#include "store/journal.h"
+#include "store/keys.h"
+#include "store/kinds.h"
+#include "store/parked.h"
+#include "store/rows.h"
+#include "store/state.h"
+#include "store/user.h"
+#include "store/withheld.h"
+#include "store/work.h"
 #include "wire/frame.h"
 
 #include <stdlib.h>

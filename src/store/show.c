@@ -2,10 +2,16 @@
  * (its affinity) or refuse it (STRICT, NOT NULL, a UNIQUE index made later);
  * then the value is parked, with what the table shows instead: else two nodes
  * would publish 1 and 1.0 at each other for ever. */
-#include "store/internal.h"
+#include "store/show.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/internal.h"
+#include "store/keys.h"
+#include "store/kinds.h"
+#include "store/parked.h"
+#include "store/rows.h"
+#include "store/user.h"
 
 #include <string.h>
 

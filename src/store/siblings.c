@@ -1,8 +1,10 @@
 /* The view gv_siblings: all values of multi-value columns, which tables show
  * the last one of.  Plain SQL, so that any program can read it. */
-#include "store/internal.h"
+#include "store/siblings.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/internal.h"
 
 #include <string.h>
 

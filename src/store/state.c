@@ -16,9 +16,11 @@
  * The check lets every reader see damage in a row before it spreads, and
  * lets verify name the row; the fingerprint alone only says that there is
  * some. */
-#include "store/internal.h"
+#include "store/state.h"
 
 #include "base/assert.h"
+#include "store/internal.h"
+#include "store/tables.h"
 
 #include <stdlib.h>
 #include <string.h>

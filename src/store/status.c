@@ -2,6 +2,13 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "store/create.h"
+#include "store/describe.h"
+#include "store/naming.h"
+#include "store/parked.h"
+#include "store/schema.h"
+#include "store/tables.h"
+#include "store/work.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,6 +4,15 @@
 
 #include "base/assert.h"
 #include "base/utf8.h"
+#include "store/borrowed.h"
+#include "store/choice.h"
+#include "store/describe.h"
+#include "store/log.h"
+#include "store/naming.h"
+#include "store/open.h"
+#include "store/register.h"
+#include "store/schema.h"
+#include "store/seal.h"
 
 #include <stdlib.h>
 #include <string.h>

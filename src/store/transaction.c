@@ -1,10 +1,20 @@
 /* Transactions: what is checked when one begins, what is written when it
  * ends, and what other programs did in between. */
-#include "store/early.h"
+#include "store/transaction.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
 #include "base/plant.h"
+#include "store/audit.h"
+#include "store/borrowed.h"
+#include "store/early.h"
+#include "store/footprint.h"
+#include "store/identity.h"
+#include "store/log.h"
+#include "store/rows.h"
+#include "store/schema.h"
+#include "store/seal.h"
+#include "store/work.h"
 
 /* The state in memory follows the open transaction; a rollback makes it what
  * the file says. */

@@ -8,10 +8,13 @@
  * trigger here skipped would look deleted here.  SQLite turns triggers on and
  * off for a connection as a whole, so ours fire along, and what they journal
  * meanwhile is deleted in the same transaction (apply.c). */
-#include "store/internal.h"
+#include "store/triggers.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/audit.h"
+#include "store/borrowed.h"
+#include "store/internal.h"
 
 #include <stdlib.h>
 #include <string.h>

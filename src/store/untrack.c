@@ -5,6 +5,12 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/keys.h"
+#include "store/log.h"
+#include "store/schema.h"
+#include "store/state.h"
+#include "store/triggers.h"
 
 #include <stdlib.h>
 #include <string.h>

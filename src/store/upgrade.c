@@ -4,9 +4,11 @@
  *
  *     1    no definitions of columns, nothing parked, no history
  *     2    now */
-#include "store/internal.h"
+#include "store/upgrade.h"
 
 #include "base/assert.h"
+#include "store/borrowed.h"
+#include "store/internal.h"
 
 static int from_1(struct store *store)
 {
@@ -36,6 +38,7 @@ int upgrade(struct store *store, struct gv_error *error)
     if (rc == GV_OK && (format < 1 || format > STORE_FORMAT))
         rc = GV_ECORRUPT;
     for (int64_t i = format; rc == GV_OK && i < STORE_FORMAT; i++) {
+        GV_ASSERT(i >= 1);
         rc = steps[i - 1](store);
         if (rc == GV_OK)
             log_line(&store->log, GV_LOG_INFO,

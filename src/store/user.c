@@ -1,8 +1,11 @@
 /* Rows of the user's table, on the connection that writes. */
-#include "store/batch.h"
+#include "store/user.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
+#include "store/batch.h"
+#include "store/keys.h"
+#include "store/tables.h"
 
 #include <string.h>
 

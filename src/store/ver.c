@@ -1,9 +1,10 @@
 /* gv_ver: one row for each record of each row, so that what a site published
  * above a version is a range of it. */
-#include "store/internal.h"
+#include "store/ver.h"
 
 #include "base/assert.h"
 #include "base/plant.h"
+#include "store/internal.h"
 
 #include <string.h>
 

@@ -2,6 +2,12 @@
 #include "store/internal.h"
 
 #include "base/assert.h"
+#include "store/journal.h"
+#include "store/keys.h"
+#include "store/parked.h"
+#include "store/rows.h"
+#include "store/schema.h"
+#include "store/user.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,6 +7,9 @@
 #include "store/walk.h"
 
 #include "base/assert.h"
+#include "store/audit.h"
+#include "store/keys.h"
+#include "store/seal.h"
 
 #include <stdlib.h>
 

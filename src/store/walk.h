@@ -4,6 +4,7 @@
 #define STORE_WALK_H
 
 #include "store/internal.h"
+#include "store/seal.h"
 
 /* What is done with a row that is unlike the log. */
 typedef int walk_found(struct store *store, struct audit_table *entry,

@@ -6,9 +6,11 @@
  *
  * The list is that of the last seal, in memory: a transaction that is taken
  * back leaves it naming less or more than what waits, until the next one. */
-#include "store/journal.h"
+#include "store/withheld.h"
 
 #include "base/assert.h"
+#include "store/journal.h"
+#include "store/keys.h"
 
 #include <string.h>
 

@@ -4,13 +4,17 @@
  * A delta that was accepted is first checked to its end, so that one that is
  * refused was not shown in part; then it is merged, and the store is busy; the
  * last slice claims. */
-#include "store/apply.h"
-#include "store/batch.h"
-#include "store/early.h"
+#include "store/work.h"
 
 #include "base/assert.h"
 #include "base/hook.h"
 #include "base/plant.h"
+#include "store/apply.h"
+#include "store/audit.h"
+#include "store/batch.h"
+#include "store/early.h"
+#include "store/seal.h"
+#include "store/transaction.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,8 @@
 /* A seal reads before it takes the write lock.  What others write between the
  * two is sealed as it is then, and the rest is not read again. */
 #include "copies.h"
+
+#include "store/borrowed.h"
 #include "store/internal.h"
 
 static struct copy a, b;

@@ -1,7 +1,10 @@
 /* The journal handed out a slice at a time: each key once, in key order, and
  * no row is deleted but those that were read. */
 #include "copies.h"
+
 #include "store/journal.h"
+#include "store/keys.h"
+#include "store/schema.h"
 
 static struct copy a;
 

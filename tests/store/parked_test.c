@@ -3,6 +3,8 @@
 #include "copies.h"
 
 #include "store/internal.h"
+#include "store/parked.h"
+#include "store/schema.h"
 
 #define T "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)"
 

@@ -3,7 +3,9 @@
 #include "copies.h"
 
 #include "store/internal.h"
+#include "store/keys.h"
 #include "store/proofs.h"
+#include "store/rows.h"
 #include "wire/proof.h"
 
 #define SCHEMA "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)"

@@ -1,8 +1,9 @@
 /* The state of a row as bytes: what comes back, and what is refused. */
 #include "check.h"
-#include "store/internal.h"
 
 #include "grapevine.h"
+#include "store/internal.h"
+#include "store/state.h"
 
 #define COLUMNS 200
 #define WORDS ((COLUMNS + 1 + 63) / 64)
