@@ -47,6 +47,10 @@ void memory_uncounted(void);
  * exit code that goes with it. */
 int report_error(const struct gv_error *error);
 
+/* The same of a call that was given options of the command line: one that
+ * cannot be taken, whatever the file holds, is wrong usage. */
+int report_options(const struct gv_error *error);
+
 /* A wrong use of @command (NULL: of the program), printf style. */
 int report_usage(const char *command, const char *what, ...)
     __attribute__((format(printf, 2, 3)));

@@ -18,6 +18,13 @@ int report_error(const struct gv_error *error)
     return error->code == GV_ENONODE ? EXIT_NO_NODE : EXIT_FAILED;
 }
 
+int report_options(const struct gv_error *error)
+{
+    int exit_code = report_error(error);
+
+    return error->code == GV_EINVAL ? EXIT_USAGE : exit_code;
+}
+
 int report_usage(const char *command, const char *what, ...)
 {
     va_list arguments;

@@ -153,7 +153,10 @@ static int run(struct gv_db *db, const struct run_options *options,
     rc = gv_node_new(db, &options->node, &running, &error);
     if (rc != GV_OK) {
         mask_signals(SIG_UNBLOCK);
-        return report_error(&error);
+        /* The file names no mesh, and nor do the options. */
+        if (rc == GV_EMESH && options->node.mesh == NULL)
+            error.code = GV_EINVAL;
+        return report_options(&error);
     }
     if (made != NULL)
         fprintf(stderr,

@@ -15,11 +15,11 @@ static void print_count(int64_t count, const char *what)
 static void print_bytes(const char *what, int64_t bytes)
 {
     if (bytes < 10000)
-        printf("  %s %" PRId64 " B", what, bytes);
+        printf(" %s %" PRId64 " B", what, bytes);
     else if (bytes < 10000000)
-        printf("  %s %" PRId64 " kB", what, bytes / 1000);
+        printf(" %s %" PRId64 " kB", what, bytes / 1000);
     else
-        printf("  %s %" PRId64 " MB", what, bytes / 1000000);
+        printf(" %s %" PRId64 " MB", what, bytes / 1000000);
 }
 
 static void print_tables(const json_t *status)
@@ -91,7 +91,7 @@ static void print_traffic(const json_t *link)
         print_count(sites, "site");
         printf(", %" PRId64 " ms behind", field_number(here, "behind_ms"));
     }
-    printf("\n%-11s", "");
+    printf("\n%-12s", "");
     print_bytes("sent", field_number(link, "sent_bytes"));
     printf(" in %" PRId64 " frames,", field_number(link, "sent_frames"));
     print_bytes("received", field_number(link, "received_bytes"));

@@ -117,7 +117,7 @@ static int verify_peer(struct gv_db *db, const char *peer, bool mend)
         gv_free(json);
         fflush(stdout);
     }
-    return rc == GV_OK ? EXIT_DONE : report_error(&error);
+    return rc == GV_OK ? EXIT_DONE : report_options(&error);
 }
 
 int command_verify(int argc, char **argv)

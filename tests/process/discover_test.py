@@ -99,7 +99,7 @@ class OneMachine(Case):
         path = self.database("a.db")
         code, _, err = run("run", path, "--mesh", "m", "--static",
                            "--discover")
-        self.assertEqual(code, 1)
+        self.assertEqual(code, 2)
         self.assertIn("--discover does not go with --static", err)
 
 

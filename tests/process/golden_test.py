@@ -148,7 +148,9 @@ class Golden(Case):
                     ("--mesh", "m", "--peer", "udp://127.0.0.1:7401"),
                     ("--mesh", "m", "--peer", "tcp://192.0.2.1:7401"),
                     ("--mesh", "m", "--advertise", "tcp://192.0.2.1:7401"),
-                    ("--mesh", "m", "--peers", "peers"),
+                    ("--mesh", "m", "--peers", "peers")):
+                self.assertEqual(self.command("run", "a.db", *arguments), 2)
+            for arguments in (
                     ("--mesh", "m", "--peers", "none"),
                     ("--mesh", "m", "--listen",
                      "tcp://127.0.0.1:%d" % port)):
