@@ -340,20 +340,53 @@ json_t *lacks_sentences(struct gv_node *node, size_t peers)
     return sentences;
 }
 
+/* What a person has to put right, though this file and its peers hold the
+ * same. */
+static void add_amiss(const struct gv_node *node, json_t *sentences)
+{
+    const char *table, *why;
+    struct store_audit_state audit;
+
+    store_audit_state(node->store, &audit);
+    if (store_faults(node->store, &table, &why) > 0)
+        json_array_append_new(
+            sentences,
+            json_sprintf("Table %s is not shared at present: %s", table, why));
+    if (audit.damaged > 0)
+        json_array_append_new(
+            sentences, plural(audit.damaged, "The log of 1 row is damaged",
+                              "The log of %zu rows is damaged"));
+}
+
+/* The first of @sentences, which are given up, behind @before; NULL if there
+ * is none. */
+static json_t *first_of(const char *before, json_t *sentences)
+{
+    const char *text = json_string_value(json_array_get(sentences, 0));
+    json_t *first =
+        text == NULL
+            ? NULL
+            : json_sprintf("%s%s%s.", before, text,
+                           json_array_size(sentences) > 1 ? ", and more" : "");
+
+    json_decref(sentences);
+    return first;
+}
+
 /* "Up to date.", or what is most in the way. */
 static json_t *first_sentence(struct gv_node *node, const struct count *count)
 {
-    json_t *sentences = json_array(), *first = NULL;
-    const char *text;
+    json_t *sentences = json_array(), *amiss = json_array(), *first;
 
     add_own(node, sentences);
     add_links(node, sentences);
-    text = json_string_value(json_array_get(sentences, 0));
-    if (text != NULL)
-        first =
-            json_sprintf("Not level yet: %s%s.", text,
-                         json_array_size(sentences) > 1 ? ", and more" : "");
-    json_decref(sentences);
+    add_amiss(node, amiss);
+    first = first_of("Not level yet: ", sentences);
+    if (first != NULL) {
+        json_decref(amiss);
+        return first;
+    }
+    first = first_of("", amiss);
     if (first != NULL)
         return first;
     if (count->up > 0)

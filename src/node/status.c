@@ -192,6 +192,14 @@ static json_t *offline_summary(const struct store_status *status)
 {
     if (!status->tracked)
         return json_string("No node runs, and nothing is shared yet.");
+    for (size_t i = 0; i < status->table_count; i++) {
+        const struct store_table_status *table = &status->tables[i];
+
+        if (table->fault != NULL)
+            return json_sprintf("No node runs; table %s is not shared at"
+                                " present: %s.",
+                                table->name, table->fault);
+    }
     if (status->journal == 0)
         return json_string("No node runs.");
     return json_sprintf("No node runs; %lld row%s written and not published.",

@@ -248,6 +248,25 @@ static int mesh_name(struct store *store, struct store_status *status)
     return rc;
 }
 
+size_t store_faults(const struct store *store, const char **table,
+                    const char **why)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < store->table_count; i++) {
+        const struct store_table *known = store->tables[i];
+
+        if (!known->tracked || known->fault == NULL)
+            continue;
+        if (count++ > 0)
+            continue;
+        *table = known->local;
+        *why = known->fault;
+    }
+    GV_ASSERT(count <= store->table_count);
+    return count;
+}
+
 /* @name as a person types it in SQL: in quotes where it needs them. */
 static void append_typed(sqlite3_str *text, const char *name)
 {

@@ -370,6 +370,11 @@ void store_audit_state(const struct store *store,
  * row is damaged, and the name of one; as of the last transaction. */
 size_t store_withheld(const struct store *store, const char **row);
 
+/* How many tracked tables can be neither read nor written, the name here of
+ * one, and why; both are borrowed until the schema moves. */
+size_t store_faults(const struct store *store, const char **table,
+                    const char **why);
+
 /* For status. */
 struct store_table_status {
     const char *name;  /* here */

@@ -57,6 +57,16 @@ class Migration(Case):
         self.wait_equal([a, b])
         self.assertEqual(audit(a.path)["found"], ROWS)
 
+    def test_the_first_sentence_of_status_names_a_table_that_is_gone(self):
+        a, b = self.filled()
+        execute(a.path, "DROP TABLE notes")
+        why = ("able notes is not shared at present: there is no table"
+               " 'notes' in the file.")
+        wait_until(lambda: status(a.path)["summary"]
+                   == "T" + why + " 1 of 1 peer connected.", "the sentence")
+        self.assertEqual(a.stop(), 0)
+        self.assertEqual(status(a.path)["summary"], "No node runs; t" + why)
+
     def test_a_massacre_waits_for_a_person(self):
         a, b = self.filled()
         self.massacre(a.path)

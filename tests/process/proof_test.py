@@ -203,7 +203,7 @@ class Proof(Case):
         # Neither an endpoint, nor where this node may dial.
         for peer in ("b", "tcp://192.0.2.1:7401"):
             code, _, err = self.compare(peer=peer)
-            self.assertEqual(code, 1)
+            self.assertEqual(code, 2)
             self.assertIn("--peer: ", err)
         self.assertEqual(len(status(self.paths[0])["links"]), 1)
 
