@@ -22,7 +22,8 @@ const char help_outro[] =
     "  grapevine track b.db notes\n"
     "  grapevine run a.db --mesh demo --listen tcp://127.0.0.1:7401 &\n"
     "  grapevine run b.db --mesh demo --peer tcp://127.0.0.1:7401 &\n"
-    "  sqlite3 a.db \"INSERT INTO notes VALUES('x', 'hello')\"\n"
+    "  sqlite3 a.db '.timeout 5000' \"INSERT INTO notes VALUES('x', 'hi')\"\n"
+    "  grapevine wait a.db --converged\n"
     "  sqlite3 b.db 'SELECT * FROM notes'\n"
     "\n"
     "Or see it at once: grapevine lab up 3\n"
@@ -67,7 +68,9 @@ const char help_track[] =
     "\n"
     "Any program may write to the table; it needs no extension. Writers\n"
     "should use BEGIN IMMEDIATE and a busy timeout, as for any file that two\n"
-    "programs write.\n";
+    "programs write.\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
 const char help_untrack[] =
     "usage: grapevine untrack DB TABLE [--purge]\n"
@@ -145,6 +148,7 @@ const char help_status[] =
     "\n"
     "  Up to date. 2 of 2 peers connected.\n"
     "  Not level yet: shop lacks 3 changes, the oldest 20 ms old. 2 of 2 …\n"
+    "  Table notes is not shared at present: there is no table 'notes' in …\n"
     "\n"
     "Then come its site and mesh, the tracked tables, what is not sealed "
     "yet,\n"

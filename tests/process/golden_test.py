@@ -53,7 +53,7 @@ class Golden(Case):
     def test_help(self):
         self.command("help")
         for name in ("track", "untrack", "run", "status", "verify", "blame",
-                     "backup", "lab", "watch", "wait", "help"):
+                     "backup", "discover", "lab", "watch", "wait", "help"):
             self.command("help", name)
             self.assertEqual(run("help", name), run(name, "--help"))
         self.assertEqual(run("help"), run("--help"))
