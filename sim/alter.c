@@ -9,6 +9,7 @@
 #include "sim/simulation.h"
 
 #include "base/assert.h"
+#include "sim/machine/visit.h"
 #include "sim/program/tables.h"
 
 #include <stdlib.h>
@@ -89,26 +90,20 @@ static bool execute(struct simulation *simulation, struct machine *machine,
                     const char *sql)
 {
     char name[48];
-    struct process *process;
-    sqlite3 *db;
+    struct visit visit;
     int rc;
 
     snprintf(name, sizeof name, "n%zu-schema-%llu", machine_index(machine),
              (unsigned long long)++simulation->alterations);
-    process = process_new(machine_disk(machine), name, true);
-    GV_ASSERT(process != NULL);
-    rc = sqlite3_open_v2(MACHINE_PATH, &db,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                         process_vfs(process));
+    rc = visit_begin(&visit, machine_disk(machine), name);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, "PRAGMA synchronous=EXTRA", NULL, NULL, NULL);
+        rc = sqlite3_exec(visit.db, "PRAGMA synchronous=EXTRA", NULL, NULL,
+                          NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+        rc = sqlite3_exec(visit.db, sql, NULL, NULL, NULL);
     world_note(simulation->world, "n%zu: %s%s", machine_index(machine), sql,
                rc == SQLITE_OK ? "" : ": refused");
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_close(db);
-    process_free(process);
+    visit_end(&visit);
     if (rc != SQLITE_OK)
         return false;
     simulation->fired[FAULT_SCHEMA_MIX]++;

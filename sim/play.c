@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "core/clock.h"
+#include "sim/machine/visit.h"
 
 #define RETRY (20 * SIM_MS)
 
@@ -311,25 +312,18 @@ static bool back_up(struct simulation *simulation, size_t machine,
                     char path[BACKUP_PATH_SIZE])
 {
     struct disk *disk = machine_disk(simulation->machines[machine]);
-    struct process *process;
+    struct visit visit;
     char name[48], sql[80];
-    sqlite3 *db;
     int rc;
 
     snprintf(path, BACKUP_PATH_SIZE, "/backup-%llu.db",
              (unsigned long long)++simulation->backups);
     snprintf(name, sizeof name, "n%zu%s", machine, path);
     snprintf(sql, sizeof sql, "VACUUM INTO '%s'", path);
-    process = process_new(disk, name, true);
-    GV_ASSERT(process != NULL);
-    rc = sqlite3_open_v2(MACHINE_PATH, &db,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                         process_vfs(process));
+    rc = visit_begin(&visit, disk, name);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_close(db);
-    process_free(process);
+        rc = sqlite3_exec(visit.db, sql, NULL, NULL, NULL);
+    visit_end(&visit);
     disk_write_back(disk, path);
     return rc == SQLITE_OK;
 }

@@ -5,6 +5,7 @@
 #include "sim/simulation.h"
 
 #include "base/assert.h"
+#include "sim/machine/visit.h"
 #include "store/proofs.h"
 
 #include <stdlib.h>
@@ -116,24 +117,20 @@ static uint64_t rot_in(struct simulation *simulation, struct machine *machine)
                       .machine = machine,
                       .random =
                           world_random(simulation->world, STREAM_SCRIPT)};
-    struct process *process = process_new(machine_disk(machine), "rot", true);
+    struct visit visit;
     uint64_t spoilt = 0;
+    int rc = visit_begin(&visit, machine_disk(machine), "rot");
 
-    GV_ASSERT(process != NULL);
-    if (sqlite3_open_v2(MACHINE_PATH, &rot.db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        process_vfs(process)) == SQLITE_OK &&
-        sqlite3_exec(rot.db,
-                     "PRAGMA temp_store=MEMORY;"
-                     "CREATE TEMP TABLE rotten(tbl, rid)",
-                     NULL, NULL, NULL) == SQLITE_OK) {
+    rot.db = visit.db;
+    if (rc == SQLITE_OK && sqlite3_exec(rot.db,
+                                        "PRAGMA temp_store=MEMORY;"
+                                        "CREATE TEMP TABLE rotten(tbl, rid)",
+                                        NULL, NULL, NULL) == SQLITE_OK) {
         find_tables(&rot);
         if (rot.table_count > 0)
             spoilt = spoil_some(&rot);
     }
-    sqlite3_db_config(rot.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_close(rot.db);
-    process_free(process);
+    visit_end(&visit);
     return spoilt;
 }
 

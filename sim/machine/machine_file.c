@@ -18,25 +18,16 @@ void machine_open_observer(struct machine *machine)
     int rc;
 
     snprintf(name, sizeof name, "%s-observer", machine->name);
-    machine->observing = process_new(machine->disk, name, true);
-    GV_ASSERT(machine->observing != NULL);
-    rc = sqlite3_open_v2(MACHINE_PATH, &machine->observer,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                         process_vfs(machine->observing));
+    rc = visit_begin(&machine->observer, machine->disk, name);
     GV_ASSERT(rc == SQLITE_OK);
-    sqlite3_exec(machine->observer, "PRAGMA query_only=ON", NULL, NULL, NULL);
+    sqlite3_exec(machine->observer.db, "PRAGMA query_only=ON", NULL, NULL,
+                 NULL);
 }
 
 void machine_close_observer(struct machine *machine)
 {
-    if (machine->observing == NULL)
-        return;
-    sqlite3_db_config(machine->observer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-                      NULL);
-    sqlite3_close(machine->observer);
-    process_free(machine->observing);
-    machine->observer = NULL;
-    machine->observing = NULL;
+    if (machine->observer.db != NULL)
+        visit_end(&machine->observer);
 }
 
 static void note_line(void *context, enum gv_log_level level, const char *line)
@@ -195,26 +186,19 @@ void machine_replace_file(struct machine *machine,
 bool machine_checkpoint(struct machine *machine)
 {
     char name[40];
-    struct process *process;
+    struct visit visit;
     int log = -1, moved = -1;
-    sqlite3 *db;
     int rc;
 
     snprintf(name, sizeof name, "%s-checkpoint", machine->name);
-    process = process_new(machine->disk, name, true);
-    GV_ASSERT(process != NULL);
-    rc = sqlite3_open_v2(MACHINE_PATH, &db,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                         process_vfs(process));
+    rc = visit_begin(&visit, machine->disk, name);
     /* One that has read nothing finds no log. */
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, "SELECT 1 FROM gv_meta", NULL, NULL, NULL);
+        rc = sqlite3_exec(visit.db, "SELECT 1 FROM gv_meta", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                       &log, &moved);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_close(db);
-    process_free(process);
+        rc = sqlite3_wal_checkpoint_v2(
+            visit.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
+    visit_end(&visit);
     driver_look(machine);
     return rc == SQLITE_OK && log >= 0 && log == moved;
 }

@@ -68,7 +68,7 @@ struct keeper *machine_keeper(struct machine *machine)
 
 sqlite3 *machine_observer(struct machine *machine)
 {
-    return machine->observer;
+    return machine->observer.db;
 }
 
 uint64_t machine_operations(const struct machine *machine)

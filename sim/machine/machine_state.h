@@ -7,6 +7,7 @@
 #include "core/core.h"
 #include "machine.h"
 #include "store/proofs.h"
+#include "visit.h"
 
 /* What came from the network while the node was at work. */
 struct arrival {
@@ -70,8 +71,7 @@ struct machine {
     struct machine_options options;
     char name[16];
     struct disk *disk;
-    struct process *observing;
-    sqlite3 *observer;
+    struct visit observer;
     bool powered;
     sim_time restart_delay;
     uint64_t starts;
