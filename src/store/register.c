@@ -169,7 +169,7 @@ int schema_register(struct store *store, const char *local,
 {
     struct store_table *table, *known = NULL;
     int64_t id = 0, before = store->schema_version;
-    bool was_known = false, given;
+    bool was_known = false, stands = schema_stands(store), given;
     int rc = schema_describe(store, local, &table, error);
 
     GV_ASSERT(store->in_transaction);
@@ -190,7 +190,8 @@ int schema_register(struct store *store, const char *local,
     store->schema_version = -1;
     if (rc != GV_OK)
         return sql_fail(store->db, rc, error, "cannot register the table");
-    rc = schema_refresh(store, true, error);
+    rc = stands && !was_known ? schema_refresh_added(store, id, error)
+                              : schema_refresh(store, true, error);
     if (rc == GV_OK && was_known)
         rc = choice_give(store, schema_by_id(store, id), &given, error);
     /* What came while the table was not shared moves into it. */

@@ -440,29 +440,34 @@ static int show_parked(struct store *store, struct gv_error *error)
     return rc;
 }
 
-int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
+/* The schema's version in the file, now. */
+static int version_read(struct store *store, int64_t *version)
 {
-    int64_t version = -1;
+    int rc = sql_step(store->schema_version_read);
+
+    GV_ASSERT(rc != 0); /* a PRAGMA that always has a row */
+    if (rc != 1)
+        return rc;
+    *version = sqlite3_column_int64(store->schema_version_read, 0);
+    return sql_finish(store->schema_version_read);
+}
+
+/* Tables are about to be read at @version: what the audit knows of it. */
+static int begin_reading(struct store *store, int64_t version)
+{
     int rc;
 
-    /* What is registered stands or falls with the caller's transaction. */
-    GV_ASSERT(!may_write || transaction_open(store));
-    GV_ASSERT(!may_write || store->mode == STORE_WRITE);
-    rc = sql_step(store->schema_version_read);
-    if (rc == 1) {
-        version = sqlite3_column_int64(store->schema_version_read, 0);
-        rc = sql_finish(store->schema_version_read);
-        if (rc == GV_OK && version == store->schema_version)
-            return GV_OK;
-    }
-    if (rc == GV_OK) {
-        schema_close(store);
-        store->audit.believed = version == store->audit.settled;
-        rc = audit_load(store);
-        store->audit.moved = store->audit.audited != version;
-    }
-    if (rc == GV_OK)
-        rc = load_tables(store, may_write);
+    store->audit.believed = version == store->audit.settled;
+    rc = audit_load(store);
+    store->audit.moved = store->audit.audited != version;
+    return rc;
+}
+
+/* Tables were read at @version, with the code @rc: what depends on all of
+ * them.  On an error none is left. */
+static int end_reading(struct store *store, int rc, int64_t version,
+                       bool may_write, struct gv_error *error)
+{
     describe_done(store);
     if (rc == GV_OK)
         rc = triggers_judge(store);
@@ -489,6 +494,60 @@ int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
                      "table %s is not synced now: %s", store->tables[i]->local,
                      store->tables[i]->fault);
     return GV_OK;
+}
+
+int schema_refresh(struct store *store, bool may_write, struct gv_error *error)
+{
+    int64_t version = -1;
+    int rc;
+
+    /* What is registered stands or falls with the caller's transaction. */
+    GV_ASSERT(!may_write || transaction_open(store));
+    GV_ASSERT(!may_write || store->mode == STORE_WRITE);
+    rc = version_read(store, &version);
+    if (rc == GV_OK && version == store->schema_version)
+        return GV_OK;
+    if (rc == GV_OK) {
+        schema_close(store);
+        rc = begin_reading(store, version);
+    }
+    if (rc == GV_OK)
+        rc = load_tables(store, may_write);
+    return end_reading(store, rc, version, may_write, error);
+}
+
+bool schema_stands(const struct store *store)
+{
+    if (store->tables == NULL || store->schema_version == -1)
+        return false;
+    for (size_t i = 0; i < store->table_count; i++) {
+        const struct store_table *table = store->tables[i];
+
+        GV_ASSERT(!table->shown || table->tracked);
+        if (!table->shown || table->suspended || table->away != AWAY_NOT)
+            return false;
+    }
+    return true;
+}
+
+int schema_refresh_added(struct store *store, int64_t id,
+                         struct gv_error *error)
+{
+    struct store_table *table;
+    int64_t version = -1;
+    int rc = version_read(store, &version);
+
+    GV_ASSERT(transaction_open(store) && store->mode == STORE_WRITE);
+    GV_ASSERT(store->schema_version == -1);
+    for (size_t i = 0; i < store->table_count; i++) {
+        GV_ASSERT(store->tables[i]->id < id); /* they stay in their order */
+        store->tables[i]->fires = false;      /* to be judged anew */
+    }
+    if (rc == GV_OK)
+        rc = begin_reading(store, version);
+    if (rc == GV_OK)
+        rc = schema_load(store, id, &table);
+    return end_reading(store, rc, version, true, error);
 }
 
 static int compare_tables(const void *a, const void *b)

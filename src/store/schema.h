@@ -9,6 +9,14 @@ int schema_create(struct store *store);
  * transaction it registers new columns and puts triggers back. */
 int schema_refresh(struct store *store, bool may_write,
                    struct gv_error *error);
+/* Whether the tables that were read are as the file has them, each of them
+ * shown and with nothing left to decide: inside a transaction, what is
+ * registered then changes none of them. */
+bool schema_stands(const struct store *store);
+/* As schema_refresh(), where schema_stands() and the table @id was registered
+ * since: it alone is read. */
+int schema_refresh_added(struct store *store, int64_t id,
+                         struct gv_error *error);
 void schema_close(struct store *store);
 struct store_table *schema_by_id(const struct store *store, int64_t id);
 struct store_table *schema_by_wire(const struct store *store, const char *wire,
