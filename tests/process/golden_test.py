@@ -136,6 +136,8 @@ class Golden(Case):
         with open(self.file("peers"), "w", encoding="utf-8") as peers:
             peers.write("# our peers\ntcp://127.0.0.1:7401\nlocalhost\n")
         with socket.socket() as taken:
+            # Connections of another test may not have been forgotten yet.
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.bind(("127.0.0.1", port))
             taken.listen()
             for arguments in (
