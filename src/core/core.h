@@ -244,6 +244,7 @@ struct effect {
         struct {
             uint64_t token;
             bool mend;
+            bool pieces;      /* rows that fit no frame can be mended too */
             bool asked;       /* by a person */
             const char *peer; /* its name, for people */
             struct vv_view meet;

@@ -76,7 +76,8 @@ const char *dialect_feature_name(uint64_t feature)
     } names[] = {{FEATURE_TREES, "trees"},
                  {FEATURE_EXCHANGE, "exchange"},
                  {FEATURE_PROOFS, "proofs"},
-                 {FEATURE_RESUME, "resume"}};
+                 {FEATURE_RESUME, "resume"},
+                 {FEATURE_PIECES, "pieces"}};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (names[i].feature == feature)

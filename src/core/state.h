@@ -201,8 +201,10 @@ struct link {
 
     struct give give;
 
-    /* What the peer asked to be recomputed; 0: nothing. */
-    uint64_t attesting;
+    /* What the peer asked to be recomputed; 0: nothing.  And of what it sends
+     * piece by piece, which the store keeps meanwhile, the last one's time. */
+    uint64_t attesting, carrying;
+    gv_time_ms carrying_at;
     /* When the rows in which it differs are to be looked for (NEVER: they are
      * not), whether a person wants that, and them mended. */
     gv_time_ms proof_at;
