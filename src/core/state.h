@@ -48,7 +48,7 @@ struct give {
     uint64_t token;
     uint64_t credit;
     uint64_t order; /* of its WANT among all, so that the oldest is first */
-    struct vv vv;   /* the asker's */
+    struct vv vv;   /* the asker's; once it is read, what was held here then */
     uint64_t spool; /* until it is read: of the asker's cursor, 0: none */
     uint64_t size;
     size_t claim_count;
@@ -252,10 +252,12 @@ struct want {
     uint64_t token;
     gv_time_ms sent_at;
     gv_time_ms progress_at;
-    uint64_t spool;    /* of its answer; 0: none has come */
-    uint64_t received; /* bytes handed to EFFECT_STAGE */
-    uint64_t staged;   /* bytes whose staging ended */
-    uint64_t kept;     /* of these, what a crash would leave */
+    gv_time_ms pace_at; /* since then its answer brought what is behind */
+    uint64_t pace_from; /* this many bytes */
+    uint64_t spool;     /* of its answer; 0: none has come */
+    uint64_t received;  /* bytes handed to EFFECT_STAGE */
+    uint64_t staged;    /* bytes whose staging ended */
+    uint64_t kept;      /* of these, what a crash would leave */
     uint64_t acked;
     size_t staging; /* EFFECT_STAGE under way */
     bool last;      /* all has come */

@@ -35,6 +35,8 @@ _Static_assert(CORE_WANT_PATIENCE_MS > CORE_SILENCE_MAX_MS,
                "a dead link ends its WANT before patience does");
 _Static_assert(CORE_GRACE_MS << FAILURES_SHIFT_MAX < CORE_WANT_PATIENCE_MS,
                "the wait after failures is shorter than a failure");
+_Static_assert(CORE_WANT_PACE_MS > CORE_WANT_PATIENCE_MS,
+               "what is slow is found later than what stands still");
 _Static_assert(DELTA_ACK_SIZE + MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT,
                "an ACK leaves before the provider is out of credit");
 
@@ -322,8 +324,12 @@ int want_receive(struct core *core, struct link *link,
     if (delta->size > MESSAGE_DELTA_SIZE_MAX ||
         (delta->last && !vv_view_valid(delta->claim)))
         return GV_EPROTO;
-    if (want->spool == 0 && stage_answered(core, link, delta) != GV_OK)
-        return GV_EPROTO;
+    if (want->spool == 0) {
+        if (stage_answered(core, link, delta) != GV_OK)
+            return GV_EPROTO;
+        want->pace_at = core->now;
+        want->pace_from = want->received;
+    }
     if (delta->spool != want->spool)
         return GV_EPROTO;
     if (want->last || delta->offset < want->received)
@@ -358,7 +364,35 @@ void want_heard(struct core *core, struct link *link,
                                    : want->progress_at + way <= core->now) {
         core->counters.wants_lost++;
         give_up(core);
+    } else if (vv->answers == want->token && want->spool == 0 &&
+               core->now < want->sent_at + CORE_WANT_READING_MS) {
+        want->progress_at = core->now; /* it reads, or reads for others */
     }
+}
+
+/* A byte now and then is progress of which nothing comes to its end.  What
+ * has come may be gone on with, but it is not waited for. */
+static void keep_pace(struct core *core)
+{
+    struct want *want = &core->want;
+    char who[2 * TEXT_SPACE];
+
+    GV_ASSERT(want->state == WANT_ASKED && want->received >= want->pace_from);
+    if (want->spool == 0 || want->last ||
+        want->pace_at + CORE_WANT_PACE_MS > core->now)
+        return;
+    if (want->received - want->pace_from >= core->delta_credit ||
+        want->staging > 0) {
+        want->pace_at = core->now;
+        want->pace_from = want->received;
+        return;
+    }
+    emit_log(core, GV_LOG_WARNING,
+             "%s sends what is missing too slowly: another one is asked, if"
+             " there is one",
+             link_who(want->link, who));
+    give_up(core);
+    stage_wait_no_more(core);
 }
 
 /* What came was new, or had come; what of it waits, or fails in the store, is
@@ -566,6 +600,8 @@ void want_tick(struct core *core)
     if (want->state == WANT_ASKED &&
         want->progress_at + CORE_WANT_PATIENCE_MS <= core->now)
         give_up(core);
+    if (want->state == WANT_ASKED)
+        keep_pace(core);
     stage_tick(core);
     if (want->state != WANT_NONE || want->not_before > core->now ||
         all_due_at(core) > core->now)
@@ -588,6 +624,9 @@ gv_time_ms want_deadline(const struct core *core)
     }
     if (want->state == WANT_ASKED) {
         gv_time_ms due = want->progress_at + CORE_WANT_PATIENCE_MS;
+        if (want->spool != 0 && !want->last &&
+            want->pace_at + CORE_WANT_PACE_MS < due)
+            due = want->pace_at + CORE_WANT_PACE_MS;
         if (due < deadline)
             deadline = due;
     } else if (want->state == WANT_NONE) {
