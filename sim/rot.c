@@ -11,8 +11,6 @@
 #include <stdlib.h>
 
 #define ROWS_MAX 12
-/* A row of more than 120 KiB fits no frame, and is not mended. */
-#define ROW_SIZE_MAX (100 << 10)
 /* Longer than links are made anew, and answers awaited. */
 #define PROOF_MAX (200 * SIM_SECOND)
 #define PROOF_STEP (20 * SIM_MS)
@@ -39,26 +37,20 @@ static int64_t number(struct rot *rot, const char *sql)
     return found;
 }
 
-/* Tables of which each file shows all, with a SELECT of the longest row.  What
- * one keeps beside its table for itself would go with the row. */
+/* Tables of which each file shows all.  What one keeps beside its table for
+ * itself would go with the row. */
 static void find_tables(struct rot *rot)
 {
     sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(
-        rot->db,
-        "SELECT id,(SELECT format('SELECT max(%s) FROM \"%w\"',"
-        " group_concat(format('ifnull(length(CAST(\"%w\" AS BLOB)),0)',"
-        "name),'+'),local) FROM pragma_table_info(local))"
-        " FROM gv_table WHERE tracked AND local<>'skew' AND NOT EXISTS("
-        "SELECT 1 FROM gv_parked WHERE tbl=id) ORDER BY id",
-        -1, &statement, NULL);
+    int rc = sqlite3_prepare_v2(rot->db,
+                                "SELECT id FROM gv_table WHERE tracked AND"
+                                " local<>'skew' AND NOT EXISTS(SELECT 1 FROM"
+                                " gv_parked WHERE tbl=id) ORDER BY id",
+                                -1, &statement, NULL);
 
     while (rc == SQLITE_OK && rot->table_count < 16 &&
            sqlite3_step(statement) == SQLITE_ROW)
-        if (number(rot, (const char *)sqlite3_column_text(statement, 1)) <=
-            ROW_SIZE_MAX)
-            rot->tables[rot->table_count++] =
-                sqlite3_column_int64(statement, 0);
+        rot->tables[rot->table_count++] = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
 }
 

@@ -90,7 +90,7 @@ static void print_peer_report(const char *json)
     }
     if ((int64_t)index < differ)
         printf("… and %" PRId64 " more\n", differ - (int64_t)index);
-    printf("compared with %s what both hold%s: ", peer,
+    printf("compared what both this file and %s hold%s: ", peer,
            json_is_true(json_object_get(report, "all"))
                ? ", which is all that is here"
                : "");

@@ -289,6 +289,11 @@ static bool check_proof(const struct core *core, const char **which)
                         proof->link->state == LINK_UP);
     INVARIANT(15, "only what is held is compared",
               vv_covers(&core->vv, &proof->meet));
+    for (size_t i = 0; i < core->link_count; i++)
+        INVARIANT(15, "pieces are of a peer that was greeted",
+                  core->links[i]->carrying == 0 ||
+                      (core->links[i]->greeted &&
+                       core->links[i]->carrying_at <= core->now));
     return true;
 }
 

@@ -40,6 +40,11 @@
 #define CORE_SOURCE_GRACE_MS 1000
 /* A WANT that brings nothing for this long is given up. */
 #define CORE_WANT_PATIENCE_MS 10000
+/* But a provider that says that it reads may do so for this long: 50 million
+ * rows at 50,000 a second. */
+#define CORE_WANT_READING_MS (1000 * 1000)
+/* In so much time it has to bring a credit, or another one is asked. */
+#define CORE_WANT_PACE_MS 60000
 /* Reconnects back off from the first to the last of these, with jitter. */
 #define CORE_RECONNECT_MIN_MS 100
 #define CORE_RECONNECT_MAX_MS 5000
@@ -244,6 +249,7 @@ struct effect {
         struct {
             uint64_t token;
             bool mend;
+            bool pieces;      /* rows that fit no frame can be mended too */
             bool asked;       /* by a person */
             const char *peer; /* its name, for people */
             struct vv_view meet;

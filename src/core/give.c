@@ -45,6 +45,13 @@ int give_receive(struct core *core, struct link *link,
         return GV_OK;
     }
     GV_ASSERT(give->state == GIVE_NONE);
+    if (want->answer == ANSWER_VECTOR && link->state == LINK_UP) {
+        const struct message_news nothing = {.token = want->token};
+
+        if (push_answer(core, link, &nothing))
+            tell_whole(core, link);
+        return GV_OK;
+    }
     if (want->answer != ANSWER_DELTA && want->spool == 0 &&
         link->state == LINK_UP && recent_answer(core, link, want->token)) {
         if (want->answer == ANSWER_WHOLE)
@@ -199,6 +206,13 @@ void give_extracted(struct core *core, const struct event *event)
                event->as.extracted.spool == give->spool));
     GV_ASSERT(event->as.extracted.offset <= event->as.extracted.size);
     GV_ASSERT(give->acked == 0 && !give->last_sent);
+    /* The asker's is not needed any more.  Who holds what is held here now
+     * holds the claim, which was read before. */
+    if (vv_copy(&give->vv, &core->vv) != GV_OK) {
+        core->error = GV_ENOMEM;
+        give_drop(core, link);
+        return;
+    }
     give->state = GIVE_SENDING;
     give->size = event->as.extracted.size;
     give->offset = event->as.extracted.offset;
@@ -228,6 +242,15 @@ void give_acknowledged(struct core *core, struct link *link,
         drop(core, link, true);
     else
         send_pieces(core, link);
+}
+
+void give_heard(struct core *core, struct link *link)
+{
+    struct give *give = &link->give;
+
+    if (give->state == GIVE_SENDING && give->last_sent &&
+        vv_covers(&link->believed, &give->vv))
+        drop(core, link, true);
 }
 
 void give_tick(struct core *core)

@@ -16,6 +16,8 @@ void give_extracted(struct core *core, const struct event *event);
 /* Say in @vv what leaves for the peer. */
 void give_say(const struct link *link, struct message_vv *vv);
 void give_drop(struct core *core, struct link *link);
+/* The asker says what it holds. */
+void give_heard(struct core *core, struct link *link);
 void give_next(struct core *core);
 void give_tick(struct core *core);
 gv_time_ms give_deadline(const struct core *core);

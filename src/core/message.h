@@ -47,7 +47,10 @@ enum message_kind {
 enum check_what {
     CHECK_SUMS = 1, /* a sum for each range of keys */
     CHECK_HEADS,    /* what the rows of some ranges are made of */
-    CHECK_MEND      /* take these rows, and send yours */
+    CHECK_MEND,     /* take these rows, and send yours */
+    /* Where they fit no frame: with FEATURE_PIECES only. */
+    CHECK_PIECE, /* take this piece of a row */
+    CHECK_REST   /* send the next piece of yours */
 };
 
 enum bye_code {
@@ -169,6 +172,8 @@ enum want_answer {
     ANSWER_DELTA, /* older versions know nothing else */
     ANSWER_NEWS,  /* or by a NEWS, if that has it all */
     ANSWER_WHOLE, /* so it may, with all entries of the vector in VVs */
+    /* By a NEWS of nothing and these: with FEATURE_VECTORS only. */
+    ANSWER_VECTOR,
     ANSWERS
 };
 

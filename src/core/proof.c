@@ -105,6 +105,7 @@ static void begin(struct core *core, struct link *link)
     link->proof_mend = link->proof_asked = false;
     effect.as.prove.token = proof->token;
     effect.as.prove.mend = proof->mend;
+    effect.as.prove.pieces = link->agreed.features & FEATURE_PIECES;
     effect.as.prove.asked = proof->asked;
     effect.as.prove.peer = link->name;
     if (!find_meet(core, link, &proof->meet) ||
@@ -140,17 +141,22 @@ static void drop(struct core *core)
     end(core);
 }
 
-void proof_link_gone(struct core *core, struct link *link)
+static void drop_attest(struct core *core, struct link *link, uint64_t *token)
 {
     struct effect effect = {.kind = EFFECT_DROP_ATTEST, .link = link->number};
 
+    effect.as.drop.token = *token;
+    if (*token != 0)
+        (void)emit(core, &effect);
+    *token = 0;
+}
+
+void proof_link_gone(struct core *core, struct link *link)
+{
     if (core->proof.link == link)
         drop(core);
-    if (link->attesting == 0)
-        return;
-    effect.as.drop.token = link->attesting;
-    link->attesting = 0;
-    (void)emit(core, &effect);
+    drop_attest(core, link, &link->attesting);
+    drop_attest(core, link, &link->carrying);
 }
 
 static void ask(struct core *core, const struct event *event)
@@ -161,8 +167,8 @@ static void ask(struct core *core, const struct event *event)
 
     GV_ASSERT(proof->state == PROOF_WORKING);
     GV_ASSERT(event->as.proved.what >= CHECK_SUMS &&
-              event->as.proved.what <= CHECK_MEND);
-    GV_ASSERT(proof->mend || event->as.proved.what != CHECK_MEND);
+              event->as.proved.what <= CHECK_REST);
+    GV_ASSERT(proof->mend || event->as.proved.what < CHECK_MEND);
     check->token = proof->token;
     check->what = event->as.proved.what;
     check->bytes = event->as.proved.bytes;
@@ -266,26 +272,30 @@ int proof_asked(struct core *core, struct link *link,
                 const struct message_check *check)
 {
     struct effect effect = {.kind = EFFECT_ATTEST, .link = link->number};
-    struct effect drop_one = {.kind = EFFECT_DROP_ATTEST,
-                              .link = link->number};
+    bool piece = check->what > CHECK_MEND;
 
+    if (piece && !(link->agreed.features & FEATURE_PIECES))
+        return GV_OK;
     if (check->token == 0 || !vv_view_valid(check->meet) ||
         check->size > MESSAGE_DELTA_SIZE_MAX)
         return GV_EPROTO;
     /* One question a link: a newer one takes the place of an older one. */
-    if (link->attesting != 0) {
-        drop_one.as.drop.token = link->attesting;
-        (void)emit(core, &drop_one);
-        link->attesting = 0;
-    }
+    drop_attest(core, link, &link->attesting);
+    if (!piece || link->carrying != check->token)
+        drop_attest(core, link, &link->carrying);
     /* Of what is not held nothing can be said. */
     if (!vv_covers_view(&core->vv, check->meet)) {
         answer(core, link, check->token, false, NULL, 0);
         return GV_OK;
     }
     effect.as.attest = *check;
-    if (emit(core, &effect))
-        link->attesting = check->token;
+    if (!emit(core, &effect))
+        return GV_OK;
+    link->attesting = check->token;
+    if (piece) {
+        link->carrying = check->token;
+        link->carrying_at = core->now;
+    }
     return GV_OK;
 }
 
@@ -304,6 +314,8 @@ void proof_attested(struct core *core, const struct event *event)
         return;
     GV_ASSERT(link->greeted);
     link->attesting = 0;
+    if (!done)
+        link->carrying = 0; /* the store let go of it */
     if (event->as.proved.mended > 0)
         emit_log(core, GV_LOG_WARNING,
                  "a person had %llu row%s made equal with %s",
@@ -331,6 +343,14 @@ bool core_prove_pending(const struct core *core)
     return false;
 }
 
+/* Until when the pieces that came on @link are kept. */
+static gv_time_ms carried_until(const struct link *link)
+{
+    return link->carrying != 0 && link->attesting == 0
+               ? link->carrying_at + CORE_PROOF_PATIENCE_MS
+               : NEVER;
+}
+
 void proof_tick(struct core *core)
 {
     struct proof_turn *proof = &core->proof;
@@ -344,6 +364,9 @@ void proof_tick(struct core *core)
                  link_who(proof->link, who));
         drop(core);
     }
+    for (size_t i = 0; i < core->link_count; i++)
+        if (carried_until(core->links[i]) <= core->now)
+            drop_attest(core, core->links[i], &core->links[i]->carrying);
     if (proof->state != PROOF_NONE)
         return;
     for (size_t i = 0; i < core->link_count; i++) {
@@ -368,12 +391,14 @@ gv_time_ms proof_deadline(const struct core *core)
     gv_time_ms deadline = NEVER;
 
     if (proof->state == PROOF_ASKED)
-        return proof->asked_at + CORE_PROOF_PATIENCE_MS;
-    for (size_t i = 0; proof->state == PROOF_NONE && i < core->link_count;
-         i++) {
+        deadline = proof->asked_at + CORE_PROOF_PATIENCE_MS;
+    for (size_t i = 0; i < core->link_count; i++) {
         const struct link *link = core->links[i];
 
-        if (link->state == LINK_UP && link->proof_at < deadline)
+        if (carried_until(link) < deadline)
+            deadline = carried_until(link);
+        if (proof->state == PROOF_NONE && link->state == LINK_UP &&
+            link->proof_at < deadline)
             deadline = link->proof_at;
     }
     return deadline;

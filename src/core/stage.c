@@ -104,6 +104,15 @@ gv_time_ms stage_patience(const struct core *core)
     return stage->since == NEVER ? NEVER : stage->since + STAGE_WAIT_MS;
 }
 
+void stage_wait_no_more(struct core *core)
+{
+    struct stage *stage = &core->stage;
+
+    GV_ASSERT(core->want.state == WANT_NONE);
+    if (stage->held.token != 0)
+        stage->since = core->now - STAGE_WAIT_MS;
+}
+
 /* Whether its provider says that nothing is missing any more. */
 static bool is_needless(const struct core *core)
 {

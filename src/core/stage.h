@@ -25,6 +25,8 @@ int stage_answered(struct core *core, const struct link *link,
 bool stage_is_of(const struct core *core, const struct link *link);
 /* Until when no other one than the provider is asked. */
 gv_time_ms stage_patience(const struct core *core);
+/* Any other one may be. */
+void stage_wait_no_more(struct core *core);
 void stage_tick(struct core *core);
 
 #endif

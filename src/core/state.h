@@ -48,7 +48,7 @@ struct give {
     uint64_t token;
     uint64_t credit;
     uint64_t order; /* of its WANT among all, so that the oldest is first */
-    struct vv vv;   /* the asker's */
+    struct vv vv;   /* the asker's; once it is read, what was held here then */
     uint64_t spool; /* until it is read: of the asker's cursor, 0: none */
     uint64_t size;
     size_t claim_count;
@@ -201,8 +201,10 @@ struct link {
 
     struct give give;
 
-    /* What the peer asked to be recomputed; 0: nothing. */
-    uint64_t attesting;
+    /* What the peer asked to be recomputed; 0: nothing.  And of what it sends
+     * piece by piece, which the store keeps meanwhile, the last one's time. */
+    uint64_t attesting, carrying;
+    gv_time_ms carrying_at;
     /* When the rows in which it differs are to be looked for (NEVER: they are
      * not), whether a person wants that, and them mended. */
     gv_time_ms proof_at;
@@ -250,10 +252,12 @@ struct want {
     uint64_t token;
     gv_time_ms sent_at;
     gv_time_ms progress_at;
-    uint64_t spool;    /* of its answer; 0: none has come */
-    uint64_t received; /* bytes handed to EFFECT_STAGE */
-    uint64_t staged;   /* bytes whose staging ended */
-    uint64_t kept;     /* of these, what a crash would leave */
+    gv_time_ms pace_at; /* since then its answer brought what is behind */
+    uint64_t pace_from; /* this many bytes */
+    uint64_t spool;     /* of its answer; 0: none has come */
+    uint64_t received;  /* bytes handed to EFFECT_STAGE */
+    uint64_t staged;    /* bytes whose staging ended */
+    uint64_t kept;      /* of these, what a crash would leave */
     uint64_t acked;
     size_t staging; /* EFFECT_STAGE under way */
     bool last;      /* all has come */

@@ -438,6 +438,7 @@ int tell_receive(struct core *core, struct link *link,
     compare(core, link, vv);
     known_hear(core, link, vv);
     want_heard(core, link, vv);
+    give_heard(core, link);
     if (plant("answers-each-vector"))
         tell_soon(core, link);
     return GV_OK;

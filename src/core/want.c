@@ -35,6 +35,8 @@ _Static_assert(CORE_WANT_PATIENCE_MS > CORE_SILENCE_MAX_MS,
                "a dead link ends its WANT before patience does");
 _Static_assert(CORE_GRACE_MS << FAILURES_SHIFT_MAX < CORE_WANT_PATIENCE_MS,
                "the wait after failures is shorter than a failure");
+_Static_assert(CORE_WANT_PACE_MS > CORE_WANT_PATIENCE_MS,
+               "what is slow is found later than what stands still");
 _Static_assert(DELTA_ACK_SIZE + MESSAGE_DELTA_SIZE_MAX <= CORE_DELTA_CREDIT,
                "an ACK leaves before the provider is out of credit");
 
@@ -91,6 +93,15 @@ static gv_time_ms grace_of(const struct core *core, const struct link *link)
     return grace < BEHIND_MAX_MS ? grace : BEHIND_MAX_MS;
 }
 
+/* Frames keep their order, so a vector that is not what it was said to be says
+ * that one was lost, unless it waits to leave with others. */
+static gv_time_ms unheard_grace(const struct link *link)
+{
+    gv_time_ms grace = CORE_GRACE_MS + (link->rtt_ms > 0 ? link->rtt_ms : 0);
+
+    return grace < CORE_HEARTBEAT_MS ? grace : CORE_HEARTBEAT_MS;
+}
+
 /* When @link is to be asked; NEVER while there is no cause. */
 static gv_time_ms due_at(const struct core *core, const struct link *link)
 {
@@ -108,8 +119,8 @@ static gv_time_ms due_at(const struct core *core, const struct link *link)
             due = link->behind_since + BEHIND_MAX_MS;
     }
     if (link->unheard_since != NEVER &&
-        due > link->unheard_since + CORE_HEARTBEAT_MS)
-        due = link->unheard_since + CORE_HEARTBEAT_MS;
+        due > link->unheard_since + unheard_grace(link))
+        due = link->unheard_since + unheard_grace(link);
     if (due < patience && !stage_is_of(core, link))
         due = patience;
     return due;
@@ -159,6 +170,20 @@ static struct link *choose(const struct core *core)
     return best;
 }
 
+/* Where frames were lost, and nothing is known to be missing, they told of
+ * what came another way, most of the time; and what is on its way would come
+ * twice if it were asked for with the vector. */
+static enum want_answer answer_wanted(const struct core *core,
+                                      const struct link *link)
+{
+    if (link->unheard_since == NEVER)
+        return ANSWER_NEWS;
+    return link->missing.version == 0 && core->stage.held.token == 0 &&
+                   (link->agreed.features & FEATURE_VECTORS)
+               ? ANSWER_VECTOR
+               : ANSWER_WHOLE;
+}
+
 static void ask(struct core *core, struct link *link)
 {
     struct message message = {.kind = MESSAGE_WANT};
@@ -173,8 +198,7 @@ static void ask(struct core *core, struct link *link)
     message.as.want.token = token;
     message.as.want.credit = core->delta_credit;
     stage_cursor(core, link, &message.as.want);
-    message.as.want.answer =
-        link->unheard_since != NEVER ? ANSWER_WHOLE : ANSWER_NEWS;
+    message.as.want.answer = answer_wanted(core, link);
     /* The vector that stands, not the one that is pending: an apply may
      * fail, and what it was to bring must not be left out.  Of it the peer
      * knows what it was told; if part of that was lost, it sends more. */
@@ -187,6 +211,8 @@ static void ask(struct core *core, struct link *link)
     want->token = token;
     want->sent_at = core->now;
     want->progress_at = core->now;
+    if (link->unheard_since != NEVER)
+        link->unheard_since = core->now; /* not again at once */
     core->counters.wants_sent++;
     link->served = true;
     mark_asks(core, link);
@@ -322,8 +348,12 @@ int want_receive(struct core *core, struct link *link,
     if (delta->size > MESSAGE_DELTA_SIZE_MAX ||
         (delta->last && !vv_view_valid(delta->claim)))
         return GV_EPROTO;
-    if (want->spool == 0 && stage_answered(core, link, delta) != GV_OK)
-        return GV_EPROTO;
+    if (want->spool == 0) {
+        if (stage_answered(core, link, delta) != GV_OK)
+            return GV_EPROTO;
+        want->pace_at = core->now;
+        want->pace_from = want->received;
+    }
     if (delta->spool != want->spool)
         return GV_EPROTO;
     if (want->last || delta->offset < want->received)
@@ -358,7 +388,35 @@ void want_heard(struct core *core, struct link *link,
                                    : want->progress_at + way <= core->now) {
         core->counters.wants_lost++;
         give_up(core);
+    } else if (vv->answers == want->token && want->spool == 0 &&
+               core->now < want->sent_at + CORE_WANT_READING_MS) {
+        want->progress_at = core->now; /* it reads, or reads for others */
     }
+}
+
+/* A byte now and then is progress of which nothing comes to its end.  What
+ * has come may be gone on with, but it is not waited for. */
+static void keep_pace(struct core *core)
+{
+    struct want *want = &core->want;
+    char who[2 * TEXT_SPACE];
+
+    GV_ASSERT(want->state == WANT_ASKED && want->received >= want->pace_from);
+    if (want->spool == 0 || want->last ||
+        want->pace_at + CORE_WANT_PACE_MS > core->now)
+        return;
+    if (want->received - want->pace_from >= core->delta_credit ||
+        want->staging > 0) {
+        want->pace_at = core->now;
+        want->pace_from = want->received;
+        return;
+    }
+    emit_log(core, GV_LOG_WARNING,
+             "%s sends what is missing too slowly: another one is asked, if"
+             " there is one",
+             link_who(want->link, who));
+    give_up(core);
+    stage_wait_no_more(core);
 }
 
 /* What came was new, or had come; what of it waits, or fails in the store, is
@@ -566,6 +624,8 @@ void want_tick(struct core *core)
     if (want->state == WANT_ASKED &&
         want->progress_at + CORE_WANT_PATIENCE_MS <= core->now)
         give_up(core);
+    if (want->state == WANT_ASKED)
+        keep_pace(core);
     stage_tick(core);
     if (want->state != WANT_NONE || want->not_before > core->now ||
         all_due_at(core) > core->now)
@@ -588,6 +648,9 @@ gv_time_ms want_deadline(const struct core *core)
     }
     if (want->state == WANT_ASKED) {
         gv_time_ms due = want->progress_at + CORE_WANT_PATIENCE_MS;
+        if (want->spool != 0 && !want->last &&
+            want->pace_at + CORE_WANT_PACE_MS < due)
+            due = want->pace_at + CORE_WANT_PACE_MS;
         if (due < deadline)
             deadline = due;
     } else if (want->state == WANT_NONE) {

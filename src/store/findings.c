@@ -20,7 +20,7 @@ static struct named *find_named(const struct proof *proof,
 }
 
 static int keep(struct proof *proof, const char *table, const char *key,
-                const char *text, const struct buffer *name)
+                const char *text, enum lone lone, const struct buffer *name)
 {
     struct named *named;
 
@@ -41,6 +41,7 @@ static int keep(struct proof *proof, const char *table, const char *key,
                                         .text = strdup(text)},
                             .name = malloc(name->size + 1),
                             .name_size = name->size,
+                            .lone = lone,
                             .again = proof->again};
     proof->count++;
     if (named->finding.table == NULL || named->finding.key == NULL ||
@@ -69,7 +70,7 @@ static int say_left(struct named *named)
 }
 
 int findings_name(struct proof *proof, const char *table, const char *key,
-                  const char *text, const struct buffer *name)
+                  const char *text, enum lone lone, const struct buffer *name)
 {
     struct named *known = find_named(proof, name);
 
@@ -82,7 +83,7 @@ int findings_name(struct proof *proof, const char *table, const char *key,
              proof->peer, table, table[0] == '\0' ? "" : " ", key,
              table[0] == '\0' ? "" : ": ", text);
     if (proof->count < PROOF_FINDINGS_MAX)
-        return keep(proof, table, key, text, name);
+        return keep(proof, table, key, text, lone, name);
     proof->more++;
     return GV_OK;
 }
@@ -96,9 +97,16 @@ int findings_name_file(struct proof *proof, const char *text)
     buffer_init(&name, SIZE_MAX);
     rc = buffer_append(&name, text, strlen(text));
     if (rc == GV_OK)
-        rc = findings_name(proof, "", "", text, &name);
+        rc = findings_name(proof, "", "", text, LONE_NOT, &name);
     buffer_close(&name);
     return rc;
+}
+
+/* What was left may not have been looked at again: a row that only the peer
+ * has, damaged, is in no sum. */
+static bool is_mended(const struct proof *proof, const struct named *named)
+{
+    return proof->again && !named->again && named->left == NULL;
 }
 
 bool proof_finding(const struct proof *proof, size_t index,
@@ -107,7 +115,7 @@ bool proof_finding(const struct proof *proof, size_t index,
     if (index >= proof->count)
         return false;
     *finding = proof->named[index].finding;
-    finding->mended = proof->again && !proof->named[index].again;
+    finding->mended = is_mended(proof, &proof->named[index]);
     return true;
 }
 
@@ -121,7 +129,7 @@ uint64_t proof_mended(const struct proof *proof)
     uint64_t mended = 0;
 
     GV_ASSERT(proof->count <= PROOF_FINDINGS_MAX);
-    for (size_t i = 0; i < proof->count && proof->again; i++)
-        mended += !proof->named[i].again;
+    for (size_t i = 0; i < proof->count; i++)
+        mended += is_mended(proof, &proof->named[i]);
     return mended;
 }

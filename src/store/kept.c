@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "store/directory.h"
 #include "store/extract.h"
+#include "store/pieces.h"
 
 #define KEPT_MAX 4
 /* Kept since before this run. */
@@ -146,5 +147,5 @@ int kept_load(struct store *store)
         rc = load_slot(store, slot);
     while (rc == GV_OK && too_much(store))
         kept_give_way(store);
-    return rc;
+    return rc == GV_OK ? pieces_sweep(store) : rc;
 }

@@ -14,11 +14,12 @@
 #include "store/extract.h"
 #include "store/journal.h"
 #include "store/keys.h"
+#include "store/mend_alone.h"
 #include "store/pass.h"
 #include "store/rows.h"
 #include "store/schema.h"
+#include "store/settle.h"
 #include "store/user.h"
-#include "store/ver.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +39,8 @@ static int seal_now(struct store *store, struct gv_error *error)
     return rc == GV_OK ? store_commit(store, &sealed, error) : rc;
 }
 
-/* The table and key that a name means; *@table NULL: not known here. */
-static int find_named(const struct store *store, const struct proof_name *name,
-                      struct store_table **table, struct row_key *key)
+int mend_find(const struct store *store, const struct proof_name *name,
+              struct store_table **table, struct row_key *key)
 {
     *table = schema_by_wire(store, name->table.bytes, name->table.size);
     if (*table == NULL)
@@ -67,7 +67,7 @@ static int add_place(struct store *store, const struct vv *meet,
     struct store_table *table;
     struct row_key key;
     struct row_place place;
-    int rc = find_named(store, name, &table, &key);
+    int rc = mend_find(store, name, &table, &key);
 
     GV_ASSERT(places->size % sizeof place == 0);
     if (rc != GV_OK || table == NULL || table->suspended)
@@ -193,21 +193,6 @@ static int next_item(struct items *items, struct stream_item *item)
                : GV_EPROTO;
 }
 
-/* The row's records, cells and parked values, whatever is left of them. */
-static int drop_log(struct store *store, const struct store_table *table,
-                    int64_t rid)
-{
-    GV_ASSERT(store->in_transaction);
-    return sql_run(store->db,
-                   "DELETE FROM gv_row_%lld WHERE rid=%lld;"
-                   "DELETE FROM gv_ver WHERE tbl=%lld AND rid=%lld;"
-                   "DELETE FROM gv_parked WHERE tbl=%lld AND rid=%lld;"
-                   "DELETE FROM gv_cell WHERE tbl=%lld AND rid=%lld",
-                   (long long)table->id, (long long)rid, (long long)table->id,
-                   (long long)rid, (long long)table->id, (long long)rid,
-                   (long long)table->id, (long long)rid);
-}
-
 static int drop_user_row(struct store *store, struct store_table *table,
                          const struct row_key *key)
 {
@@ -226,7 +211,6 @@ static int drop_user_row(struct store *store, struct store_table *table,
 static int clear_row(struct store *store, struct store_table *table,
                      const struct row_key *key, struct aside **aside)
 {
-    int64_t rid = 0;
     int rc = rows_find(store, table, key, NULL);
     bool damaged = rc == GV_ECORRUPT;
 
@@ -236,13 +220,7 @@ static int clear_row(struct store *store, struct store_table *table,
     if (!damaged && rc != GV_OK)
         return rc;
     if (damaged) {
-        row_key_bind(table->row_find, key);
-        rc = sql_step(table->row_find);
-        if (rc > 0)
-            rid = sqlite3_column_int64(table->row_find, 0);
-        sqlite3_reset(table->row_find);
-        if (rc > 0)
-            rc = drop_log(store, table, rid);
+        rc = mend_drop_damaged(store, table, key);
         if (rc == GV_OK && table->shown)
             rc = aside_take(store, table, key, aside);
     }
@@ -343,65 +321,6 @@ static int merge_rows(struct store *store, struct vv_view meet_view,
     return rc;
 }
 
-/* Read all rows; what gv_ver lacks of them is put there. */
-static int sum_up(struct store *store, struct pass **out,
-                  struct gv_error *error)
-{
-    struct vv_view nothing = {NULL, 0};
-    struct pass *pass = NULL;
-    int rc = pass_new(store, PASS_SETTLE, nothing, &pass, error);
-
-    while (rc == GV_OK && !pass->done)
-        rc = pass_step(pass, SIZE_MAX, error);
-    if (rc == GV_OK)
-        *out = pass;
-    else
-        pass_free(pass);
-    return rc;
-}
-
-/* What gv_ver lists beside that goes: it is made anew. */
-static int drop_listed(struct store *store, struct pass **pass,
-                       struct gv_error *error)
-{
-    int rc = sql_run(store->db, "DELETE FROM gv_ver WHERE tbl IN (SELECT id"
-                                " FROM gv_table)");
-
-    GV_ASSERT(store->in_transaction && (*pass)->strays);
-    pass_free(*pass);
-    *pass = NULL;
-    return rc == GV_OK ? sum_up(store, pass, error) : rc;
-}
-
-/* What gv_ver and the fingerprint should be, from the rows.  While a row is
- * damaged nobody knows its part of the sum. */
-static int settle(struct store *store, struct gv_error *error)
-{
-    struct pass *pass = NULL;
-    int rc = ver_flush(store);
-
-    GV_ASSERT(store->lost == GV_OK);
-    if (rc == GV_OK)
-        rc = sum_up(store, &pass, error);
-    if (rc == GV_OK && pass->strays)
-        rc = drop_listed(store, &pass, error);
-    if (rc == GV_OK && pass->damaged_count == 0) {
-        store->numbers.fingerprint = pass->total;
-        /* A commit that has written nothing keeps what was. */
-        rc = sql_run(store->db,
-                     "UPDATE gv_meta SET fingerprint=x'%016llx%016llx' WHERE"
-                     " fingerprint IS NOT x'%016llx%016llx'",
-                     (unsigned long long)pass->total.high,
-                     (unsigned long long)pass->total.low,
-                     (unsigned long long)pass->total.high,
-                     (unsigned long long)pass->total.low);
-    }
-    if (rc == GV_OK)
-        store->audit.damaged = pass->damaged_count;
-    pass_free(pass);
-    return rc;
-}
-
 static int apply_once(struct store *store, struct vv_view meet,
                       const uint8_t *stream, size_t size,
                       struct gv_error *error)
@@ -421,7 +340,7 @@ static int apply_once(struct store *store, struct vv_view meet,
         rc = aside_put_back(store, aside);
     aside_free(&aside);
     if (rc == GV_OK)
-        rc = settle(store, error);
+        rc = settle_log(store, error);
     if (rc != GV_OK) {
         store_rollback(store);
         return rc;

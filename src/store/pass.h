@@ -57,6 +57,10 @@ uint64_t pass_place(struct buffer *bytes, const struct store_table *table,
 
 /* mend.c */
 
+/* The table and key that a name means; *@table NULL: not known here. */
+int mend_find(const struct store *store, const struct proof_name *name,
+              struct store_table **table, struct row_key *key);
+
 /* The rows of @names, those of them that are sound and not above @meet, whole
  * into @stream.  Seals first.  Errors: GV_ELIMIT (more than @limit bytes),
  * GV_EBUSY, …. */

@@ -8,7 +8,7 @@
  *       name what differs
  *     if a person wants it:
  *       the rows named, a few at a time     ask the peer to take them, and
- *                                           for its own; take these
+ *         (mending.c)                       for its own; take these
  *       compare once more: what is named again was not mended */
 #include "store/proof_internal.h"
 
@@ -22,21 +22,13 @@
 
 /* Rows that are written down at once, so that a frame holds them as a rule. */
 #define BATCH_ROWS 800
-/* Rows mended by one question, and their bytes. */
-#define MEND_ROWS 64
-#define MEND_SIZE_MAX (120 * 1024)
-
-static struct vv_view meet_of(const struct proof *proof)
-{
-    return (struct vv_view){proof->meet.data,
-                            proof->meet.size / VV_ENTRY_SIZE};
-}
 
 static int start_pass(struct proof *proof, enum pass_kind kind,
                       struct gv_error *error)
 {
     GV_ASSERT(proof->pass == NULL);
-    return pass_new(proof->store, kind, meet_of(proof), &proof->pass, error);
+    return pass_new(proof->store, kind, proof_meet(proof), &proof->pass,
+                    error);
 }
 
 static void end_pass(struct proof *proof)
@@ -46,7 +38,8 @@ static void end_pass(struct proof *proof)
 }
 
 int proof_begin(struct store *store, struct vv_view meet, const char *peer,
-                bool mend, struct proof **out, struct gv_error *error)
+                bool mend, bool pieces, struct proof **out,
+                struct gv_error *error)
 {
     struct proof *proof = calloc(1, sizeof *proof);
     size_t meet_size = meet.count * VV_ENTRY_SIZE;
@@ -59,7 +52,8 @@ int proof_begin(struct store *store, struct vv_view meet, const char *peer,
     proof->mend = mend;
     proof->peer = strdup(peer);
     proof->batch_rows = BATCH_ROWS;
-    proof->mend_max = MEND_ROWS;
+    proof->pieces = pieces;
+    proof->mend_max = MENDING_ROWS;
     buffer_init(&proof->meet, SIZE_MAX);
     buffer_init(&proof->left_out, SIZE_MAX);
     /* The meet goes with it. */
@@ -91,11 +85,23 @@ void proof_free(struct proof *proof)
         free(proof->named[i].name);
     }
     free(proof->named);
+    pieces_close(&proof->asked);
+    pieces_close(&proof->answered);
     free(proof->peer);
     buffer_close(&proof->meet);
     buffer_close(&proof->left_out);
     buffer_close(&proof->question);
     free(proof);
+}
+
+static enum lone lone_of(const struct proof_head *ours,
+                         const struct proof_head *theirs)
+{
+    GV_ASSERT(ours != NULL || theirs != NULL);
+    if (theirs == NULL)
+        return ours->kind == PROOF_DAMAGED ? LONE_HERE : LONE_NOT;
+    return ours == NULL && theirs->kind == PROOF_DAMAGED ? LONE_THERE
+                                                         : LONE_NOT;
 }
 
 static int compare_rows(struct proof *proof, const struct proof_head *ours,
@@ -123,7 +129,7 @@ static int compare_rows(struct proof *proof, const struct proof_head *ours,
     rc = bytes.error != GV_OK
              ? bytes.error
              : findings_name(proof, table != NULL ? table->local : wire, key,
-                             text, &bytes);
+                             text, lone_of(ours, theirs), &bytes);
     buffer_close(&bytes);
     return rc;
 }
@@ -169,7 +175,7 @@ static int compare_heads(struct proof *proof, const uint8_t *bytes,
 
 /* The steps */
 
-static void ask(struct proof *proof, enum phase phase, enum check_what what)
+void proof_ask(struct proof *proof, enum phase phase, enum check_what what)
 {
     GV_ASSERT(proof->question.error == GV_OK);
     proof->phase = phase;
@@ -247,7 +253,7 @@ static int summed(struct proof *proof)
     buffer_append(&proof->question, pass->beyond.data, pass->beyond.size);
     if (proof->question.error != GV_OK)
         return proof->question.error;
-    ask(proof, PHASE_SUMS_ASKED, CHECK_SUMS);
+    proof_ask(proof, PHASE_SUMS_ASKED, CHECK_SUMS);
     return GV_OK;
 }
 
@@ -310,7 +316,7 @@ static int headed(struct proof *proof, struct gv_error *error)
     buffer_append(&proof->question, proof->batch, sizeof proof->batch);
     if (proof->question.error != GV_OK)
         return proof->question.error;
-    ask(proof, PHASE_HEADS_ASKED, CHECK_HEADS);
+    proof_ask(proof, PHASE_HEADS_ASKED, CHECK_HEADS);
     return GV_OK;
 }
 
@@ -337,8 +343,6 @@ static int take_heads(struct proof *proof, const uint8_t *bytes, size_t size,
     return rc == GV_OK ? next_batch(proof, error) : rc;
 }
 
-/* Mending */
-
 static int again(struct proof *proof, struct gv_error *error)
 {
     proof->mend = false;
@@ -349,105 +353,16 @@ static int again(struct proof *proof, struct gv_error *error)
     return start_pass(proof, PASS_SUMS, error);
 }
 
-static int write_names(struct proof *proof)
-{
-    struct buffer *out = &proof->question;
-    size_t left = proof->count - proof->mend_at;
-
-    GV_ASSERT(proof->phase == PHASE_MENDING);
-    GV_ASSERT(left > 0);
-    proof->mend_count = left < proof->mend_max ? left : proof->mend_max;
-    buffer_clear(out);
-    buffer_append_u32(out, 0);
-    for (size_t i = 0; i < proof->mend_count; i++) {
-        const struct named *named = &proof->named[proof->mend_at + i];
-
-        if (named->finding.table[0] != '\0')
-            buffer_append(out, named->name, named->name_size);
-    }
-    if (out->error == GV_OK)
-        store_u32(out->data, (uint32_t)out->size - 4);
-    return out->error;
-}
-
-/* The row at hand stays as it is. */
-static void leave_row(struct proof *proof, const char *why)
-{
-    struct named *named = &proof->named[proof->mend_at];
-    const struct proof_finding *row = &named->finding;
-
-    GV_ASSERT(proof->mend_at < proof->count);
-    GV_ASSERT(named->left == NULL);
-    log_line(&proof->store->log, GV_LOG_ERROR,
-             "not made equal with %s: %s%s%s: %s", proof->peer, row->table,
-             row->table[0] == '\0' ? row->text : " ", row->key, why);
-    named->left = why;
-    proof->mend_at++;
-}
-
-/* Fewer rows at once; one that does not fit by itself is left as it is. */
-static void mend_fewer(struct proof *proof, const char *why)
-{
-    GV_ASSERT(proof->mend_count > 0);
-    if (proof->mend_count > 1)
-        proof->mend_max = (proof->mend_count + 1) / 2;
-    else
-        leave_row(proof, why);
-    proof->phase = PHASE_MENDING;
-}
-
-/* GV_ELIMIT: they do not fit one question. */
-static int ask_rows(struct proof *proof, struct gv_error *error)
+static int mend_on(struct proof *proof, struct gv_error *error)
 {
     struct store *store = proof->store;
-    struct buffer stream;
-    int rc = write_names(proof);
-
-    GV_ASSERT(proof->mend_count > 0);
-    if (rc != GV_OK)
-        return rc;
-    buffer_init(&stream, SIZE_MAX);
-    proof->wrote = true; /* it seals */
-    rc = mend_read(store, meet_of(proof), proof->question.data + 4,
-                   proof->question.size - 4, MEND_SIZE_MAX, &stream, error);
-    if (rc == GV_OK)
-        rc = buffer_append(&proof->question, stream.data, stream.size);
-    buffer_close(&stream);
-    if (rc == GV_OK)
-        ask(proof, PHASE_MEND_ASKED, CHECK_MEND);
-    return rc;
-}
-
-static int send_rows(struct proof *proof, struct gv_error *error)
-{
-    struct store *store = proof->store;
-    int rc;
 
     GV_ASSERT(proof->mend && !proof->again);
     GV_ASSERT(proof->mend_at <= proof->count);
     if (store->reader != NULL && !sqlite3_get_autocommit(store->reader))
         return GV_OK; /* a delta is being read */
-    if (proof->mend_at == proof->count)
-        return again(proof, error);
-    rc = ask_rows(proof, error);
-    if (rc != GV_ELIMIT)
-        return rc;
-    mend_fewer(proof, "it is too large for a frame");
-    return GV_OK;
-}
-
-static int take_rows(struct proof *proof, const uint8_t *bytes, size_t size,
-                     struct gv_error *error)
-{
-    int rc = mend_apply(proof->store, meet_of(proof), bytes, size, error);
-
-    GV_ASSERT(proof->phase == PHASE_MEND_ASKED);
-    GV_ASSERT(proof->mend_count > 0);
-    if (rc != GV_OK)
-        return rc;
-    proof->mend_at += proof->mend_count;
-    proof->phase = PHASE_MENDING;
-    return GV_OK;
+    return proof->mend_at == proof->count ? again(proof, error)
+                                          : mending_step(proof, error);
 }
 
 static int passed(struct proof *proof, struct gv_error *error)
@@ -465,9 +380,10 @@ int proof_step(struct proof *proof, size_t rows, bool *stands,
 {
     int rc = GV_OK;
 
-    GV_ASSERT(proof->what == 0);
-    if (proof->phase == PHASE_MENDING) {
-        rc = send_rows(proof, error);
+    if (proof->what != 0) {
+        /* The answer has led to the next question. */
+    } else if (proof->phase == PHASE_MENDING) {
+        rc = mend_on(proof, error);
     } else if (proof->phase != PHASE_ENDED) {
         rc = pass_step(proof->pass, rows, error);
         if (rc == GV_OK && proof->pass->done)
@@ -493,12 +409,7 @@ int proof_answer(struct proof *proof, bool done, const uint8_t *bytes,
 
     GV_ASSERT(what != 0 && proof->phase != PHASE_ENDED);
     proof->what = 0;
-    if (!done && what == CHECK_MEND) {
-        mend_fewer(proof, "the peer could not take it, or its own is too"
-                          " large for a frame");
-        return GV_OK;
-    }
-    if (!done)
+    if (!done && what < CHECK_MEND)
         return error_set(error, GV_EBUSY, "The peer cannot answer now.");
     switch (what) {
     case CHECK_SUMS:
@@ -508,7 +419,9 @@ int proof_answer(struct proof *proof, bool done, const uint8_t *bytes,
         rc = take_heads(proof, bytes, size, error);
         break;
     case CHECK_MEND:
-        rc = take_rows(proof, bytes, size, error);
+    case CHECK_PIECE:
+    case CHECK_REST:
+        rc = mending_answer(proof, done, bytes, size, error);
         break;
     }
     if (rc == GV_EPROTO)

@@ -22,9 +22,11 @@ struct proof_finding {
 struct proof;
 
 /* Compare what @meet, which both vectors cover, says that both hold.
- * @peer: its name, for the log.  Errors: GV_EBUSY, GV_ENOMEM, …. */
+ * @peer: its name, for the log.  @pieces: it takes a row in several frames.
+ * Errors: GV_EBUSY, GV_ENOMEM, …. */
 int proof_begin(struct store *store, struct vv_view meet, const char *peer,
-                bool mend, struct proof **proof, struct gv_error *error);
+                bool mend, bool pieces, struct proof **proof,
+                struct gv_error *error);
 /* Read on for about @rows rows; *@stands when proof_question() is to be
  * asked, or it has ended (also at the first step after an answer).  Errors,
  * after which it is only good for proof_free(): GV_EBUSY (the schema moved, or
@@ -53,9 +55,16 @@ void proof_free(struct proof *proof);
 
 struct attest;
 
-/* @check is copied.  Errors: GV_EBUSY, GV_EPROTO, GV_ENOMEM, …. */
+/* @check is copied.  Errors: GV_EBUSY (also where it goes on with
+ * one that nobody has), GV_EPROTO, GV_ENOMEM, …. */
 int attest_begin(struct store *store, const struct message_check *check,
                  struct attest **attest, struct gv_error *error);
+/* The next question of a peer that asks for a row in pieces.  Errors: GV_EBUSY
+ * (it is about something else), GV_EPROTO. */
+int attest_go_on(struct attest *attest, const struct message_check *check,
+                 struct gv_error *error);
+/* Whether such a question is to come. */
+bool attest_carries(const struct attest *attest);
 /* As proof_step(); GV_ELIMIT: the answer does not fit a frame. */
 int attest_step(struct attest *attest, size_t rows, bool *done,
                 struct gv_error *error);

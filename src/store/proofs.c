@@ -11,6 +11,7 @@ struct attest_job {
     gv_link link;
     uint64_t token;
     struct attest *attest;
+    bool pieces; /* it is about a row in pieces */
     struct gv_error why;
     int code; /* not GV_OK: it could not be begun */
 };
@@ -54,7 +55,8 @@ void proofs_forget(struct proofs *proofs)
         job_free(job);
     }
     job_free(proofs->told);
-    proofs->told = NULL;
+    job_free(proofs->carried);
+    proofs->told = proofs->carried = NULL;
     proof_free(proofs->shown);
     proofs->shown = NULL;
 }
@@ -126,7 +128,7 @@ static void begin(struct proofs *proofs, struct store *store,
     }
     proofs->code =
         proof_begin(store, meet, proofs->peer, effect->as.prove.mend,
-                    &proofs->proof, &proofs->why);
+                    effect->as.prove.pieces, &proofs->proof, &proofs->why);
 }
 
 static void take_answer(struct proofs *proofs, const struct effect *effect)
@@ -155,19 +157,77 @@ static void drop(struct proofs *proofs, uint64_t token)
     end_own(proofs);
 }
 
+static bool job_is(const struct attest_job *job, gv_link link, uint64_t token)
+{
+    return job != NULL && job->link == link && job->token == token;
+}
+
+/* The last answer is out: what goes on piece by piece is kept.  One peer's is:
+ * a later one takes the place of an earlier one. */
+static void settle_told(struct proofs *proofs)
+{
+    struct attest_job *told = proofs->told;
+
+    proofs->told = NULL;
+    if (told == NULL || told->code != GV_OK || !attest_carries(told->attest)) {
+        job_free(told);
+        return;
+    }
+    GV_ASSERT(told != proofs->carried);
+    job_free(proofs->carried);
+    proofs->carried = told;
+}
+
+/* Two that carry pieces would share a file: the later one begins when the
+ * other is not being answered. */
+static int make_way(struct proofs *proofs, struct gv_error *error)
+{
+    GV_ASSERT(proofs->told == NULL);
+    for (const struct attest_job *job = proofs->first; job != NULL;
+         job = job->next)
+        if (job->pieces)
+            return error_set(error, GV_EBUSY,
+                             "Another peer's row is being taken.");
+    job_free(proofs->carried);
+    proofs->carried = NULL;
+    return GV_OK;
+}
+
+/* A question that goes on with the one before it, or begins. */
+static struct attest_job *job_new(struct proofs *proofs, struct store *store,
+                                  const struct effect *effect)
+{
+    const struct message_check *check = &effect->as.attest;
+    struct attest_job *job = proofs->carried;
+
+    if (check->what > CHECK_MEND && job_is(job, effect->link, check->token)) {
+        proofs->carried = NULL;
+        job->code = attest_go_on(job->attest, check, &job->why);
+        return job;
+    }
+    job = calloc(1, sizeof *job);
+    if (job == NULL)
+        return NULL; /* the asker gives up after a while */
+    job->link = effect->link;
+    job->token = check->token;
+    job->pieces = check->what > CHECK_MEND;
+    job->code = attest_begin(store, check, &job->attest, &job->why);
+    if (job->code == GV_OK && job->pieces)
+        job->code = make_way(proofs, &job->why);
+    return job;
+}
+
 static void attest(struct proofs *proofs, struct store *store,
                    const struct effect *effect)
 {
     struct attest_job **at = &proofs->first;
-    struct attest_job *job = calloc(1, sizeof *job);
+    struct attest_job *job;
 
     GV_ASSERT(effect->as.attest.token != 0);
+    settle_told(proofs);
+    job = job_new(proofs, store, effect);
     if (job == NULL)
-        return; /* the asker gives up after a while */
-    job->link = effect->link;
-    job->token = effect->as.attest.token;
-    job->code =
-        attest_begin(store, &effect->as.attest, &job->attest, &job->why);
+        return;
     while (*at != NULL)
         at = &(*at)->next;
     *at = job;
@@ -178,7 +238,12 @@ static void drop_attest(struct proofs *proofs, gv_link link, uint64_t token)
     struct attest_job **at = &proofs->first, *job;
 
     GV_ASSERT(token != 0);
-    while (*at != NULL && ((*at)->link != link || (*at)->token != token))
+    settle_told(proofs);
+    if (job_is(proofs->carried, link, token)) {
+        job_free(proofs->carried);
+        proofs->carried = NULL;
+    }
+    while (*at != NULL && !job_is(*at, link, token))
         at = &(*at)->next;
     job = *at;
     if (job == NULL)
@@ -303,8 +368,7 @@ static bool own_turn(struct proofs *proofs, struct store *store,
 bool proofs_turn(struct proofs *proofs, struct store *store,
                  struct event *event)
 {
-    job_free(proofs->told);
-    proofs->told = NULL;
+    settle_told(proofs);
     if (proofs->state == PROOFS_READING)
         return own_turn(proofs, store, event);
     return proofs->first != NULL && attest_turn(proofs, store, event);

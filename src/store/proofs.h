@@ -39,8 +39,10 @@ struct proofs {
     struct gv_error shown_why;
     uint64_t asked_count, asked_ended; /* those of persons */
 
-    struct attest_job *first; /* peers', oldest first */
-    struct attest_job *told;  /* its answer may still be borrowed */
+    struct attest_job *first;   /* peers', oldest first */
+    struct attest_job *told;    /* its answer may still be borrowed */
+    struct attest_job *carried; /* a row that a peer sends, or gets, in
+                                   pieces: between two of its questions */
 };
 
 void proofs_init(struct proofs *proofs);

@@ -222,7 +222,7 @@ static void encode_bye(msgpack_packer *packer, const struct message_bye *bye)
 static void encode_check(msgpack_packer *packer,
                          const struct message_check *check)
 {
-    GV_ASSERT(check->what >= CHECK_SUMS && check->what <= CHECK_MEND);
+    GV_ASSERT(check->what >= CHECK_SUMS && check->what <= CHECK_REST);
     GV_ASSERT(check->size + check->meet.count * VV_ENTRY_SIZE <=
               MESSAGE_DELTA_SIZE_MAX);
     msgpack_pack_array(packer, CHECK_COUNT);

@@ -323,7 +323,7 @@ static void decode_check(struct cursor *cursor, struct message_check *check)
 {
     check->token = cursor_u64(cursor);
     check->what =
-        (enum check_what)decode_number(cursor, CHECK_SUMS, CHECK_MEND);
+        (enum check_what)decode_number(cursor, CHECK_SUMS, CHECK_REST);
     check->meet = decode_vv_view(cursor);
     check->bytes = cursor_blob(cursor, &check->size);
     if (check->size + check->meet.count * VV_ENTRY_SIZE >

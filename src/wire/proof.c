@@ -78,6 +78,33 @@ int proof_read_name(const uint8_t **at, const uint8_t *end,
     return name->key == NULL ? GV_EPROTO : GV_OK;
 }
 
+void proof_write_piece(struct buffer *out, const struct proof_piece *piece)
+{
+    GV_ASSERT(piece->at <= piece->whole);
+    GV_ASSERT(piece->size <= piece->whole - piece->at);
+    buffer_append_u64(out, piece->at);
+    buffer_append_u64(out, piece->whole);
+    buffer_append(out, piece->bytes, piece->size);
+}
+
+int proof_read_piece(const uint8_t *bytes, size_t size,
+                     struct proof_piece *piece)
+{
+    struct proof_piece read;
+
+    if (size < PROOF_PIECE_FIXED)
+        return GV_EPROTO;
+    read.at = load_u64(bytes);
+    read.whole = load_u64(bytes + 8);
+    read.bytes = bytes + PROOF_PIECE_FIXED;
+    read.size = size - PROOF_PIECE_FIXED;
+    if (read.at > read.whole || read.size > read.whole - read.at ||
+        (read.size == 0 && read.whole > 0))
+        return GV_EPROTO;
+    *piece = read;
+    return GV_OK;
+}
+
 /* Each record says how many cells follow it. */
 static int skip_records(const uint8_t **at, const uint8_t *end, uint32_t count)
 {

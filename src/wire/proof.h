@@ -85,4 +85,19 @@ void proof_write_name(struct buffer *out, const struct proof_name *name);
 int proof_read_name(const uint8_t **at, const uint8_t *end,
                     struct proof_name *name);
 
+/* A part of what fits no frame. */
+#define PROOF_PIECE_FIXED 16
+
+struct proof_piece {
+    uint64_t at;    /* where it begins in the whole */
+    uint64_t whole; /* bytes of that */
+    const uint8_t *bytes;
+    size_t size; /* not 0, unless the whole is empty */
+};
+
+void proof_write_piece(struct buffer *out, const struct proof_piece *piece);
+/* Errors: GV_EPROTO, also where it does not lie within the whole. */
+int proof_read_piece(const uint8_t *bytes, size_t size,
+                     struct proof_piece *piece);
+
 #endif

@@ -178,8 +178,14 @@ static void carry_out(struct talk *talk, const struct effect *effect)
         event->as.extracted.size = sizeof(extract);
         event->as.extracted.claim_count = talk->vv.count;
         break;
-    case EFFECT_PROVE:
     case EFFECT_ATTEST:
+        event = ended(talk, EVENT_ATTESTED);
+        event->as.proved.token = effect->as.attest.token;
+        event->as.proved.bytes = extract;
+        event->as.proved.size = sizeof(extract);
+        event->as.proved.fingerprint = talk->fingerprint;
+        break;
+    case EFFECT_PROVE:
         fail(talk, "rows are compared with a peer that cannot");
         break;
     default:

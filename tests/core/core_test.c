@@ -1527,6 +1527,107 @@ TEST(a_want_that_brings_nothing_is_given_up)
     lone_close(&lone);
 }
 
+/* Link 1 says that it answers, and how much of that has left. */
+static void answers(struct lone *lone, uint64_t token, uint64_t answered)
+{
+    struct message message = {.kind = MESSAGE_VV};
+
+    message.as.vv.epoch = OTHER_EPOCH;
+    message.as.vv.vv_hash = 5;
+    message.as.vv.says_answer = true;
+    message.as.vv.answers = token;
+    message.as.vv.answered = answered;
+    message_in(lone, 1, &message);
+}
+
+TEST(a_provider_that_says_that_it_reads_is_waited_for)
+{
+    struct lone lone;
+    uint64_t token;
+    gv_time_ms passed = 0;
+
+    lone_init(&lone);
+    token = asked(&lone);
+    for (; passed < CORE_WANT_READING_MS; passed += 1000) {
+        answers(&lone, token, 0);
+        tick(&lone, 1000);
+        CHECK(effect(&lone, EFFECT_DROP_STAGE) == NULL);
+    }
+    /* Not for ever. */
+    for (passed = 0; passed < CORE_WANT_PATIENCE_MS - 2000; passed += 1000) {
+        answers(&lone, token, 0);
+        tick(&lone, 1000);
+        CHECK(effect(&lone, EFFECT_DROP_STAGE) == NULL);
+    }
+    for (passed = 0; passed < 3000; passed += 1000) {
+        answers(&lone, token, 0);
+        tick(&lone, 1000);
+        if (effect(&lone, EFFECT_DROP_STAGE) != NULL)
+            break;
+    }
+    CHECK_INT(effect(&lone, EFFECT_DROP_STAGE)->as.drop.token, ==, token);
+    lone_close(&lone);
+}
+
+/* A provider that sends @size bytes a second: when another one, which has all
+ * as well, is asked; at most two minutes. */
+static gv_time_ms asked_elsewhere(size_t size)
+{
+    struct lone lone;
+    struct message delta;
+    uint64_t token, offset = 0;
+    gv_time_ms passed = 0;
+
+    lone_init(&lone);
+    token = asked(&lone);
+    greet(&lone, 3, third);
+    tells(&lone, 3, other, 50);
+    while (sent(&lone, 3, MESSAGE_WANT) == NULL && passed < 120000) {
+        delta = delta_of(token, offset, size, false);
+        message_in(&lone, 1, &delta);
+        if (effect(&lone, EFFECT_STAGE) != NULL)
+            staged(&lone, token, size, GV_OK);
+        offset += size;
+        passed += 1000;
+        vv_in(&lone, 3, other, 0, 0, print_b);
+        tick(&lone, 1000);
+        if (sent(&lone, 1, MESSAGE_WANT) != NULL)
+            CHECK_INT(passed, <, 0); /* it was to be another one */
+    }
+    lone_close(&lone);
+    return passed;
+}
+
+TEST(a_provider_that_trickles_gives_way_to_another_one)
+{
+    CHECK_INT(asked_elsewhere(1), ==, CORE_WANT_PACE_MS + 1000);
+    CHECK_INT(asked_elsewhere(15000), ==, CORE_WANT_PACE_MS + 1000);
+    CHECK_INT(asked_elsewhere(20000), ==, 120000);
+}
+
+TEST(the_only_provider_goes_on_at_its_pace)
+{
+    struct lone lone;
+    struct message delta;
+    const struct message *want;
+    uint64_t token;
+
+    lone_init(&lone);
+    token = asked(&lone);
+    for (uint64_t at = 0; at < 60; at++) {
+        delta = delta_of(token, at, 1, false);
+        message_in(&lone, 1, &delta);
+        if (effect(&lone, EFFECT_STAGE) != NULL)
+            staged(&lone, token, 1, GV_OK);
+        tick(&lone, 1000);
+    }
+    tick(&lone, CORE_GRACE_MS);
+    want = sent(&lone, 1, MESSAGE_WANT);
+    CHECK(want != NULL && want->as.want.spool == 3);
+    CHECK_INT(want->as.want.offset, >=, 60);
+    lone_close(&lone);
+}
+
 /* A delta of which @size bytes have come when its link goes. */
 static void cut_after(struct lone *lone, size_t size)
 {
@@ -1978,10 +2079,43 @@ TEST(a_vv_that_was_lost_is_noticed_by_its_hash)
     lone_init(&lone);
     greet(&lone, 1, other);
     vv_in(&lone, 1, other, 0, 12345, print_b); /* it holds what we missed */
-    tick(&lone, CORE_HEARTBEAT_MS - 1);
+    tick(&lone, CORE_GRACE_MS - 1);
     CHECK(sent(&lone, 1, MESSAGE_WANT) == NULL);
     tick(&lone, 1);
     CHECK(sent(&lone, 1, MESSAGE_WANT) != NULL);
+    /* Nothing is known to be missing. */
+    CHECK(sent(&lone, 1, MESSAGE_WANT)->as.want.answer == ANSWER_VECTOR);
+    lone_close(&lone);
+}
+
+TEST(a_lost_vv_that_hid_what_is_missing_is_made_up_for_with_it)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    vv_in(&lone, 1, other, 50, 12345, print_b);
+    tick(&lone, CORE_GRACE_MS);
+    CHECK(sent(&lone, 1, MESSAGE_WANT) != NULL);
+    CHECK(sent(&lone, 1, MESSAGE_WANT)->as.want.answer == ANSWER_WHOLE);
+    lone_close(&lone);
+}
+
+TEST(who_asks_for_a_vector_gets_all_of_it_and_no_interval)
+{
+    struct lone lone;
+    struct message want = {.kind = MESSAGE_WANT};
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    want.as.want.token = 8;
+    want.as.want.credit = CORE_DELTA_CREDIT;
+    want.as.want.answer = ANSWER_VECTOR;
+    message_in(&lone, 1, &want);
+    CHECK(effect(&lone, EFFECT_EXTRACT) == NULL);
+    CHECK_INT(sent(&lone, 1, MESSAGE_NEWS)->as.news.interval_count, ==, 0);
+    CHECK(sent(&lone, 1, MESSAGE_NEWS)->as.news.token == 8);
+    CHECK_INT(sent(&lone, 1, MESSAGE_VV)->as.vv.entries.count, ==, 1);
     lone_close(&lone);
 }
 
@@ -2042,6 +2176,24 @@ TEST(a_delta_is_sent_in_pieces_as_far_as_credit_goes)
     ack.as.ack.delta_applied = true;
     message_in(&lone, 1, &ack);
     CHECK_INT(effect(&lone, EFFECT_DROP_EXTRACT)->as.drop.token, ==, 8);
+    lone_close(&lone);
+}
+
+/* The last ACK may be lost; the asker's own word is as good. */
+TEST(an_asker_that_says_that_it_holds_all_needs_the_spool_no_more)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    want_in(&lone, 1, 8);
+    extracted(&lone, 1, 8, 10000, 1);
+    CHECK(nth_effect(&lone, EFFECT_SEND_DELTA, 0)->as.send_delta.last);
+    vv_in(&lone, 1, own, 99, 0, print_b);
+    CHECK(effect(&lone, EFFECT_DROP_EXTRACT) == NULL);
+    vv_in(&lone, 1, own, 100, 0, print_b);
+    CHECK_INT(effect(&lone, EFFECT_DROP_EXTRACT)->as.drop.token, ==, 8);
+    CHECK(effect(&lone, EFFECT_DROP_EXTRACT)->as.drop.applied);
     lone_close(&lone);
 }
 

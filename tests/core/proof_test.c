@@ -11,6 +11,9 @@ static const struct site other = {{9, 9, 9}};
 static const struct site third = {{1, 1, 1}};
 static const struct hash128 print_a = {1, 2}, print_b = {3, 4};
 
+/* Of the peers that say HELLO. */
+static uint64_t features = FEATURES_ALL;
+
 struct lone {
     struct core *core;
     struct effects effects;
@@ -74,8 +77,8 @@ static void greet(struct lone *lone, gv_link link, struct site site)
     struct message message = {.kind = MESSAGE_HELLO};
     struct message_hello *hello = &message.as.hello;
 
-    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
-                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
+    hello->dialect =
+        (struct dialect){PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MAX, features};
     hello->mesh = (struct text){"fish", 4};
     hello->site = site;
     hello->instance = 88;
@@ -267,6 +270,91 @@ TEST(a_person_need_not_wait_and_may_have_it_mended)
     token = effect(&lone, EFFECT_PROVE)->as.prove.token;
     proved(&lone, token, CHECK_MEND, 0);
     CHECK_INT(sent(&lone, 1, MESSAGE_CHECK)->as.check.what, ==, CHECK_MEND);
+    lone_close(&lone);
+}
+
+/* A CHECK of the peer's about pieces; whether it came to the store. */
+static bool piece_in(struct lone *lone, gv_link link, uint64_t token,
+                     enum check_what what)
+{
+    struct message message = {.kind = MESSAGE_CHECK};
+
+    message.as.check.token = token;
+    message.as.check.what = what;
+    message.as.check.bytes = (const uint8_t *)"piece";
+    message.as.check.size = 5;
+    message_in(lone, link, &message);
+    return effect(lone, EFFECT_ATTEST) != NULL;
+}
+
+static void attested(struct lone *lone, uint64_t token, int code)
+{
+    struct event event = {.kind = EVENT_ATTESTED, .link = 1, .code = code};
+
+    event.as.proved.token = token;
+    feed(lone, event);
+}
+
+static bool dropped(const struct lone *lone, uint64_t token)
+{
+    const struct effect *drop = effect(lone, EFFECT_DROP_ATTEST);
+
+    return drop != NULL && drop->as.drop.token == token;
+}
+
+TEST(pieces_are_kept_between_questions_and_not_for_ever)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    vv_in(&lone, 1, 100, print_a);
+    CHECK(piece_in(&lone, 1, 7, CHECK_PIECE));
+    attested(&lone, 7, GV_OK);
+    CHECK(sent(&lone, 1, MESSAGE_PROOF) != NULL);
+    /* The same comparison goes on, another one does not. */
+    CHECK(piece_in(&lone, 1, 7, CHECK_REST));
+    CHECK(effect(&lone, EFFECT_DROP_ATTEST) == NULL);
+    attested(&lone, 7, GV_OK);
+    CHECK(piece_in(&lone, 1, 8, CHECK_SUMS));
+    CHECK(dropped(&lone, 7));
+    attested(&lone, 8, GV_OK);
+    /* What the store refuses it has let go of. */
+    CHECK(piece_in(&lone, 1, 9, CHECK_PIECE));
+    attested(&lone, 9, GV_EBUSY);
+    CHECK(piece_in(&lone, 1, 10, CHECK_PIECE));
+    CHECK(effect(&lone, EFFECT_DROP_ATTEST) == NULL);
+    attested(&lone, 10, GV_OK);
+    for (gv_time_ms ms = 0; ms < CORE_PROOF_PATIENCE_MS - 1000; ms += 1000) {
+        vv_in(&lone, 1, 100, print_a);
+        tick(&lone, 1000);
+        CHECK(!dropped(&lone, 10));
+    }
+    vv_in(&lone, 1, 100, print_a);
+    tick(&lone, 1000);
+    CHECK(dropped(&lone, 10));
+    /* Nor do they outlive the link. */
+    CHECK(piece_in(&lone, 1, 11, CHECK_PIECE));
+    attested(&lone, 11, GV_OK);
+    feed(&lone, (struct event){.kind = EVENT_LINK_DOWN, .link = 1});
+    CHECK(dropped(&lone, 11));
+    lone_close(&lone);
+}
+
+TEST(pieces_are_taken_and_sent_where_both_know_of_them)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    vv_in(&lone, 1, 100, print_a);
+    wish(&lone, true);
+    CHECK(effect(&lone, EFFECT_PROVE)->as.prove.pieces);
+    features = FEATURES_ALL & ~FEATURE_PIECES;
+    greet(&lone, 3, third);
+    features = FEATURES_ALL;
+    CHECK(!piece_in(&lone, 3, 7, CHECK_PIECE));
+    CHECK(sent(&lone, 3, MESSAGE_PROOF) == NULL);
+    CHECK(sent(&lone, 3, MESSAGE_BYE) == NULL);
+    CHECK(piece_in(&lone, 3, 7, CHECK_MEND));
     lone_close(&lone);
 }
 

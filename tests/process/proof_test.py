@@ -1,6 +1,7 @@
 """Damage in one file is found by comparing it with a peer's, named, and on a
 word repaired from there."""
 import json
+import os
 import unittest
 
 from mesh import (Case, execute, free_endpoint, run, shell, status,
@@ -112,6 +113,47 @@ class Proof(Case):
                          "k1 = 'key 41'" % self.rows)[0]
         execute(self.paths[0], "DELETE FROM gv_ver WHERE rid = ?", (rid,))
         self.found_and_repaired("notes 'key 41'", "damaged")
+
+    def test_rows_that_fit_no_frame(self):
+        for i, size in enumerate((1000000, 300000, 200000)):
+            execute(self.paths[0], "INSERT INTO notes VALUES(?, ?, ?)",
+                    ("long %d" % i, "text", b"%d" % i * size))
+        self.wait_equal([self.a, self.b])
+        self.state(lambda state: b"", key="long 0")
+        execute(self.paths[0], "DELETE FROM %s WHERE k1 = 'long 1'"
+                % self.rows)
+        self.state(lambda state: state[:10] + bytes([state[10] ^ 2])
+                   + state[11:], key="long 2", path=self.paths[1])
+        self.state(lambda state: b"?")
+        code, out, err = self.compare("--repair")
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("4 differences, 4 mended", out)
+        self.assertEqual(
+            execute(self.paths[1], "SELECT length(b) FROM notes WHERE id >="
+                                   " 'long' ORDER BY id"),
+            [(1000000,), (300000,), (200000,)])
+        # Nothing is left of what came in pieces.
+        for path in self.paths:
+            self.assertEqual([name for name in os.listdir(path + "-gv")
+                              if name.startswith("mend-")], [])
+        self.agree()
+
+    def test_what_the_peer_has_not_is_written_anew(self):
+        # The damage is to the key itself: no peer has such a row, and the one
+        # that it was is gone here.
+        execute(self.paths[0], "UPDATE %s SET k1 = 'key 3?', state = x'00'"
+                               " WHERE k1 = 'key 33'" % self.rows)
+        code, out, err = self.compare()
+        self.assertEqual(code, 1, out + err)
+        self.assertIn("notes 'key 3?': its log is damaged here, and the peer"
+                      " has none", out)
+        code, out, err = self.compare("--repair")
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("2 differences, 2 mended", out)
+        self.assertEqual(
+            execute(self.paths[1], "SELECT count(*) FROM notes"),
+            [(self.ROWS,)])
+        self.agree()
 
     def test_many_rows_on_both_sides(self):
         for i, path in enumerate(self.paths):

@@ -2,10 +2,12 @@
  * hand. */
 #include "copies.h"
 
-#include "store/internal.h"
 #include "store/keys.h"
+#include "store/pass.h"
 #include "store/proofs.h"
 #include "store/rows.h"
+#include "store/settle.h"
+#include "store/transaction.h"
 #include "wire/proof.h"
 
 #define SCHEMA "CREATE TABLE t(id TEXT PRIMARY KEY, a, b)"
@@ -68,7 +70,7 @@ static struct proof *compare(struct copy *a, struct copy *b, bool mend)
     int rc;
 
     meet_of(a, b, bytes, &meet);
-    rc = proof_begin(a->store, meet, "b", mend, &proof, &error);
+    rc = proof_begin(a->store, meet, "b", mend, false, &proof, &error);
     for (int i = 0; rc == GV_OK && i < 100000; i++) {
         const uint8_t *asked;
         size_t size;
@@ -500,7 +502,8 @@ TEST(more_than_is_kept_by_name_is_counted)
     close_two(&a, &b);
 }
 
-TEST(a_row_that_fits_no_frame_stays_and_is_named)
+/* A peer of before pieces. */
+TEST(a_row_that_fits_no_frame_stays_where_the_peer_takes_no_pieces)
 {
     struct copy a, b;
     struct proof *proof;
@@ -530,7 +533,7 @@ static struct event turn(struct proofs *proofs, struct copy *copy)
 
 /* As the nodes of @a and @b compare and mend them; the event of the end. */
 static struct event nodes_mend(struct copy *a, struct proofs *proofs,
-                               struct copy *b)
+                               struct copy *b, bool pieces)
 {
     struct effect prove = {.kind = EFFECT_PROVE, .link = 1};
     uint8_t bytes[VV_ENTRY_SIZE * 64];
@@ -540,6 +543,7 @@ static struct event nodes_mend(struct copy *a, struct proofs *proofs,
     proofs_init(&peers);
     prove.as.prove.token = 7;
     prove.as.prove.mend = prove.as.prove.asked = true;
+    prove.as.prove.pieces = pieces;
     prove.as.prove.peer = "b";
     meet_of(a, b, bytes, &prove.as.prove.meet);
     proofs_take(proofs, a->store, &prove);
@@ -554,6 +558,7 @@ static struct event nodes_mend(struct copy *a, struct proofs *proofs,
         attest.as.attest.meet = prove.as.prove.meet;
         attest.as.attest.bytes = event.as.proved.bytes;
         attest.as.attest.size = event.as.proved.size;
+        CHECK_INT(event.as.proved.size, <=, MESSAGE_DELTA_SIZE_MAX);
         proofs_take(&peers, b->store, &attest);
         answer = turn(&peers, b);
         on.as.prove_on.token = 7;
@@ -602,7 +607,7 @@ TEST(rows_that_fit_no_frame_together_do_not_end_a_comparison)
     forge(&a, "z", 103);
     sql(&a, "DELETE FROM gv_row_1 WHERE k1 = 'gone'");
     proofs_init(&proofs);
-    event = nodes_mend(&a, &proofs, &b);
+    event = nodes_mend(&a, &proofs, &b, false);
     CHECK_INT(event.code, ==, GV_OK);
     CHECK(proofs.shown != NULL);
     CHECK_INT(event.as.proved.differ, ==, 5);
@@ -616,6 +621,205 @@ TEST(rows_that_fit_no_frame_together_do_not_end_a_comparison)
     (void)words_of(proofs.shown, "'y'", &mended);
     CHECK(mended);
     proofs_close(&proofs);
+    close_two(&a, &b);
+}
+
+/* All of @a that differs is mended, whatever its size, and nothing stays in
+ * the directories. */
+static void nodes_agree(struct copy *a, struct copy *b, uint64_t count)
+{
+    struct proofs proofs;
+    struct event event;
+    const char *text;
+
+    proofs_init(&proofs);
+    event = nodes_mend(a, &proofs, b, true);
+    CHECK_INT(event.code, ==, GV_OK);
+    CHECK_INT(event.as.proved.differ, ==, count);
+    CHECK_INT(event.as.proved.mended, ==, count);
+    proofs_close(&proofs);
+    sync_both(a, b);
+    CHECK_INT(differ(a, b, &text), ==, 0);
+    CHECK_INT(verify_findings(a, NULL), ==, 0);
+    CHECK_INT(verify_findings(b, NULL), ==, 0);
+    check_equal(a, b);
+}
+
+TEST(rows_that_fit_no_frame_are_mended_in_pieces)
+{
+    struct copy a, b;
+
+    for (int side = 0; side < 2; side++) {
+        two(&a, &b, SCHEMA);
+        sql(&a, "INSERT INTO t VALUES('big', randomblob(1000000), 1),"
+                " ('gone', randomblob(300000), zeroblob(700000)), ('lost',"
+                " randomblob(500000), 2), ('one', 1, 1), ('two', 1, 1)");
+        sync_both(&a, &b);
+        forge(&a, "big", 100);
+        sql(&a, "DELETE FROM gv_row_1 WHERE k1 = 'gone'");
+        sql(&a, "UPDATE gv_row_1 SET state = x'' WHERE k1 IN ('lost','two')");
+        /* Of a row that both have and that both need, both go. */
+        forge(&b, "big", 200);
+        if (side == 0)
+            nodes_agree(&a, &b, 4);
+        else
+            nodes_agree(&b, &a, 4);
+        CHECK_TEXT(ask(&b, "SELECT length(a) FROM t WHERE id = 'gone'"),
+                   "300000");
+        close_two(&a, &b);
+    }
+}
+
+/* The row's log is damaged in @a, and gone in @b with the row, where all is
+ * as if it had never been. */
+static void damage_both(struct copy *a, struct copy *b, bool also_row)
+{
+    struct gv_error error = {0};
+    struct store_sealed sealed;
+
+    sql(a, "UPDATE gv_row_1 SET state = x'' WHERE k1 = 'cy'");
+    sqlite3_db_config(a->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    if (also_row)
+        sql(a, "DELETE FROM t WHERE id = 'cy'");
+    sqlite3_db_config(a->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+    sqlite3_db_config(b->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sql(b, "DELETE FROM t WHERE id = 'cy'; DELETE FROM gv_row_1 WHERE k1 ="
+           " 'cy'; DELETE FROM gv_ver WHERE tbl = 1 AND rid NOT IN (SELECT"
+           " rid FROM gv_row_1)");
+    sqlite3_db_config(b->app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+    CHECK_INT(store_begin(b->store, &error), ==, GV_OK);
+    CHECK_INT(settle_log(b->store, &error), ==, GV_OK);
+    CHECK_INT(store_commit(b->store, &sealed, &error), ==, GV_OK);
+}
+
+TEST(a_damaged_row_that_the_peer_has_not_is_written_anew)
+{
+    struct copy a, b;
+
+    equal_files(&a, &b);
+    damage_both(&a, &b, false);
+    nodes_agree(&a, &b, 1);
+    CHECK_TEXT(ask(&b, "SELECT a||' '||b FROM t WHERE id = 'cy'"), "5 6");
+    CHECK_TEXT(ask(&a, "SELECT a||' '||b FROM t WHERE id = 'cy'"), "5 6");
+    close_two(&a, &b);
+}
+
+TEST(a_damaged_row_of_which_nothing_is_left_goes)
+{
+    struct copy a, b;
+
+    equal_files(&a, &b);
+    damage_both(&a, &b, true);
+    nodes_agree(&a, &b, 1);
+    CHECK_TEXT(ask(&a, "SELECT count(*) FROM gv_row_1 WHERE k1 = 'cy'"), "0");
+    CHECK_TEXT(ask(&b, "SELECT count(*) FROM t WHERE id = 'cy'"), "0");
+    close_two(&a, &b);
+}
+
+static size_t range_of(const struct copy *a, const char *id)
+{
+    struct value name = {
+        .class = VALUE_TEXT, .bytes = (const uint8_t *)id, .size = strlen(id)};
+    struct buffer key, bytes;
+    uint64_t place;
+
+    buffer_init(&key, SIZE_MAX);
+    buffer_init(&bytes, SIZE_MAX);
+    key_append(&key, &name);
+    place = pass_place(&bytes, a->store->tables[0], key.data, key.size);
+    buffer_close(&key);
+    buffer_close(&bytes);
+    return proof_range(place);
+}
+
+/* A key of the same range as 'cy'. */
+static const char *key_beside(const struct copy *a)
+{
+    static char id[20];
+
+    for (int i = 0; i < 100000; i++) {
+        snprintf(id, sizeof id, "k%d", i);
+        if (range_of(a, id) == range_of(a, "cy"))
+            return id;
+    }
+    CHECK(false);
+    return id;
+}
+
+/* Nobody may drop what the other side alone has: its own node does.  It is in
+ * no sum, so that it is only seen beside another one. */
+TEST(a_damaged_row_that_only_the_peer_has_is_left_to_it)
+{
+    struct proofs proofs;
+    struct event event;
+    struct copy a, b;
+    const char *id;
+    char text[100];
+    bool mended;
+
+    equal_files(&a, &b);
+    id = key_beside(&a);
+    snprintf(text, sizeof text, "INSERT INTO t VALUES('%s', 1, 1)", id);
+    sql(&b, text);
+    sync_both(&a, &b);
+    damage_both(&a, &b, false);
+    forge(&a, id, 100);
+    proofs_init(&proofs);
+    event = nodes_mend(&b, &proofs, &a, true);
+    CHECK_INT(event.code, ==, GV_OK);
+    CHECK_INT(event.as.proved.differ, ==, 2);
+    CHECK_INT(event.as.proved.mended, ==, 1);
+    CHECK(says(words_of(proofs.shown, "'cy'", &mended),
+               "its log is damaged there"));
+    CHECK(!mended);
+    proofs_close(&proofs);
+    nodes_agree(&a, &b, 1);
+    close_two(&a, &b);
+}
+
+/* An asker that stops in the middle, or says another piece than is next. */
+TEST(pieces_that_nobody_goes_on_with_are_let_go)
+{
+    static uint8_t bytes[1000];
+    struct proof_piece piece = {0, 2000000, bytes, sizeof bytes};
+    struct effect attest = {.kind = EFFECT_ATTEST, .link = 1};
+    struct effect drop = {.kind = EFFECT_DROP_ATTEST, .link = 1};
+    struct buffer question;
+    struct proofs peers;
+    struct copy a, b;
+
+    two(&a, &b, SCHEMA);
+    proofs_init(&peers);
+    buffer_init(&question, SIZE_MAX);
+    proof_write_piece(&question, &piece);
+    attest.as.attest.token = drop.as.drop.token = 7;
+    attest.as.attest.what = CHECK_PIECE;
+    attest.as.attest.bytes = question.data;
+    attest.as.attest.size = question.size;
+    proofs_take(&peers, b.store, &attest);
+    CHECK_INT(turn(&peers, &b).code, ==, GV_OK);
+    /* One place: who comes later has it, who is told waits no more. */
+    attest.link = 3;
+    proofs_take(&peers, b.store, &attest);
+    CHECK_INT(turn(&peers, &b).code, ==, GV_OK);
+    attest.link = 1;
+    store_u32(question.data + 4, 1000); /* the piece behind it */
+    proofs_take(&peers, b.store, &attest);
+    CHECK_INT(turn(&peers, &b).code, ==, GV_EBUSY);
+    attest.link = 3; /* which goes on */
+    proofs_take(&peers, b.store, &attest);
+    CHECK_INT(turn(&peers, &b).code, ==, GV_OK);
+    CHECK(peers.told != NULL || peers.carried != NULL);
+    drop.link = 3;
+    proofs_take(&peers, b.store, &drop);
+    CHECK(peers.told == NULL && peers.carried == NULL);
+    /* Longer than any row. */
+    store_u32(question.data + 4, 0);
+    store_u32(question.data + 8, 1);
+    proofs_take(&peers, b.store, &attest);
+    CHECK_INT(turn(&peers, &b).code, ==, GV_ELIMIT);
+    buffer_close(&question);
+    proofs_close(&peers);
     close_two(&a, &b);
 }
 
@@ -662,8 +866,9 @@ TEST(what_makes_no_sense_is_refused)
     CHECK_INT(attest_begin(b.store, &check, &attest, &error), ==, GV_OK);
     CHECK_INT(attest_step(attest, 7, &done, &error), ==, GV_EPROTO);
     attest_free(attest);
-    CHECK_INT(proof_begin(a.store, check.meet, "b", false, &proof, &error), ==,
-              GV_OK);
+    CHECK_INT(
+        proof_begin(a.store, check.meet, "b", false, false, &proof, &error),
+        ==, GV_OK);
     while (!stands)
         CHECK_INT(proof_step(proof, 100, &stands, &error), ==, GV_OK);
     CHECK_INT(proof_answer(proof, true, noise, PROOF_SUMS_SIZE + 1, &error),

@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "grapevine.h"
+#include "wire/proof.h"
 
 #include <msgpack.h>
 
@@ -978,13 +979,52 @@ TEST(checks_and_proofs_have_limits)
 {
     CHECK_INT(check_of(CHECK_SUMS, 0), ==, GV_OK);
     CHECK_INT(check_of(0, 0), ==, GV_EPROTO);
-    CHECK_INT(check_of(CHECK_MEND + 1, 0), ==, GV_EPROTO);
+    CHECK_INT(check_of(CHECK_REST, 0), ==, GV_OK);
+    CHECK_INT(check_of(CHECK_REST + 1, 0), ==, GV_EPROTO);
     CHECK_INT(check_of(CHECK_MEND, MESSAGE_DELTA_SIZE_MAX), ==, GV_OK);
     CHECK_INT(check_of(CHECK_MEND, MESSAGE_DELTA_SIZE_MAX + 1), ==, GV_EPROTO);
     CHECK_INT(proof_of(true, MESSAGE_DELTA_SIZE_MAX), ==, GV_OK);
     CHECK_INT(proof_of(true, MESSAGE_DELTA_SIZE_MAX + 1), ==, GV_EPROTO);
     CHECK_INT(proof_of(false, 0), ==, GV_OK);
     CHECK_INT(proof_of(false, 1), ==, GV_EPROTO);
+}
+
+static int piece_of(uint64_t at, uint64_t whole, size_t size)
+{
+    struct proof_piece piece;
+    struct buffer bytes;
+    int rc;
+
+    buffer_init(&bytes, SIZE_MAX);
+    buffer_append_u64(&bytes, at);
+    buffer_append_u64(&bytes, whole);
+    buffer_append(&bytes, "0123456789", size);
+    rc = proof_read_piece(bytes.data, bytes.size, &piece);
+    CHECK(rc != GV_OK ||
+          (piece.at == at && piece.whole == whole && piece.size == size));
+    CHECK_INT(proof_read_piece(bytes.data, 15, &piece), ==, GV_EPROTO);
+    buffer_close(&bytes);
+    return rc;
+}
+
+TEST(a_piece_lies_within_its_whole)
+{
+    struct proof_piece piece = {3, 9, (const uint8_t *)"abc", 3}, back;
+    struct buffer bytes;
+
+    buffer_init(&bytes, SIZE_MAX);
+    proof_write_piece(&bytes, &piece);
+    CHECK_INT(proof_read_piece(bytes.data, bytes.size, &back), ==, GV_OK);
+    CHECK(back.at == 3 && back.whole == 9 && back.size == 3);
+    CHECK(memcmp(back.bytes, "abc", 3) == 0);
+    buffer_close(&bytes);
+    CHECK_INT(piece_of(0, 0, 0), ==, GV_OK);
+    CHECK_INT(piece_of(0, 10, 10), ==, GV_OK);
+    CHECK_INT(piece_of(10, 10, 0), ==, GV_EPROTO); /* says nothing */
+    CHECK_INT(piece_of(1, 10, 10), ==, GV_EPROTO);
+    CHECK_INT(piece_of(11, 10, 1), ==, GV_EPROTO);
+    CHECK_INT(piece_of(UINT64_MAX, UINT64_MAX, 1), ==, GV_EPROTO);
+    CHECK_INT(piece_of(0, UINT64_MAX, 1), ==, GV_OK);
 }
 
 static int bye_of(uint64_t code, const char *text, size_t size)
