@@ -117,6 +117,66 @@ uint64_t hash64_tagged(uint8_t tag, const void *bytes, size_t size)
     return __builtin_bswap64(hash.v0 ^ hash.v1 ^ hash.v2 ^ hash.v3);
 }
 
+/* XXH64: four lanes of eight bytes each, then what is left. */
+
+#define PRIME_1 UINT64_C(0x9e3779b185ebca87)
+#define PRIME_2 UINT64_C(0xc2b2ae3d27d4eb4f)
+#define PRIME_3 UINT64_C(0x165667b19e3779f9)
+#define PRIME_4 UINT64_C(0x85ebca77c2b2ae63)
+#define PRIME_5 UINT64_C(0x27d4eb2f165667c5)
+
+static inline uint64_t lane_add(uint64_t lane, uint64_t word)
+{
+    return rotate(lane + word * PRIME_2, 31) * PRIME_1;
+}
+
+static inline uint64_t lane_merge(uint64_t hash, uint64_t lane)
+{
+    return (hash ^ lane_add(0, lane)) * PRIME_1 + PRIME_4;
+}
+
+/* All whole blocks of 32 bytes from *@at on, which moves behind them. */
+static uint64_t hash_lanes(const uint8_t **at, size_t size)
+{
+    uint64_t a = PRIME_1 + PRIME_2, b = PRIME_2, c = 0, d = 0 - PRIME_1;
+    const uint8_t *end = *at + size / 32 * 32;
+
+    for (; *at < end; *at += 32) {
+        a = lane_add(a, load_little_u64(*at));
+        b = lane_add(b, load_little_u64(*at + 8));
+        c = lane_add(c, load_little_u64(*at + 16));
+        d = lane_add(d, load_little_u64(*at + 24));
+    }
+    return lane_merge(
+        lane_merge(lane_merge(lane_merge(rotate(a, 1) + rotate(b, 7) +
+                                             rotate(c, 12) + rotate(d, 18),
+                                         a),
+                              b),
+                   c),
+        d);
+}
+
+uint64_t hash64_block(const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    uint64_t hash = (size < 32 ? PRIME_5 : hash_lanes(&at, size)) + size;
+
+    for (size %= 32; size >= 8; size -= 8, at += 8)
+        hash = rotate(hash ^ lane_add(0, load_little_u64(at)), 27) * PRIME_1 +
+               PRIME_4;
+    if (size >= 4) {
+        hash = rotate(hash ^ load_little(at, 4) * PRIME_1, 23) * PRIME_2 +
+               PRIME_3;
+        size -= 4;
+        at += 4;
+    }
+    for (; size > 0; size--, at++)
+        hash = rotate(hash ^ *at * PRIME_5, 11) * PRIME_1;
+    hash = (hash ^ hash >> 33) * PRIME_2;
+    hash = (hash ^ hash >> 29) * PRIME_3;
+    return hash ^ hash >> 32;
+}
+
 struct hash128 hash128_add(struct hash128 a, struct hash128 b)
 {
     uint64_t low = a.low + b.low;

@@ -266,9 +266,12 @@ static int compare_item(struct apply *apply, const struct stream_item *item)
     struct stream_item read = *item;
     struct store_table *table = NULL;
     struct row_key key;
-    int rc = incoming_row(apply, &read, &table, &key);
+    int rc;
 
     GV_ASSERT(apply->held);
+    if (held_row(apply, item))
+        return GV_OK;
+    rc = incoming_row(apply, &read, &table, &key);
     if (rc == GV_OK)
         rc = merge_held(apply, table, &key, NULL, &apply->held);
     if (rc != GV_ECORRUPT)

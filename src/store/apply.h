@@ -23,6 +23,7 @@ struct stream_table_here {
     uint64_t plain[ROW_WORDS_MAX]; /* of ours: plain to the peer; see
                                       definition_bit() */
     uint64_t whole[ROW_WORDS_MAX]; /* of the stream's: all others */
+    bool same_bits; /* ours are the stream's, all of them plain and shown */
 };
 
 struct apply {
@@ -50,6 +51,13 @@ struct apply {
     bool checking, held;
     uint64_t schema_generation;
 };
+
+/* held.c */
+
+/* Whether the log, of which the batch at hand has read the row, holds all that
+ * @item says word for word: then nothing is to do.  False where that takes a
+ * closer look. */
+bool held_row(const struct apply *apply, const struct stream_item *item);
 
 /* incoming.c */
 

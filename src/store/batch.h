@@ -84,6 +84,11 @@ int batch_yield(struct store *store);
 /* What was not flushed is lost. */
 void batch_end(struct store *store);
 
+/* *@hidden: rows have no rowid apart from their key, or a column of its name
+ * hides it. */
+int batch_rowid_hidden(sqlite3 *db, const struct store_table *table,
+                       int64_t *hidden);
+
 /* Let @db read the rows of @store's batch as a table, gv_batch.  An
  * application's connection that the store borrowed gets no such table. */
 int batch_register(struct store *store, sqlite3 *db);

@@ -74,16 +74,22 @@ static int prepare_rowids(struct store *store, struct store_table *table)
     return rc;
 }
 
-/* Whether rows have a rowid apart from their key, and no column of its name
- * hides it. */
+int batch_rowid_hidden(sqlite3 *db, const struct store_table *table,
+                       int64_t *hidden)
+{
+    *hidden = table->integer_key;
+    return table->integer_key
+               ? GV_OK
+               : sql_number(db, hidden,
+                            "SELECT count(*) FROM pragma_table_xinfo(%Q)"
+                            " WHERE lower(name)='_rowid_'",
+                            table->local);
+}
+
 static int look_for_rowid(struct store *store, struct store_table *table)
 {
-    int64_t hidden = table->integer_key;
-    int rc = hidden ? GV_OK
-                    : sql_number(store->db, &hidden,
-                                 "SELECT count(*) FROM pragma_table_xinfo(%Q)"
-                                 " WHERE lower(name)='_rowid_'",
-                                 table->local);
+    int64_t hidden;
+    int rc = batch_rowid_hidden(store->db, table, &hidden);
 
     if (rc == GV_OK && hidden == 0)
         rc = prepare_rowids(store, table);

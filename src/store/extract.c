@@ -271,12 +271,51 @@ static int step_place(struct extract *extract, bool *done,
     return rc;
 }
 
-/* One row of a table's join, or the step to the next table. */
+/* What is read ahead for the next row; *@ready: it can be sent. */
+static int read_ahead(struct extract *extract, struct store_table *table,
+                      bool *ready)
+{
+    int rc;
+
+    *ready = true;
+    if (extract->gather == NULL)
+        return GV_OK;
+    rc = gather_turn(extract, ready);
+    return rc == GV_OK && gather_in_vain(extract->gather)
+               ? outgoing_join_rows(extract, table)
+               : rc;
+}
+
+/* The next row of the table, or the step to the next one. */
+static int send_next(struct extract *extract, struct store_table *table,
+                     struct gv_error *error)
+{
+    int rc = sql_step(extract->read);
+
+    if (plant("unread-is-end") && rc == GV_EIO)
+        rc = GV_OK;
+    if (rc < 0)
+        return rc;
+    if (extract->gather != NULL &&
+        gather_met(extract->gather, rc > 0) != GV_OK)
+        return GV_ECORRUPT;
+    if (rc == 0) {
+        extract->table_at++;
+        return GV_OK;
+    }
+    rc = outgoing_row(extract, table, error);
+    if (rc == GV_OK && extract->gather != NULL)
+        gather_next(extract->gather);
+    return rc;
+}
+
+/* One row of a table: read ahead, or sent. */
 static int step_join(struct extract *extract, bool *done,
                      struct gv_error *error)
 {
     struct store *store = extract->store;
     struct store_table *table;
+    bool ready;
     int rc;
 
     GV_ASSERT(extract->whole);
@@ -293,16 +332,9 @@ static int step_join(struct extract *extract, bool *done,
              : fragments_define(&extract->fragments, table);
     if (rc == GV_OK)
         rc = outgoing_use(extract, table, error);
-    if (rc != GV_OK)
-        return rc;
-    rc = sql_step(extract->read);
-    if (rc > 0)
-        return outgoing_row(extract, table, error);
-    if (plant("unread-is-end") && rc == GV_EIO)
-        rc = GV_OK;
-    if (rc == 0)
-        extract->table_at++;
-    return rc;
+    if (rc == GV_OK)
+        rc = read_ahead(extract, table, &ready);
+    return rc == GV_OK && ready ? send_next(extract, table, error) : rc;
 }
 
 static int finish_spool(struct extract *extract)

@@ -33,7 +33,8 @@ struct extract {
     size_t table_at; /* the table being joined */
     struct row_place *places;
     size_t place_count, place_capacity, place_at;
-    sqlite3_stmt *read;   /* of the table at hand */
+    struct gather *gather; /* the user's rows of that table; NULL: joined */
+    sqlite3_stmt *read;    /* of the table at hand */
     sqlite3_stmt *parked; /* its entries, once a table that has some is read */
     sqlite3_stmt *cells;  /* likewise */
     int64_t read_table;
@@ -62,11 +63,45 @@ int extract_open_spool(struct extract *extract);
 int places_find(struct extract *extract);
 int place_compare(const void *a, const void *b);
 
+/* gather.c */
+
+/* Prepare to read the rows of @table ahead, if that is worth it: else
+ * extract->gather stays NULL. */
+int gather_begin(struct extract *extract, const struct store_table *table);
+/* Read one row ahead, or none: *@ready when the next row of gather_log() is
+ * one whose values are there, or there is no row left. */
+int gather_turn(struct extract *extract, bool *ready);
+/* Whether the rows turned out to lie in key order; nothing was sent yet. */
+bool gather_in_vain(const struct gather *gather);
+/* The log's rows, with columns as outgoing_row() reads them. */
+sqlite3_stmt *gather_log(const struct gather *gather);
+/* GV_ECORRUPT: what gather_log() came to (@row: a row) is not what comes
+ * next. */
+int gather_met(const struct gather *gather, bool row);
+/* The values of the row at hand into store->values, borrowed until
+ * gather_next(); *@present: the user's table has it. */
+int gather_values(struct gather *gather, const struct store_table *table,
+                  bool *present);
+void gather_next(struct gather *gather);
+void gather_end(struct extract *extract);
+
 /* outgoing.c */
+
+/* "r.k1,…", by which the log's rows stand in order; all three of them to be
+ * sqlite3_free()d, NULL without memory. */
+char *outgoing_keys(const struct store_table *table);
+/* " LEFT JOIN …": the user's rows to the log's. */
+char *outgoing_join(const struct store_table *table);
+/* ",t.name,…": the columns that are there. */
+char *outgoing_names(const struct store_table *table);
+/* Whether the user's table has it. */
+bool outgoing_is_there(const struct store_column *column);
 
 /* The table to read, its statement prepared. */
 int outgoing_use(struct extract *extract, struct store_table *table,
                  struct gv_error *error);
+/* Read it row by row from both sides, and nothing ahead. */
+int outgoing_join_rows(struct extract *extract, struct store_table *table);
 /* The row that extract->read stands on.  GV_EDIFFERS: it got past the
  * triggers, and was journalled; GV_ECORRUPT: its state is damaged. */
 int outgoing_row(struct extract *extract, struct store_table *table,

@@ -180,6 +180,19 @@ static char *name_dup(const char *name, size_t size)
     return copy;
 }
 
+/* See stream_table_here.same_bits. */
+static bool has_same_bits(const struct stream_table_here *here)
+{
+    const struct store_table *table = here->table;
+    bool same =
+        here->column_count == table->column_count && table->each_count == 0;
+
+    for (size_t i = 1; same && i <= here->column_count; i++)
+        same = here->bits[i] == i && mask_get(here->whole, i) &&
+               table->columns[i - 1].shown;
+    return same;
+}
+
 static int define_columns(struct apply *apply, struct stream_table_here *here,
                           struct stream_item *item)
 {
@@ -211,6 +224,7 @@ static int define_columns(struct apply *apply, struct stream_table_here *here,
             return incoming_malformed(apply, "a column named twice");
         mask_set(named, here->bits[i + 1]);
     }
+    here->same_bits = has_same_bits(here);
     return GV_OK;
 }
 

@@ -118,6 +118,7 @@ struct store {
 
     struct early *early;       /* what was read before the lock; early.c's */
     struct batch *batch;       /* rows read ahead, or NULL */
+    struct rowids *rowids;     /* that gv_rowids shows; gather.c's */
     struct row_space space;    /* the row at hand */
     struct row_space fragment; /* what is merged into it */
     struct buffer state;       /* a state being encoded */

@@ -17,6 +17,7 @@
 #include "store/kept.h"
 #include "store/log.h"
 #include "store/reader.h"
+#include "store/rowids.h"
 #include "store/schema.h"
 #include "store/seal.h"
 #include "store/state.h"
@@ -64,6 +65,8 @@ static int configure(struct store *store, sqlite3 *db)
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, STORE_BUSY_COMMAND_MS);
     rc = batch_register(store, db);
+    if (rc == GV_OK)
+        rc = rowids_register(store, db);
     if (rc != GV_OK)
         return rc;
     rc = sql_run(db, "PRAGMA mmap_size=0;"

@@ -22,13 +22,12 @@
  * of the columns that are there. */
 #define READ_KEY 4
 
-static bool is_there(const struct store_column *column)
+bool outgoing_is_there(const struct store_column *column)
 {
     return column->shown || column->stands;
 }
 
-/* "r.k1,…", by which the log's rows stand in order. */
-static char *log_keys(const struct store_table *table)
+char *outgoing_keys(const struct store_table *table)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
 
@@ -39,8 +38,7 @@ static char *log_keys(const struct store_table *table)
     return sqlite3_str_finish(text);
 }
 
-/* Join the user's row to ours. */
-static char *user_join(const struct store_table *table)
+char *outgoing_join(const struct store_table *table)
 {
     sqlite3_str *text = sqlite3_str_new(NULL);
 
@@ -53,18 +51,15 @@ static char *user_join(const struct store_table *table)
     return sqlite3_str_finish(text);
 }
 
-/* The user's first key column, then @keys, then the values. */
-static char *read_columns(const struct store_table *table, const char *keys)
+char *outgoing_names(const struct store_table *table)
 {
+    /* Not empty, which would be NULL to SQLite. */
     sqlite3_str *text = sqlite3_str_new(NULL);
 
     GV_ASSERT(!table->shown || !table->stands);
-    if (table->shown || table->stands)
-        sqlite3_str_appendf(text, "t.\"%w\",%s", table->keys[0].local, keys);
-    else
-        sqlite3_str_appendf(text, "NULL,%s", keys);
+    sqlite3_str_appendall(text, " ");
     for (size_t i = 0; i < table->column_count; i++)
-        if (is_there(&table->columns[i]))
+        if (outgoing_is_there(&table->columns[i]))
             sqlite3_str_appendf(text, ",t.\"%w\"", table->columns[i].local);
     return sqlite3_str_finish(text);
 }
@@ -72,23 +67,25 @@ static char *read_columns(const struct store_table *table, const char *keys)
 static int prepare_read(const struct extract *extract,
                         const struct store_table *table, sqlite3_stmt **read)
 {
-    char *keys = log_keys(table);
-    char *columns = keys == NULL ? NULL : read_columns(table, keys);
-    char *join =
-        table->shown || table->stands ? user_join(table) : sqlite3_mprintf("");
+    bool there = table->shown || table->stands;
+    char *keys = outgoing_keys(table), *names = outgoing_names(table);
+    char *first = there ? sqlite3_mprintf("t.\"%w\"", table->keys[0].local)
+                        : sqlite3_mprintf("NULL");
+    char *join = there ? outgoing_join(table) : sqlite3_mprintf("");
     int rc = GV_ENOMEM;
 
     GV_ASSERT(*read == NULL);
     GV_ASSERT(!table->integer_key || table->key_count == 1);
-    if (columns != NULL && join != NULL)
+    if (keys != NULL && names != NULL && first != NULL && join != NULL)
         rc = sql_prepare(extract->store->reader, read,
-                         "SELECT r.rid,r.cl,r.state,%s FROM gv_row_%lld AS r"
-                         "%s%s%s",
-                         columns, (long long)table->id, join,
+                         "SELECT r.rid,r.cl,r.state,%s,%s%s FROM gv_row_%lld"
+                         " AS r%s%s%s",
+                         first, keys, names, (long long)table->id, join,
                          extract->whole ? " ORDER BY " : " WHERE r.rid=?1",
                          extract->whole ? keys : "");
     sqlite3_free(keys);
-    sqlite3_free(columns);
+    sqlite3_free(names);
+    sqlite3_free(first);
     sqlite3_free(join);
     GV_ASSERT(rc != GV_OK || (size_t)sqlite3_column_count(*read) >=
                                  READ_KEY + table->key_count);
@@ -103,6 +100,7 @@ void outgoing_end(struct extract *extract)
         extract_add_effort(extract, extract->read);
         sqlite3_reset(extract->read);
     }
+    gather_end(extract);
     sqlite3_finalize(extract->parked);
     sqlite3_finalize(extract->cells);
     extract->read = extract->parked = extract->cells = NULL;
@@ -194,7 +192,7 @@ static int find_value(struct store *store, const struct store_table *table,
             mask_set(store->hollow, bit);
         else if (value_digest(value) != row->digests[bit])
             return GV_ECORRUPT;
-    } else if (!present || !is_there(&table->columns[bit - 1])) {
+    } else if (!present || !outgoing_is_there(&table->columns[bit - 1])) {
         mask_set(store->hollow, bit);
         if (plant("hollow-as-null")) {
             *value = (struct value){.class = VALUE_NULL};
@@ -316,16 +314,32 @@ static int check_state(struct store *store, const struct store_table *table,
     return (uint32_t)sum.low == check ? GV_OK : damaged(table, key, error);
 }
 
+/* The values of the row that is read into store->values; *@present: the user's
+ * table has it. */
+static int take_values(struct extract *extract,
+                       const struct store_table *table, bool *present)
+{
+    int at = READ_KEY + (int)table->key_count;
+
+    if (extract->gather != NULL)
+        return gather_values(extract->gather, table, present);
+    for (size_t i = 0; i < table->column_count; i++)
+        if (outgoing_is_there(&table->columns[i]))
+            sql_column_value(extract->read, at++, &extract->store->values[i]);
+    GV_ASSERT(sqlite3_data_count(extract->read) == at);
+    *present = sqlite3_column_type(extract->read, READ_KEY - 1) != SQLITE_NULL;
+    return GV_OK;
+}
+
 int outgoing_row(struct extract *extract, struct store_table *table,
                  struct gv_error *error)
 {
     struct store *store = extract->store;
     struct row *row = &store->space.row;
-    sqlite3_stmt *read = extract->read;
-    int at = READ_KEY + (int)table->key_count;
     struct record *chosen = NULL;
     struct row_key key;
     uint32_t check;
+    bool present;
     size_t count;
     int rc = read_state(extract, table, &key, &check, error);
 
@@ -337,18 +351,14 @@ int outgoing_row(struct extract *extract, struct store_table *table,
         return GV_OK;
     GV_ASSERT(count <= row->record_count);
     rc = check_state(store, table, &key, check, error);
-    if (rc != GV_OK)
-        return rc;
-    for (size_t i = 0; i < table->column_count; i++)
-        if (is_there(&table->columns[i]))
-            sql_column_value(read, at++, &store->values[i]);
-    GV_ASSERT(sqlite3_data_count(read) == at);
-    rc = read_parked(extract, table);
+    if (rc == GV_OK)
+        rc = take_values(extract, table, &present);
+    if (rc == GV_OK)
+        rc = read_parked(extract, table);
     if (rc == GV_OK)
         rc = read_cells(extract, table);
     if (rc == GV_OK)
-        rc = find_values(store, table, &key, chosen, count,
-                         sqlite3_column_type(read, 3) != SQLITE_NULL);
+        rc = find_values(store, table, &key, chosen, count, present);
     if (rc == GV_ECORRUPT)
         return damaged(table, &key, error);
     if (rc == GV_EDIFFERS)
@@ -358,10 +368,22 @@ int outgoing_row(struct extract *extract, struct store_table *table,
                        : rc;
 }
 
+int outgoing_join_rows(struct extract *extract, struct store_table *table)
+{
+    sqlite3_stmt **read =
+        extract->whole ? &table->extract_all : &table->extract_one;
+    int rc = *read == NULL ? prepare_read(extract, table, read) : GV_OK;
+
+    gather_end(extract);
+    extract->read = *read;
+    extract->read_table = table->id;
+    return rc;
+}
+
 int outgoing_use(struct extract *extract, struct store_table *table,
                  struct gv_error *error)
 {
-    sqlite3_stmt **read;
+    int rc;
 
     if (table == NULL)
         return GV_ECORRUPT;
@@ -372,14 +394,11 @@ int outgoing_use(struct extract *extract, struct store_table *table,
     if (extract->read != NULL && extract->read_table == table->id)
         return GV_OK;
     outgoing_end(extract);
-    read = extract->whole ? &table->extract_all : &table->extract_one;
-    if (*read == NULL) {
-        int rc = prepare_read(extract, table, read);
-
-        if (rc != GV_OK)
-            return rc;
+    rc = extract->whole ? gather_begin(extract, table) : GV_OK;
+    if (rc == GV_OK && extract->gather != NULL) {
+        extract->read = gather_log(extract->gather);
+        extract->read_table = table->id;
+        return GV_OK;
     }
-    extract->read = *read;
-    extract->read_table = table->id;
-    return GV_OK;
+    return rc == GV_OK ? outgoing_join_rows(extract, table) : rc;
 }

@@ -60,6 +60,8 @@ static void finalize_statements(struct store_table *table)
         &table->row_find,
         &table->row_last,
         &table->scan,
+        &table->scan_rid,
+        &table->scan_by_rid,
         &table->row_insert,
         &table->row_update,
         &table->user_read,

@@ -1,9 +1,9 @@
 /* The file of a spool: its bytes; then, once it is complete,
  *
- *     sums     hash64 of each block of 64 KiB, 8 bytes each (big-endian, as
- *              all numbers)
+ *     sums     hash64_block of each block of 64 KiB, 8 bytes each
+ *              (big-endian, as all numbers)
  *     vectors  that of who asked, then the claim, 24 bytes an entry
- *     foot     "gvspool1", site 16, id 8, size of the bytes 8, entries of the
+ *     foot     "gvspool2", site 16, id 8, size of the bytes 8, entries of the
  *              two vectors 4 + 4, hash64 of all from the sums up to here 8
  *
  * It is not synced: after a power cut what stands there may be anything.  So a
@@ -23,7 +23,7 @@
 
 #define BLOCK_SIZE 65536
 #define FOOT_SIZE 56
-#define FOOT_WORD "gvspool1"
+#define FOOT_WORD "gvspool2"
 
 /* What holds between any two calls: the file is there when bytes are in it,
  * each whole block has its sum, and the window shows one of them. */
@@ -91,7 +91,7 @@ static int write_out(struct spool *spool, size_t size)
     for (size_t at = 0; rc == GV_OK && at < size; at += BLOCK_SIZE) {
         size_t part = size - at < BLOCK_SIZE ? size - at : BLOCK_SIZE;
 
-        rc = buffer_append_u64(&spool->sums, hash64(memory->data + at, part));
+        rc = buffer_append_u64(&spool->sums, hash64_block(memory->data + at, part));
     }
     if (rc != GV_OK)
         return rc;
@@ -253,7 +253,7 @@ static int load_block(struct spool *spool, uint64_t block)
         return window->error;
     rc = file_read(spool->file, at, room, size);
     if (rc == GV_OK &&
-        hash64(room, size) != load_u64(spool->sums.data + block * 8) &&
+        hash64_block(room, size) != load_u64(spool->sums.data + block * 8) &&
         !plant("spool-unchecked"))
         rc = GV_EIO;
     if (rc != GV_OK)

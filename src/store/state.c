@@ -277,6 +277,31 @@ int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
     return row_check(&space->row, words) ? GV_OK : GV_ECORRUPT;
 }
 
+size_t state_walk_begin(struct state_walk *walk, const uint8_t *bytes,
+                        size_t size)
+{
+    uint64_t count;
+
+    *walk = (struct state_walk){bytes, bytes + size};
+    return varint_read(&walk->at, walk->end, &count) == GV_OK && count <= size
+               ? (size_t)count
+               : 0;
+}
+
+int state_walk_record(struct state_walk *walk, size_t column_count,
+                      struct record *record)
+{
+    GV_ASSERT(column_count < ROW_BITS_MAX);
+    return record_read(&walk->at, walk->end, column_count + 1,
+                       (column_count + 1 + 63) / 64, record);
+}
+
+const uint8_t *state_walk_digests(const struct state_walk *walk, size_t count)
+{
+    GV_ASSERT(walk->at <= walk->end && count < ROW_BITS_MAX);
+    return (size_t)(walk->end - walk->at) == count * 8 + 4 ? walk->at : NULL;
+}
+
 static void cells_append(struct buffer *out, const struct row *row,
                          size_t words)
 {

@@ -32,6 +32,23 @@ void row_space_close(struct row_space *space);
 /* Errors: GV_ECORRUPT. */
 int state_decode(const uint8_t *bytes, size_t size, size_t column_count,
                  struct row_space *space, uint32_t *check);
+
+/* A state's parts one by one, without a row to hold them: its records in
+ * order, then the digests of its column bits. */
+struct state_walk {
+    const uint8_t *at, *end;
+};
+
+/* Returns how many records there are; 0: damaged. */
+size_t state_walk_begin(struct state_walk *walk, const uint8_t *bytes,
+                        size_t size);
+/* The next record, whose mask has room for all bits.  Errors: GV_ECORRUPT. */
+int state_walk_record(struct state_walk *walk, size_t column_count,
+                      struct record *record);
+/* Behind the last record: @count digests of 8 bytes, or NULL if there are
+ * more or fewer of them, or cells. */
+const uint8_t *state_walk_digests(const struct state_walk *walk, size_t count);
+
 int state_encode(const struct row *row, size_t words, uint32_t check,
                  struct buffer *out);
 /* Sum of the hashes of the row's records.  Errors: GV_ENOMEM. */

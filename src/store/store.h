@@ -47,6 +47,9 @@ struct store_slices {
     /* Rows of a seal, and of an apply, that are read and written many at
      * once; fewer go one by one. */
     size_t seal_many, apply_many;
+    /* Rows of a table from which on an extract of all gathers them
+     * (gather.c). */
+    size_t extract_many;
     size_t spool_size; /* bytes of an extract that stay in memory */
     size_t stage_size; /* of a stage, between two transactions */
     size_t value_size; /* of the largest value that leaves this file */

@@ -85,8 +85,8 @@ struct store_table {
 
     /* Prepared when first needed. */
     sqlite3_stmt *row_find, *row_last, *row_insert, *row_update;
-    sqlite3_stmt *scan;
-    unsigned walks_left_out; /* that scan.c does not try */
+    sqlite3_stmt *scan, *scan_rid, *scan_by_rid;
+    unsigned walks_left_out, rids_left_out; /* that scan.c does not try */
     sqlite3_stmt *user_read, *user_keys, *user_insert, *user_insert_many,
         *user_delete;
     struct table_update updates[TABLE_UPDATES_MAX];

@@ -30,6 +30,8 @@
 #define COMPARE_FACTOR 2
 /* A run of fewer rows is not worth the statements. */
 #define RUN_ROWS_MIN 16
+/* A table of fewer rows is in the cache as a whole, or nearly. */
+#define GATHER_ROWS_MIN 8192
 /* Rows past the triggers that one begin seals: each begins the delta anew. */
 #define PAST_MAX 1000
 /* store_begin() waits STORE_BUSY_NODE_MS for another writer. */
@@ -51,6 +53,8 @@ void work_limits(struct store_slices *limits)
         limits->seal_many = BATCH_ROWS_MIN;
     if (limits->apply_many == 0)
         limits->apply_many = RUN_ROWS_MIN;
+    if (limits->extract_many == 0)
+        limits->extract_many = GATHER_ROWS_MIN;
     if (limits->spool_size == 0)
         limits->spool_size = MESSAGE_DELTA_SIZE_MAX;
     if (limits->stage_size == 0)

@@ -38,6 +38,34 @@ TEST(a_tagged_hash_is_the_hash_of_the_tag_and_the_bytes)
     }
 }
 
+/* What other programs say of XXH64 with seed 0. */
+TEST(a_hash_of_a_block_is_xxh64)
+{
+    static const char text[] = "Nobody inspects the spammish repetition";
+
+    CHECK(hash64_block("", 0) == UINT64_C(0xef46db3751d8e999));
+    CHECK(hash64_block("a", 1) == UINT64_C(0xd24ec4f1a98c6e5b));
+    CHECK(hash64_block("abc", 3) == UINT64_C(0x44bc2cf5ad770999));
+    CHECK(hash64_block("xxhash", 6) == UINT64_C(0x32dd38952c4bc720));
+    CHECK(hash64_block(text, strlen(text)) == UINT64_C(0xfbcea83c8a378bf1));
+}
+
+TEST(a_hash_of_a_block_depends_on_each_bit)
+{
+    uint8_t bytes[150] = {0};
+
+    for (size_t size = 1; size <= sizeof bytes; size++) {
+        uint64_t before = hash64_block(bytes, size);
+
+        for (size_t bit = 0; bit < 8 * size; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            CHECK(hash64_block(bytes, size) != before);
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        CHECK(hash64_block(bytes, size) == before);
+    }
+}
+
 TEST(sums_carry_and_borrow)
 {
     struct hash128 one = {0, 1}, carry = {1, 0};
