@@ -429,6 +429,10 @@ void core_free(struct core *core);
 /* Dial @endpoint from now on (copied).  Takes effect at the next TICK.
  * Errors: GV_ELIMIT, GV_EEXIST, GV_EINVAL, GV_ENOMEM. */
 int core_add_peer(struct core *core, const char *endpoint);
+/* Nobody wants what core_add_peer() was told any more: it is a peer as any
+ * that was learned, or, if the core learns none, it is forgotten; but there it
+ * stays while it has a link. */
+void core_drop_peer(struct core *core, const char *endpoint);
 
 /* A peer that was learned at @endpoint @age ms ago, as of an earlier start.
  * Errors: GV_EINVAL (too old, this node itself, or the core learns no peers),

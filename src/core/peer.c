@@ -159,6 +159,27 @@ int core_add_peer(struct core *core, const char *endpoint)
     return GV_OK;
 }
 
+void core_drop_peer(struct core *core, const char *endpoint)
+{
+    struct peer *peer = peer_find(core, endpoint);
+    size_t at = 0;
+
+    if (peer == NULL || !peer->given ||
+        (!core->exchange && peer->link != NULL))
+        return;
+    while (core->peers[at] != peer)
+        at++;
+    GV_ASSERT(at < core->given_count);
+    core->peer_count--;
+    core->given_count--;
+    memmove(&core->peers[at], &core->peers[at + 1],
+            (core->peer_count - at) * sizeof(struct peer *));
+    peer->given = false;
+    peer_insert(core, peer);
+    if (!core->exchange)
+        peer_forget(core, peer);
+}
+
 struct peer *peer_learn(struct core *core, const char *endpoint)
 {
     struct peer *peer = peer_find(core, endpoint);

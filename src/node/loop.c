@@ -296,6 +296,7 @@ static void take_commits(struct gv_node *node)
         node->poll_due = now + LOOP_POLL_MS;
         deltas_expire(node);
         remembered_turn(node);
+        proving_turn(node);
         checkpoint(node);
     }
     if (woken)

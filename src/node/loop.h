@@ -14,6 +14,7 @@
 #include "node/events.h"
 #include "node/outbox.h"
 #include "node/pace.h"
+#include "node/proving.h"
 #include "node/quiet.h"
 #include "node/refusals.h"
 #include "node/remembered.h"
@@ -49,6 +50,7 @@ struct gv_node {
     struct outbox outbox;
     struct refusals refusals;
     struct remembered remembered;
+    struct visited visited;
     struct discovery discovery;
     struct finished finished;
     struct events events;

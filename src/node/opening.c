@@ -215,6 +215,7 @@ static void let_go(struct gv_node *node)
     node->slicing = NULL;
     core_free(node->core);
     node->core = NULL;
+    node->visited.endpoint[0] = '\0';
     node->finished.first = node->finished.count = 0;
     store_close(node->store);
     node->store = NULL;

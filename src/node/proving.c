@@ -3,6 +3,7 @@
 #include "node/loop.h"
 #include "node/status.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The link that is up with the peer at @endpoint, and what was @agreed on it;
@@ -26,6 +27,44 @@ static gv_link find_link(const struct gv_node *node, const char *endpoint,
     return 0;
 }
 
+/* Longer than who asks is away between two questions. */
+#define VISIT_MS 5000
+
+static void visit_end(struct gv_node *node)
+{
+    struct visited *visited = &node->visited;
+
+    if (visited->endpoint[0] != '\0')
+        core_drop_peer(node->core, visited->endpoint);
+    visited->endpoint[0] = '\0';
+}
+
+void proving_turn(struct gv_node *node)
+{
+    if (loop_now() - node->visited.asked_at >= VISIT_MS &&
+        !core_prove_pending(node->core))
+        visit_end(node);
+}
+
+static int visit(struct gv_node *node, const char *peer,
+                 struct gv_error *error)
+{
+    int rc = config_check_endpoint("--peer", peer, false,
+                                   node->config.insecure, error);
+
+    if (rc != GV_OK)
+        return rc;
+    visit_end(node);
+    rc = core_add_peer(node->core, peer);
+    if (rc == GV_OK)
+        snprintf(node->visited.endpoint, sizeof node->visited.endpoint, "%s",
+                 peer);
+    if (rc == GV_OK || rc == GV_EEXIST)
+        return GV_OK;
+    return error_set(error, rc, "%s cannot be dialled: %s.", peer,
+                     gv_strerror(rc));
+}
+
 json_t *proving_begin(struct gv_node *node, const json_t *request,
                       struct gv_error *error)
 {
@@ -34,25 +73,15 @@ json_t *proving_begin(struct gv_node *node, const json_t *request,
     uint64_t number = node->proofs.asked_count + 1;
     struct agreed agreed = {0};
     bool known;
-    int rc;
 
     if (peer == NULL) {
         error_set(error, GV_EINVAL, "The request names no peer.");
         return NULL;
     }
     event.link = find_link(node, peer, &known, &agreed);
-    if (!known) {
-        rc = config_check_endpoint("--peer", peer, false,
-                                   node->config.insecure, error);
-        if (rc != GV_OK)
-            return NULL;
-        rc = core_add_peer(node->core, peer);
-        if (rc != GV_OK && rc != GV_EEXIST) {
-            error_set(error, rc, "%s cannot be dialled: %s.", peer,
-                      gv_strerror(rc));
-            return NULL;
-        }
-    }
+    node->visited.asked_at = loop_now();
+    if (!known && visit(node, peer, error) != GV_OK)
+        return NULL;
     if (event.link == 0)
         return json_pack("{s:b}", "started", 0);
     if (!(agreed.features & FEATURE_PROOFS)) {
@@ -119,6 +148,7 @@ json_t *proving_state(struct gv_node *node, const json_t *request,
     json_int_t number = json_integer_value(json_object_get(request, "number"));
     json_t *json;
 
+    node->visited.asked_at = loop_now();
     if (number <= 0 || (json_int_t)proofs->asked_ended < number) {
         if (core_prove_pending(node->core))
             return json_pack("{s:b}", "ended", 0);

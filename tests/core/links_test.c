@@ -726,6 +726,47 @@ TEST(what_the_network_tells_of_is_dialled_until_it_tells_otherwise)
     lone_close(&lone);
 }
 
+TEST(who_is_not_wanted_any_more_is_one_that_was_learned_or_none)
+{
+    for (int exchange = 0; exchange <= 1; exchange++) {
+        struct lone lone;
+
+        lone_init(&lone, exchange != 0);
+        CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
+        CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.5:1"), ==, GV_OK);
+        core_drop_peer(lone.core, "tcp://10.0.0.4:1");
+        core_drop_peer(lone.core, "tcp://10.0.0.6:1");
+        feed(&lone, (struct event){.kind = EVENT_TICK});
+        CHECK_INT(known(&lone), ==, exchange != 0 ? 2 : 1);
+        CHECK_INT(core_link_count(lone.core), >=, 1);
+        CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
+        CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.5:1"), ==, GV_EEXIST);
+        lone_close(&lone);
+    }
+}
+
+TEST(who_is_linked_stays_though_nobody_wants_the_peer_any_more)
+{
+    for (int exchange = 0; exchange <= 1; exchange++) {
+        const struct effect *dial;
+        struct core_status seen;
+        struct lone lone;
+
+        lone_init(&lone, exchange != 0);
+        CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
+        feed(&lone, (struct event){.kind = EVENT_TICK});
+        dial = nth(&lone, EFFECT_CONNECT, 0);
+        CHECK(dial != NULL);
+        greet(&lone, dial->link, 4, "tcp://10.0.0.4:1", false, false);
+        core_drop_peer(lone.core, "tcp://10.0.0.4:1");
+        feed(&lone, (struct event){.kind = EVENT_TICK});
+        core_status(lone.core, &seen);
+        CHECK_INT(seen.links_up, ==, 1);
+        CHECK_INT(known(&lone), ==, 1);
+        lone_close(&lone);
+    }
+}
+
 /* A heartbeat on link 1, @rtt after the stamp that this node sent 720 ms ago,
  * whose sender's clock is @ahead. */
 static struct link_info beat(struct lone *lone, gv_time_ms rtt,

@@ -240,6 +240,9 @@ class Proof(Case):
         code, _, err = self.compare(peer=free_endpoint())
         self.assertEqual(code, 1)
         self.assertIn("No link", err)
+        # It is not one that the node is to be linked with from now on.
+        wait_until(lambda: len(status(self.paths[0])["links"]) == 1,
+                   "the endpoint is forgotten")
 
     def test_a_peer_that_is_none(self):
         # Neither an endpoint, nor where this node may dial.
