@@ -85,8 +85,12 @@ static bool watch_is_database(const struct watch *watch, const char *name)
 
 static bool watch_take(struct watch *watch, const struct inotify_event *event)
 {
-    if ((event->mask & IN_Q_OVERFLOW) != 0)
+    /* What the system has no room for may have been anything. */
+    if ((event->mask & IN_Q_OVERFLOW) != 0) {
+        watch->replaced = true;
+        watch_log(watch);
         return true;
+    }
     if (event->wd != watch->directory || event->len == 0)
         return event->wd == watch->log;
     if (watch_is_database(watch, event->name)) {

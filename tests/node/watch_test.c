@@ -79,6 +79,36 @@ TEST(a_database_that_is_replaced_is_noticed)
     watch_close(&watch);
 }
 
+/* More than the system keeps. */
+static void flood(void)
+{
+    FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+    int kept = 0;
+
+    CHECK(file != NULL);
+    CHECK_INT(fscanf(file, "%d", &kept), ==, 1);
+    fclose(file);
+    for (int i = 0; i <= kept / 2; i++) {
+        append(other);
+        unlink(other);
+    }
+}
+
+TEST(what_happens_while_too_much_does_is_looked_for)
+{
+    struct watch watch;
+
+    unlink(wal);
+    CHECK_INT(watch_init(&watch, db), ==, GV_OK);
+    flood();
+    append(wal); /* of which the system tells nothing any more */
+    CHECK(hinted(&watch));
+    CHECK(watch.replaced);
+    append(wal);
+    CHECK(hinted(&watch));
+    watch_close(&watch);
+}
+
 static int looks_after_a_hint(struct watch *watch)
 {
     struct pollfd timer = {.fd = watch->timer, .events = POLLIN};
