@@ -28,6 +28,8 @@ static char *path_of(const struct gv_node *node, const char *name)
 
 static bool read_site(const char *hex, struct site *site)
 {
+    if (strlen(hex) != 2 * sizeof site->bytes)
+        return false;
     for (size_t i = 0; i < sizeof site->bytes; i++) {
         unsigned byte;
 
@@ -35,7 +37,7 @@ static bool read_site(const char *hex, struct site *site)
             return false;
         site->bytes[i] = (uint8_t)byte;
     }
-    return strlen(hex) == 2 * sizeof site->bytes;
+    return true;
 }
 
 static void load_line(struct gv_node *node, const char *line, gv_time_ms wall)
