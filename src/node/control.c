@@ -25,6 +25,7 @@ struct client {
 struct control {
     int directory;
     int listener; /* -1 after control_unlink() */
+    int spare;    /* makes room for who is turned away */
     control_answer *answer;
     void *context;
     size_t count;
@@ -56,6 +57,7 @@ static int control_listen(struct control *control, const char *path)
     if (control->directory < 0)
         return GV_EIO;
     unlinkat(control->directory, "control", 0);
+    control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     control->listener =
         socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (control->listener < 0 ||
@@ -76,6 +78,7 @@ int control_open(const char *path, control_answer *answer, void *context,
         return error_set(error, GV_ENOMEM, "There is no memory left.");
     fresh->directory = -1;
     fresh->listener = -1;
+    fresh->spare = -1;
     fresh->answer = answer;
     fresh->context = context;
     if (control_listen(fresh, path) != GV_OK) {
@@ -124,6 +127,8 @@ void control_free(struct control *control)
         client_drop(control, control->count - 1);
     if (control->directory >= 0)
         close(control->directory);
+    if (control->spare >= 0)
+        close(control->spare);
     free(control);
 }
 
@@ -144,12 +149,29 @@ size_t control_poll(const struct control *control, struct pollfd *fds)
     return control->count + 1;
 }
 
+/* There is no descriptor for a client.  One that waited would keep the
+ * listener readable, and the node awake. */
+static void control_turn_away(struct control *control)
+{
+    int fd;
+
+    if (control->spare < 0)
+        return;
+    close(control->spare);
+    fd = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void control_accept(struct control *control)
 {
     int fd =
         accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     struct client *client;
 
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        control_turn_away(control);
     if (fd < 0)
         return;
     client = &control->clients[control->count++];

@@ -1,6 +1,7 @@
 """The control socket: its path, its rights, garbage, many clients."""
 import json
 import os
+import resource
 import socket
 import stat
 import unittest
@@ -58,6 +59,20 @@ class Control(Case):
         node = self.node(self.database("a.db")).ready()
         with call(node.path, b'{"op":"proof","number":7}\n') as client:
             self.assertIn("ended", answer(client)["error"]["what"])
+
+    def test_without_descriptors_who_asks_is_turned_away(self):
+        # Who could not be accepted would wait, and the node not rest.
+        node = self.node(self.database("a.db")).ready()
+        pid = node.process.pid
+        wait_until(lambda: node.status()["running"], "an answer")
+        most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = os.listdir("/proc/%d/fd" % pid)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                         (max(map(int, used)) + 1, most[1]))
+        with call(node.path, b"") as client:
+            self.assertEqual(client.recv(1), b"")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, most)
+        self.assertTrue(node.status()["running"])
 
     def test_a_line_without_end_is_cut_off(self):
         node = self.node(self.database("a.db")).ready()
