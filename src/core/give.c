@@ -10,6 +10,7 @@
 #include "base/plant.h"
 #include "core/emit.h"
 #include "core/link.h"
+#include "core/push.h"
 #include "core/recent.h"
 #include "core/state.h"
 #include "core/tell.h"
