@@ -73,11 +73,9 @@ const char *dialect_feature_name(uint64_t feature)
     static const struct {
         uint64_t feature;
         const char *name;
-    } names[] = {{FEATURE_TREES, "trees"},
-                 {FEATURE_EXCHANGE, "exchange"},
-                 {FEATURE_PROOFS, "proofs"},
-                 {FEATURE_RESUME, "resume"},
-                 {FEATURE_PIECES, "pieces"}};
+    } names[] = {{FEATURE_TREES, "trees"},   {FEATURE_EXCHANGE, "exchange"},
+                 {FEATURE_PROOFS, "proofs"}, {FEATURE_RESUME, "resume"},
+                 {FEATURE_PIECES, "pieces"}, {FEATURE_VECTORS, "vectors"}};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (names[i].feature == feature)

@@ -10,6 +10,7 @@
 #include "base/plant.h"
 #include "core/emit.h"
 #include "core/link.h"
+#include "core/push.h"
 #include "core/recent.h"
 #include "core/state.h"
 #include "core/tell.h"
@@ -45,6 +46,13 @@ int give_receive(struct core *core, struct link *link,
         return GV_OK;
     }
     GV_ASSERT(give->state == GIVE_NONE);
+    if (want->answer == ANSWER_VECTOR && link->state == LINK_UP) {
+        const struct message_news nothing = {.token = want->token};
+
+        if (push_answer(core, link, &nothing))
+            tell_whole(core, link);
+        return GV_OK;
+    }
     if (want->answer != ANSWER_DELTA && want->spool == 0 &&
         link->state == LINK_UP && recent_answer(core, link, want->token)) {
         if (want->answer == ANSWER_WHOLE)

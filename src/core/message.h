@@ -172,6 +172,8 @@ enum want_answer {
     ANSWER_DELTA, /* older versions know nothing else */
     ANSWER_NEWS,  /* or by a NEWS, if that has it all */
     ANSWER_WHOLE, /* so it may, with all entries of the vector in VVs */
+    /* By a NEWS of nothing and these: with FEATURE_VECTORS only. */
+    ANSWER_VECTOR,
     ANSWERS
 };
 

@@ -93,6 +93,27 @@ static gv_time_ms grace_of(const struct core *core, const struct link *link)
     return grace < BEHIND_MAX_MS ? grace : BEHIND_MAX_MS;
 }
 
+/* Frames were lost, and nothing is known to be missing: they told of what came
+ * another way, most of the time.  What is on its way would come twice if it
+ * were asked for with the vector. */
+static bool lacks_vector(const struct core *core, const struct link *link)
+{
+    return link->missing.version == 0 && core->stage.held.token == 0 &&
+           (link->agreed.features & FEATURE_VECTORS);
+}
+
+/* Frames keep their order, so a vector that is not what it was said to be says
+ * that one was lost, unless it waits to leave with others. */
+static gv_time_ms unheard_grace(const struct core *core,
+                                const struct link *link)
+{
+    gv_time_ms grace = CORE_GRACE_MS + (link->rtt_ms > 0 ? link->rtt_ms : 0);
+
+    return lacks_vector(core, link) && grace < CORE_HEARTBEAT_MS
+               ? grace
+               : CORE_HEARTBEAT_MS;
+}
+
 /* When @link is to be asked; NEVER while there is no cause. */
 static gv_time_ms due_at(const struct core *core, const struct link *link)
 {
@@ -110,8 +131,8 @@ static gv_time_ms due_at(const struct core *core, const struct link *link)
             due = link->behind_since + BEHIND_MAX_MS;
     }
     if (link->unheard_since != NEVER &&
-        due > link->unheard_since + CORE_HEARTBEAT_MS)
-        due = link->unheard_since + CORE_HEARTBEAT_MS;
+        due > link->unheard_since + unheard_grace(core, link))
+        due = link->unheard_since + unheard_grace(core, link);
     if (due < patience && !stage_is_of(core, link))
         due = patience;
     return due;
@@ -161,6 +182,14 @@ static struct link *choose(const struct core *core)
     return best;
 }
 
+static enum want_answer answer_wanted(const struct core *core,
+                                      const struct link *link)
+{
+    if (link->unheard_since == NEVER)
+        return ANSWER_NEWS;
+    return lacks_vector(core, link) ? ANSWER_VECTOR : ANSWER_WHOLE;
+}
+
 static void ask(struct core *core, struct link *link)
 {
     struct message message = {.kind = MESSAGE_WANT};
@@ -175,8 +204,7 @@ static void ask(struct core *core, struct link *link)
     message.as.want.token = token;
     message.as.want.credit = core->delta_credit;
     stage_cursor(core, link, &message.as.want);
-    message.as.want.answer =
-        link->unheard_since != NEVER ? ANSWER_WHOLE : ANSWER_NEWS;
+    message.as.want.answer = answer_wanted(core, link);
     /* The vector that stands, not the one that is pending: an apply may
      * fail, and what it was to bring must not be left out.  Of it the peer
      * knows what it was told; if part of that was lost, it sends more. */
@@ -189,6 +217,8 @@ static void ask(struct core *core, struct link *link)
     want->token = token;
     want->sent_at = core->now;
     want->progress_at = core->now;
+    if (link->unheard_since != NEVER)
+        link->unheard_since = core->now; /* not again at once */
     core->counters.wants_sent++;
     link->served = true;
     mark_asks(core, link);

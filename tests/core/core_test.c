@@ -2079,10 +2079,43 @@ TEST(a_vv_that_was_lost_is_noticed_by_its_hash)
     lone_init(&lone);
     greet(&lone, 1, other);
     vv_in(&lone, 1, other, 0, 12345, print_b); /* it holds what we missed */
-    tick(&lone, CORE_HEARTBEAT_MS - 1);
+    tick(&lone, CORE_GRACE_MS - 1);
     CHECK(sent(&lone, 1, MESSAGE_WANT) == NULL);
     tick(&lone, 1);
     CHECK(sent(&lone, 1, MESSAGE_WANT) != NULL);
+    /* Nothing is known to be missing. */
+    CHECK(sent(&lone, 1, MESSAGE_WANT)->as.want.answer == ANSWER_VECTOR);
+    lone_close(&lone);
+}
+
+TEST(a_lost_vv_that_hid_what_is_missing_is_made_up_for_with_it)
+{
+    struct lone lone;
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    vv_in(&lone, 1, other, 50, 12345, print_b);
+    tick(&lone, CORE_GRACE_MS);
+    CHECK(sent(&lone, 1, MESSAGE_WANT) != NULL); /* as for what is missing */
+    CHECK(sent(&lone, 1, MESSAGE_WANT)->as.want.answer == ANSWER_WHOLE);
+    lone_close(&lone);
+}
+
+TEST(who_asks_for_a_vector_gets_all_of_it_and_no_interval)
+{
+    struct lone lone;
+    struct message want = {.kind = MESSAGE_WANT};
+
+    lone_init(&lone);
+    greet(&lone, 1, other);
+    want.as.want.token = 8;
+    want.as.want.credit = CORE_DELTA_CREDIT;
+    want.as.want.answer = ANSWER_VECTOR;
+    message_in(&lone, 1, &want);
+    CHECK(effect(&lone, EFFECT_EXTRACT) == NULL);
+    CHECK_INT(sent(&lone, 1, MESSAGE_NEWS)->as.news.interval_count, ==, 0);
+    CHECK(sent(&lone, 1, MESSAGE_NEWS)->as.news.token == 8);
+    CHECK_INT(sent(&lone, 1, MESSAGE_VV)->as.vv.entries.count, ==, 1);
     lone_close(&lone);
 }
 
