@@ -93,13 +93,25 @@ static gv_time_ms grace_of(const struct core *core, const struct link *link)
     return grace < BEHIND_MAX_MS ? grace : BEHIND_MAX_MS;
 }
 
+/* Frames were lost, and nothing is known to be missing: they told of what came
+ * another way, most of the time.  What is on its way would come twice if it
+ * were asked for with the vector. */
+static bool lacks_vector(const struct core *core, const struct link *link)
+{
+    return link->missing.version == 0 && core->stage.held.token == 0 &&
+           (link->agreed.features & FEATURE_VECTORS);
+}
+
 /* Frames keep their order, so a vector that is not what it was said to be says
  * that one was lost, unless it waits to leave with others. */
-static gv_time_ms unheard_grace(const struct link *link)
+static gv_time_ms unheard_grace(const struct core *core,
+                                const struct link *link)
 {
     gv_time_ms grace = CORE_GRACE_MS + (link->rtt_ms > 0 ? link->rtt_ms : 0);
 
-    return grace < CORE_HEARTBEAT_MS ? grace : CORE_HEARTBEAT_MS;
+    return lacks_vector(core, link) && grace < CORE_HEARTBEAT_MS
+               ? grace
+               : CORE_HEARTBEAT_MS;
 }
 
 /* When @link is to be asked; NEVER while there is no cause. */
@@ -119,8 +131,8 @@ static gv_time_ms due_at(const struct core *core, const struct link *link)
             due = link->behind_since + BEHIND_MAX_MS;
     }
     if (link->unheard_since != NEVER &&
-        due > link->unheard_since + unheard_grace(link))
-        due = link->unheard_since + unheard_grace(link);
+        due > link->unheard_since + unheard_grace(core, link))
+        due = link->unheard_since + unheard_grace(core, link);
     if (due < patience && !stage_is_of(core, link))
         due = patience;
     return due;
@@ -170,18 +182,12 @@ static struct link *choose(const struct core *core)
     return best;
 }
 
-/* Where frames were lost, and nothing is known to be missing, they told of
- * what came another way, most of the time; and what is on its way would come
- * twice if it were asked for with the vector. */
 static enum want_answer answer_wanted(const struct core *core,
                                       const struct link *link)
 {
     if (link->unheard_since == NEVER)
         return ANSWER_NEWS;
-    return link->missing.version == 0 && core->stage.held.token == 0 &&
-                   (link->agreed.features & FEATURE_VECTORS)
-               ? ANSWER_VECTOR
-               : ANSWER_WHOLE;
+    return lacks_vector(core, link) ? ANSWER_VECTOR : ANSWER_WHOLE;
 }
 
 static void ask(struct core *core, struct link *link)

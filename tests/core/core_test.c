@@ -2096,7 +2096,7 @@ TEST(a_lost_vv_that_hid_what_is_missing_is_made_up_for_with_it)
     greet(&lone, 1, other);
     vv_in(&lone, 1, other, 50, 12345, print_b);
     tick(&lone, CORE_GRACE_MS);
-    CHECK(sent(&lone, 1, MESSAGE_WANT) != NULL);
+    CHECK(sent(&lone, 1, MESSAGE_WANT) != NULL); /* as for what is missing */
     CHECK(sent(&lone, 1, MESSAGE_WANT)->as.want.answer == ANSWER_WHOLE);
     lone_close(&lone);
 }

@@ -871,6 +871,7 @@ TEST(a_want_that_was_lost_is_sent_again_after_a_vv_that_knows_nothing_of_it)
     tick(&hand, 900);
     progress(&hand, 1, token, 0); /* it is being read */
     CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
+    tick(&hand, 900);
     progress(&hand, 1, 0, 0);
     CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) != NULL);
     tick(&hand, CORE_GRACE_MS);
