@@ -2,19 +2,8 @@
  * message matters; small meshes, where the outcome does. */
 #include "check.h"
 #include "core/clock.h"
+#include "lone.h"
 #include "mesh.h"
-
-/* One core, its clock, and the effects of its last step. */
-struct lone {
-    struct core *core;
-    struct effects effects;
-    gv_time_ms now;
-    gv_time_ms wall;
-    int code;
-    struct vv vv;
-    struct core_stage stage; /* that an earlier run left */
-    uint64_t kept, kept_of;  /* bytes staged, and the token */
-};
 
 static const struct site own = {{5, 5, 5}};
 static const struct site other = {{9, 9, 9}};
@@ -23,30 +12,21 @@ static const struct hash128 print_a = {1, 2}, print_b = {3, 4};
 
 #define OWN_INSTANCE 77
 #define OTHER_INSTANCE 88
-#define OTHER_EPOCH 99
-#define EVERY_STEP_CHECKED(lone)                                              \
-    do {                                                                      \
-        const char *which = "";                                               \
-        if (!core_check((lone)->core, &which)) {                              \
-            CHECK_TEXT(which, "");                                            \
-        }                                                                     \
-    } while (0)
-
+#define OTHER_EPOCH LONE_EPOCH
 static void lone_new(struct lone *lone)
 {
-    struct core_config config = {.site = own,
+    struct core_config config = {.now = 1000,
+                                 .site = own,
                                  .mesh = "fish",
                                  .name = "me",
                                  .instance = OWN_INSTANCE,
                                  .seed = 1,
-                                 .vv = &lone->vv,
                                  .fingerprint = print_a,
                                  .schema_digest = 1,
                                  .stage = lone->stage};
 
-    CHECK_INT(core_new(&config, &lone->core), ==, GV_OK);
-    lone->now = 1000;
-    lone->wall = MESH_WALL;
+    lone_open(lone, &config);
+    lone->wall_ahead = -config.now;
 }
 
 static void lone_init(struct lone *lone)
@@ -56,56 +36,10 @@ static void lone_init(struct lone *lone)
     lone_new(lone);
 }
 
-static void lone_close(struct lone *lone)
-{
-    core_free(lone->core);
-    vv_close(&lone->vv);
-}
-
-static void feed(struct lone *lone, struct event event)
-{
-    event.now = lone->now;
-    event.wall = lone->wall;
-    lone->code = core_step(lone->core, &event, &lone->effects);
-    EVERY_STEP_CHECKED(lone);
-}
-
-static void tick(struct lone *lone, gv_time_ms ms)
-{
-    lone->now += ms;
-    lone->wall += ms;
-    feed(lone, (struct event){.kind = EVENT_TICK});
-    CHECK_INT(core_deadline(lone->core), >, lone->now);
-}
-
-/* The @nth effect of @kind, or NULL. */
-static const struct effect *nth_effect(const struct lone *lone,
-                                       enum effect_kind kind, size_t nth)
-{
-    for (size_t i = 0; i < lone->effects.count; i++) {
-        if (lone->effects.items[i].kind == kind && nth-- == 0)
-            return &lone->effects.items[i];
-    }
-    return NULL;
-}
-
 static const struct effect *effect(const struct lone *lone,
                                    enum effect_kind kind)
 {
     return nth_effect(lone, kind, 0);
-}
-
-/* The first message of @kind sent on @link, or NULL. */
-static const struct message *sent(const struct lone *lone, gv_link link,
-                                  enum message_kind kind)
-{
-    for (size_t i = 0; i < lone->effects.count; i++) {
-        const struct effect *item = &lone->effects.items[i];
-        if (item->kind == EFFECT_SEND && item->link == link &&
-            item->as.send.message.kind == kind)
-            return &item->as.send.message;
-    }
-    return NULL;
 }
 
 static bool said_bye(const struct lone *lone, gv_link link, enum bye_code code)
@@ -127,16 +61,6 @@ static bool logged(const struct lone *lone, const char *part)
     return false;
 }
 
-static void message_in(struct lone *lone, gv_link link,
-                       const struct message *message)
-{
-    struct event event = {.kind = EVENT_MESSAGE, .link = link};
-
-    event.as.message.message = message;
-    event.as.message.frame_size = 100;
-    feed(lone, event);
-}
-
 static void up(struct lone *lone, gv_link link)
 {
     feed(lone, (struct event){.kind = EVENT_LINK_UP, .link = link});
@@ -151,23 +75,6 @@ static void down(struct lone *lone, gv_link link, const char *reason)
 static struct text text(const char *bytes)
 {
     return (struct text){bytes, strlen(bytes)};
-}
-
-static struct message hello_of(struct site site, uint64_t instance)
-{
-    struct message message = {.kind = MESSAGE_HELLO};
-    struct message_hello *hello = &message.as.hello;
-
-    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
-                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
-    hello->mesh = text("fish");
-    hello->site = site;
-    hello->instance = instance;
-    hello->epoch = OTHER_EPOCH;
-    hello->name = text("you");
-    hello->schema_digest = 1;
-    hello->clock = MESH_WALL;
-    return message;
 }
 
 static void greet(struct lone *lone, gv_link link, struct site site)
@@ -1929,7 +1836,7 @@ TEST(what_the_clock_refuses_is_not_asked_for_before_its_time)
     }
     CHECK(info_of(&lone, 0).refused);
     CHECK_TEXT(info_of(&lone, 0).reason, "no such table");
-    lone.wall += 3000; /* the clock is put right */
+    lone.wall_ahead += 3000; /* the clock is put right */
     tick(&lone, 0);
     CHECK(sent(&lone, 3, MESSAGE_WANT) != NULL);
     CHECK(!info_of(&lone, 0).refused);

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "check.h"
 #include "core/clock.h"
+#include "lone.h"
 #include "mesh.h"
 
 /* Meshes */
@@ -236,28 +237,9 @@ TEST(a_refusal_for_the_clock_is_known_on_both_sides_with_its_end)
 
 /* One core that is told of many */
 
-struct lone {
-    struct core *core;
-    struct effects effects;
-    gv_time_ms now;
-    struct vv vv;
-    int code;
-};
-
 static struct site site_at(size_t number)
 {
     return (struct site){{9, (uint8_t)(number >> 8), (uint8_t)number, 1}};
-}
-
-static void feed(struct lone *lone, struct event event)
-{
-    const char *which = "";
-
-    event.now = lone->now;
-    event.wall = MESH_WALL + lone->now;
-    lone->code = core_step(lone->core, &event, &lone->effects);
-    if (!core_check(lone->core, &which))
-        CHECK_TEXT(which, "");
 }
 
 static void lone_init_at(struct lone *lone, bool exchange, gv_time_ms now)
@@ -269,12 +251,10 @@ static void lone_init_at(struct lone *lone, bool exchange, gv_time_ms now)
                                  .instance = 7,
                                  .seed = 1,
                                  .exchange = exchange,
-                                 .vv = &lone->vv,
                                  .schema_digest = 1};
 
     memset(lone, 0, sizeof(*lone));
-    CHECK_INT(core_new(&config, &lone->core), ==, GV_OK);
-    lone->now = now;
+    lone_open(lone, &config);
 }
 
 static void lone_init(struct lone *lone, bool exchange)
@@ -282,42 +262,20 @@ static void lone_init(struct lone *lone, bool exchange)
     lone_init_at(lone, exchange, 1000);
 }
 
-static void lone_close(struct lone *lone)
-{
-    core_free(lone->core);
-    vv_close(&lone->vv);
-}
-
-static void message_in(struct lone *lone, gv_link link,
-                       const struct message *message)
-{
-    struct event event = {.kind = EVENT_MESSAGE, .link = link};
-
-    event.as.message.message = message;
-    feed(lone, event);
-}
-
 static void greet(struct lone *lone, gv_link link, size_t number,
                   const char *endpoint, bool local, bool urgent)
 {
-    struct message message = {.kind = MESSAGE_HELLO};
+    struct message message = hello_of(site_at(number), 1000 + number);
     struct message_hello *hello = &message.as.hello;
     struct event up = {.kind = EVENT_LINK_UP, .link = link};
 
     up.as.up.local = local;
     feed(lone, up);
-    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
-                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
-    hello->mesh = (struct text){"fish", 4};
-    hello->site = site_at(number);
-    hello->instance = 1000 + number;
     hello->epoch = 1;
-    hello->name = (struct text){"you", 3};
     hello->endpoint_count = endpoint != NULL;
     if (endpoint != NULL)
         hello->endpoints[0] = (struct text){endpoint, strlen(endpoint)};
-    hello->schema_digest = 1;
-    hello->clock = MESH_WALL + lone->now;
+    hello->clock = LONE_WALL + lone->now;
     hello->urgent = urgent;
     message_in(lone, link, &message);
 }
@@ -339,28 +297,6 @@ static void tell_of(struct lone *lone, gv_link link, size_t first,
         address->age_s = age_s;
     }
     message_in(lone, link, &message);
-}
-
-static const struct effect *nth(const struct lone *lone, enum effect_kind kind,
-                                size_t n)
-{
-    for (size_t i = 0; i < lone->effects.count; i++) {
-        if (lone->effects.items[i].kind == kind && n-- == 0)
-            return &lone->effects.items[i];
-    }
-    return NULL;
-}
-
-static const struct message *sent(const struct lone *lone, gv_link link,
-                                  enum message_kind kind)
-{
-    for (size_t i = 0; i < lone->effects.count; i++) {
-        const struct effect *effect = &lone->effects.items[i];
-        if (effect->kind == EFFECT_SEND && effect->link == link &&
-            effect->as.send.message.kind == kind)
-            return &effect->as.send.message;
-    }
-    return NULL;
 }
 
 static size_t known(const struct lone *lone)
@@ -392,7 +328,7 @@ static size_t dials_within(struct lone *lone, gv_time_ms ms)
         lone->now += 10;
         keep_alive(lone, 1, 1);
         feed(lone, (struct event){.kind = EVENT_TICK});
-        for (size_t i = 0; nth(lone, EFFECT_CONNECT, i) != NULL; i++)
+        for (size_t i = 0; nth_effect(lone, EFFECT_CONNECT, i) != NULL; i++)
             dials++;
     }
     return dials;
@@ -527,11 +463,11 @@ static void all_dials_fail(struct lone *lone, gv_time_ms ms)
             lone->now = next < lone->now + 2000 ? next : lone->now + 2000;
         keep_alive(lone, 1, 1);
         feed(lone, (struct event){.kind = EVENT_TICK});
-        while (nth(lone, EFFECT_CONNECT, 0) != NULL)
-            feed(lone,
-                 (struct event){.kind = EVENT_LINK_DOWN,
-                                .link = nth(lone, EFFECT_CONNECT, 0)->link,
-                                .reason = "refused"});
+        while (nth_effect(lone, EFFECT_CONNECT, 0) != NULL)
+            feed(lone, (struct event){
+                           .kind = EVENT_LINK_DOWN,
+                           .link = nth_effect(lone, EFFECT_CONNECT, 0)->link,
+                           .reason = "refused"});
     }
 }
 
@@ -583,8 +519,8 @@ TEST(what_was_kept_from_an_earlier_start_is_dialled)
               ==, GV_EINVAL);
     lone.now += 500;
     feed(&lone, (struct event){.kind = EVENT_TICK});
-    CHECK(nth(&lone, EFFECT_CONNECT, 0) != NULL);
-    CHECK_TEXT(nth(&lone, EFFECT_CONNECT, 0)->as.connect.endpoint,
+    CHECK(nth_effect(&lone, EFFECT_CONNECT, 0) != NULL);
+    CHECK_TEXT(nth_effect(&lone, EFFECT_CONNECT, 0)->as.connect.endpoint,
                "tcp://10.0.0.4:1");
     lone_close(&lone);
     lone_init(&lone, false);
@@ -639,7 +575,7 @@ TEST(whom_a_person_names_is_dialled_at_once_however_it_was_known)
     CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.10:7401"), ==, GV_OK);
     keep_alive(&lone, 1, 1);
     feed(&lone, (struct event){.kind = EVENT_TICK});
-    CHECK(nth(&lone, EFFECT_CONNECT, 0) != NULL);
+    CHECK(nth_effect(&lone, EFFECT_CONNECT, 0) != NULL);
     lone_close(&lone);
 }
 
@@ -652,7 +588,7 @@ TEST(whom_a_person_names_is_not_forgotten_with_its_link)
     CHECK_INT(core_learn_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
     lone.now += 500;
     feed(&lone, (struct event){.kind = EVENT_TICK});
-    link = nth(&lone, EFFECT_CONNECT, 0)->link;
+    link = nth_effect(&lone, EFFECT_CONNECT, 0)->link;
     greet(&lone, link, 4, NULL, false, false);
     core_forget_peer(lone.core, "tcp://10.0.0.4:1");
     CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
@@ -714,8 +650,8 @@ TEST(what_the_network_tells_of_is_dialled_until_it_tells_otherwise)
     CHECK_INT(known(&lone), ==, 1);
     lone.now += 500;
     feed(&lone, (struct event){.kind = EVENT_TICK});
-    CHECK(nth(&lone, EFFECT_CONNECT, 1) == NULL);
-    link = nth(&lone, EFFECT_CONNECT, 0)->link;
+    CHECK(nth_effect(&lone, EFFECT_CONNECT, 1) == NULL);
+    link = nth_effect(&lone, EFFECT_CONNECT, 0)->link;
     /* A link that stands stays; its end is that of the peer. */
     greet(&lone, link, 4, NULL, false, false);
     core_forget_peer(lone.core, "tcp://10.0.0.4:1");
@@ -755,7 +691,7 @@ TEST(who_is_linked_stays_though_nobody_wants_the_peer_any_more)
         lone_init(&lone, exchange != 0);
         CHECK_INT(core_add_peer(lone.core, "tcp://10.0.0.4:1"), ==, GV_OK);
         feed(&lone, (struct event){.kind = EVENT_TICK});
-        dial = nth(&lone, EFFECT_CONNECT, 0);
+        dial = nth_effect(&lone, EFFECT_CONNECT, 0);
         CHECK(dial != NULL);
         greet(&lone, dial->link, 4, "tcp://10.0.0.4:1", false, false);
         core_drop_peer(lone.core, "tcp://10.0.0.4:1");
@@ -855,7 +791,7 @@ TEST(a_node_that_knows_many_dials_until_it_has_the_links_it_wants)
         lone.now += 10;
         keep_alive(&lone, 1, 5);
         feed(&lone, (struct event){.kind = EVENT_TICK});
-        for (size_t j = 0; nth(&lone, EFFECT_CONNECT, j) != NULL; j++)
+        for (size_t j = 0; nth_effect(&lone, EFFECT_CONNECT, j) != NULL; j++)
             dials++;
     }
     /* Three, and one that is looked at. */

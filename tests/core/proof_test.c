@@ -1,10 +1,6 @@
 /* Looking for the rows in which a peer differs: when, with whom, how often;
  * the store's part is played by hand. */
-#include "check.h"
-#include "core/core.h"
-
-#define WALL 1700000000000
-#define EPOCH 99
+#include "lone.h"
 
 static const struct site own = {{5, 5, 5}};
 static const struct site other = {{9, 9, 9}};
@@ -14,80 +10,19 @@ static const struct hash128 print_a = {1, 2}, print_b = {3, 4};
 /* Of the peers that say HELLO. */
 static uint64_t features = FEATURES_ALL;
 
-struct lone {
-    struct core *core;
-    struct effects effects;
-    gv_time_ms now;
-    int code;
-    struct vv vv;
-};
-
-static void feed(struct lone *lone, struct event event)
-{
-    const char *which = "";
-
-    event.now = lone->now;
-    event.wall = WALL + lone->now;
-    lone->code = core_step(lone->core, &event, &lone->effects);
-    if (!core_check(lone->core, &which))
-        CHECK_TEXT(which, "");
-}
-
-static void tick(struct lone *lone, gv_time_ms ms)
-{
-    lone->now += ms;
-    feed(lone, (struct event){.kind = EVENT_TICK});
-    CHECK_INT(core_deadline(lone->core), >, lone->now);
-}
-
 static const struct effect *effect(const struct lone *lone,
                                    enum effect_kind kind)
 {
-    for (size_t i = 0; i < lone->effects.count; i++)
-        if (lone->effects.items[i].kind == kind)
-            return &lone->effects.items[i];
-    return NULL;
-}
-
-static const struct message *sent(const struct lone *lone, gv_link link,
-                                  enum message_kind kind)
-{
-    for (size_t i = 0; i < lone->effects.count; i++) {
-        const struct effect *item = &lone->effects.items[i];
-
-        if (item->kind == EFFECT_SEND && item->link == link &&
-            item->as.send.message.kind == kind)
-            return &item->as.send.message;
-    }
-    return NULL;
-}
-
-static void message_in(struct lone *lone, gv_link link,
-                       const struct message *message)
-{
-    struct event event = {.kind = EVENT_MESSAGE, .link = link};
-
-    event.as.message.message = message;
-    event.as.message.frame_size = 100;
-    feed(lone, event);
+    return nth_effect(lone, kind, 0);
 }
 
 static void greet(struct lone *lone, gv_link link, struct site site)
 {
-    struct message message = {.kind = MESSAGE_HELLO};
-    struct message_hello *hello = &message.as.hello;
+    struct message hello = hello_of(site, 88);
 
-    hello->dialect =
-        (struct dialect){PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MAX, features};
-    hello->mesh = (struct text){"fish", 4};
-    hello->site = site;
-    hello->instance = 88;
-    hello->epoch = EPOCH;
-    hello->name = (struct text){"you", 3};
-    hello->schema_digest = 1;
-    hello->clock = WALL;
+    hello.as.hello.dialect.features = features;
     feed(lone, (struct event){.kind = EVENT_LINK_UP, .link = link});
-    message_in(lone, link, &message);
+    message_in(lone, link, &hello);
 }
 
 /* The peer holds @version of @own, and that is all there is. */
@@ -102,7 +37,7 @@ static void vv_in(struct lone *lone, gv_link link, gv_version version,
     vv_init(&vv);
     CHECK_INT(vv_raise(&vv, &own, version), ==, GV_OK);
     vv_entry_store(&entry, bytes);
-    message.as.vv.epoch = EPOCH;
+    message.as.vv.epoch = LONE_EPOCH;
     message.as.vv.entries = (struct vv_view){bytes, 1};
     message.as.vv.vv_hash = vv.hash;
     message.as.vv.fingerprint = fingerprint;
@@ -112,7 +47,8 @@ static void vv_in(struct lone *lone, gv_link link, gv_version version,
 
 static void lone_init(struct lone *lone)
 {
-    struct core_config config = {.site = own,
+    struct core_config config = {.now = 1000,
+                                 .site = own,
                                  .mesh = "fish",
                                  .name = "me",
                                  .instance = 77,
@@ -122,16 +58,8 @@ static void lone_init(struct lone *lone)
 
     memset(lone, 0, sizeof(*lone));
     CHECK_INT(vv_raise(&lone->vv, &own, 100), ==, GV_OK);
-    config.vv = &lone->vv;
-    CHECK_INT(core_new(&config, &lone->core), ==, GV_OK);
-    lone->now = 1000;
+    lone_open(lone, &config);
     greet(lone, 1, other);
-}
-
-static void lone_close(struct lone *lone)
-{
-    core_free(lone->core);
-    vv_close(&lone->vv);
 }
 
 /* What the store says next; @what 0: that was all. */

@@ -1,90 +1,49 @@
 /* Who pushes what to whom, when it leaves, and what comes before its time:
  * one core fed by hand, and meshes in which copies are counted. */
-#include "check.h"
+#include "lone.h"
 #include "mesh.h"
-
-/* One core, its clock, and the effects of its last step. */
-struct hand {
-    struct core *core;
-    struct effects effects;
-    gv_time_ms now;
-    struct vv vv;
-};
 
 static const struct site own = {{5, 5, 5}};
 static const struct site left = {{1, 1, 1}};  /* on link 1 */
 static const struct site right = {{3, 3, 3}}; /* on link 3 */
 static const struct site far = {{9, 9, 9}};   /* on no link */
 
-#define EPOCH 99
 #define GATHER_MS 50
 #define PATIENCE_MS CORE_WANT_PATIENCE_MS
 
-static void feed(struct hand *hand, struct event event)
+static void greet(struct lone *hand, gv_link link, struct site site)
 {
-    const char *which = "";
-
-    event.now = hand->now;
-    event.wall = MESH_WALL + hand->now;
-    CHECK_INT(core_step(hand->core, &event, &hand->effects), ==, GV_OK);
-    if (!core_check(hand->core, &which))
-        CHECK_TEXT(which, "");
-}
-
-static void message_in(struct hand *hand, gv_link link,
-                       const struct message *message)
-{
-    struct event event = {.kind = EVENT_MESSAGE, .link = link};
-
-    event.as.message.message = message;
-    feed(hand, event);
-}
-
-static void greet(struct hand *hand, gv_link link, struct site site)
-{
-    struct message message = {.kind = MESSAGE_HELLO};
-    struct message_hello *hello = &message.as.hello;
+    struct message hello = hello_of(site, 88);
 
     feed(hand, (struct event){.kind = EVENT_LINK_UP, .link = link});
-    hello->dialect = (struct dialect){PROTOCOL_VERSION_MAX,
-                                      PROTOCOL_VERSION_MAX, FEATURES_ALL};
-    hello->mesh = (struct text){"fish", 4};
-    hello->site = site;
-    hello->instance = 88;
-    hello->epoch = EPOCH;
-    hello->clock = MESH_WALL;
-    message_in(hand, link, &message);
+    message_in(hand, link, &hello);
 }
 
-static void hand_init(struct hand *hand)
+static void hand_init(struct lone *hand)
 {
-    struct core_config config = {
-        .site = own, .mesh = "fish", .name = "me", .instance = 77, .seed = 1};
+    struct core_config config = {.now = 1000,
+                                 .site = own,
+                                 .mesh = "fish",
+                                 .name = "me",
+                                 .instance = 77,
+                                 .seed = 1,
+                                 .schema_digest = 1};
 
     memset(hand, 0, sizeof(*hand));
     CHECK_INT(vv_raise(&hand->vv, &own, 100), ==, GV_OK);
-    config.vv = &hand->vv;
-    CHECK_INT(core_new(&config, &hand->core), ==, GV_OK);
-    hand->now = 1000;
+    lone_open(hand, &config);
     greet(hand, 1, left);
     greet(hand, 3, right);
 }
 
-static void hand_close(struct hand *hand)
+static void hand_close(struct lone *hand)
 {
-    core_free(hand->core);
-    vv_close(&hand->vv);
-}
-
-static void tick(struct hand *hand, gv_time_ms ms)
-{
-    hand->now += ms;
-    feed(hand, (struct event){.kind = EVENT_TICK});
-    CHECK_INT(core_deadline(hand->core), >, hand->now);
+    CHECK_INT(hand->refused, ==, 0);
+    lone_close(hand);
 }
 
 /* The links live on while time passes. */
-static void pass(struct hand *hand, gv_time_ms ms)
+static void pass(struct lone *hand, gv_time_ms ms)
 {
     struct message beat = {.kind = MESSAGE_ACK};
 
@@ -95,35 +54,14 @@ static void pass(struct hand *hand, gv_time_ms ms)
     }
 }
 
-static const struct effect *effect(const struct hand *hand,
-                                   enum effect_kind kind, size_t nth)
-{
-    for (size_t i = 0; i < hand->effects.count; i++) {
-        if (hand->effects.items[i].kind == kind && nth-- == 0)
-            return &hand->effects.items[i];
-    }
-    return NULL;
-}
-
-static const struct message *sent(const struct hand *hand, gv_link link,
-                                  enum message_kind kind)
-{
-    const struct effect *item;
-
-    for (size_t i = 0; (item = effect(hand, EFFECT_SEND, i)) != NULL; i++) {
-        if (item->link == link && item->as.send.message.kind == kind)
-            return &item->as.send.message;
-    }
-    return NULL;
-}
-
 /* Whether a PRUNE of @kind on @link names @site. */
-static bool says(const struct hand *hand, gv_link link, enum prune_kind kind,
+static bool says(const struct lone *hand, gv_link link, enum prune_kind kind,
                  struct site site)
 {
     const struct effect *item;
 
-    for (size_t i = 0; (item = effect(hand, EFFECT_SEND, i)) != NULL; i++) {
+    for (size_t i = 0; (item = nth_effect(hand, EFFECT_SEND, i)) != NULL;
+         i++) {
         const struct message *message = &item->as.send.message;
         if (item->link != link || message->kind != MESSAGE_PRUNE ||
             message->as.prune.kind != kind)
@@ -136,7 +74,7 @@ static bool says(const struct hand *hand, gv_link link, enum prune_kind kind,
     return false;
 }
 
-static void prune_in(struct hand *hand, gv_link link, enum prune_kind kind,
+static void prune_in(struct lone *hand, gv_link link, enum prune_kind kind,
                      struct site site)
 {
     struct message message = {.kind = MESSAGE_PRUNE};
@@ -156,7 +94,7 @@ static struct interval interval_of(struct site site, gv_version from,
         .site = site, .from = from, .to = to, .bytes = bytes, .size = size};
 }
 
-static void news_in(struct hand *hand, gv_link link, struct interval interval)
+static void news_in(struct lone *hand, gv_link link, struct interval interval)
 {
     struct message message = {.kind = MESSAGE_NEWS};
 
@@ -165,7 +103,7 @@ static void news_in(struct hand *hand, gv_link link, struct interval interval)
     message_in(hand, link, &message);
 }
 
-static void applied(struct hand *hand, gv_link link, struct interval interval)
+static void applied(struct lone *hand, gv_link link, struct interval interval)
 {
     struct event event = {.kind = EVENT_APPLIED, .link = link};
 
@@ -174,14 +112,14 @@ static void applied(struct hand *hand, gv_link link, struct interval interval)
 }
 
 /* It comes on @link, and the store takes it. */
-static void passes(struct hand *hand, gv_link link, struct interval interval)
+static void passes(struct lone *hand, gv_link link, struct interval interval)
 {
     news_in(hand, link, interval);
-    CHECK(effect(hand, EFFECT_APPLY, 0) != NULL);
+    CHECK(nth_effect(hand, EFFECT_APPLY, 0) != NULL);
     applied(hand, link, interval);
 }
 
-static void sealed(struct hand *hand, gv_version from, gv_version to)
+static void sealed(struct lone *hand, gv_version from, gv_version to)
 {
     struct event event = {.kind = EVENT_SEALED};
 
@@ -189,7 +127,7 @@ static void sealed(struct hand *hand, gv_version from, gv_version to)
     feed(hand, event);
 }
 
-static void tells(struct hand *hand, gv_link link, struct site site,
+static void tells(struct lone *hand, gv_link link, struct site site,
                   gv_version version)
 {
     struct message message = {.kind = MESSAGE_VV};
@@ -197,12 +135,12 @@ static void tells(struct hand *hand, gv_link link, struct site site,
     uint8_t view[VV_ENTRY_SIZE];
 
     vv_entry_store(&entry, view);
-    message.as.vv.epoch = EPOCH;
+    message.as.vv.epoch = LONE_EPOCH;
     message.as.vv.entries = (struct vv_view){view, 1};
     message_in(hand, link, &message);
 }
 
-static const struct core_counters *counters(const struct hand *hand)
+static const struct core_counters *counters(const struct lone *hand)
 {
     return core_counters(hand->core);
 }
@@ -211,7 +149,7 @@ static const struct core_counters *counters(const struct hand *hand)
 
 TEST(a_commit_alone_leaves_at_once_and_those_close_behind_it_together)
 {
-    struct hand hand;
+    struct lone hand;
     const struct message *news;
 
     hand_init(&hand);
@@ -239,7 +177,7 @@ TEST(a_commit_alone_leaves_at_once_and_those_close_behind_it_together)
 
 TEST(what_a_peer_gets_elsewhere_while_it_is_held_does_not_leave)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -256,7 +194,7 @@ TEST(what_a_peer_gets_elsewhere_while_it_is_held_does_not_leave)
 
 TEST(more_than_a_frame_holds_leaves_as_soon_as_it_is_full)
 {
-    struct hand hand;
+    struct lone hand;
     size_t frames = 0;
 
     hand_init(&hand);
@@ -275,7 +213,7 @@ TEST(more_than_a_frame_holds_leaves_as_soon_as_it_is_full)
 
 TEST(a_copy_that_comes_twice_is_answered_by_a_prune_and_its_source_stays)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -293,7 +231,7 @@ TEST(a_copy_that_comes_twice_is_answered_by_a_prune_and_its_source_stays)
 
 TEST(a_prune_that_was_lost_is_said_again)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -313,7 +251,7 @@ TEST(a_prune_that_was_lost_is_said_again)
 
 TEST(what_was_pruned_and_comes_first_does_not_silence_the_source)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -329,7 +267,7 @@ TEST(what_was_pruned_and_comes_first_does_not_silence_the_source)
 
 TEST(a_lazy_link_is_told_when_it_is_quiet)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -345,7 +283,7 @@ TEST(a_lazy_link_is_told_when_it_is_quiet)
 }
 
 /* The answer to what this node asked for on link 3. */
-static void answered(struct hand *hand, gv_version version)
+static void answered(struct lone *hand, gv_version version)
 {
     struct message delta = {.kind = MESSAGE_DELTA};
     struct event event = {.kind = EVENT_STAGED, .link = 3};
@@ -368,7 +306,7 @@ static void answered(struct hand *hand, gv_version version)
 
 TEST(who_is_asked_twice_what_the_source_did_not_bring_pushes_again)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -395,7 +333,7 @@ TEST(who_is_asked_twice_what_the_source_did_not_bring_pushes_again)
 
 TEST(a_prune_taken_back_makes_eager_again)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -408,7 +346,7 @@ TEST(a_prune_taken_back_makes_eager_again)
 
 TEST(who_is_linked_with_a_site_tells_its_neighbours_before_it_is_pushed)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, GATHER_MS);
@@ -427,7 +365,7 @@ TEST(who_is_linked_with_a_site_tells_its_neighbours_before_it_is_pushed)
 
 TEST(when_a_source_is_gone_or_lost_its_own_all_push_again)
 {
-    struct hand hand;
+    struct lone hand;
 
     for (int gone = 0; gone < 2; gone++) {
         hand_init(&hand);
@@ -449,7 +387,7 @@ TEST(sites_that_nobody_holds_take_half_of_the_marks_at_most)
 {
     static uint8_t sites[VV_SITES_MAX * sizeof(struct site)];
     struct message message = {.kind = MESSAGE_PRUNE};
-    struct hand hand;
+    struct lone hand;
     struct link_info info;
 
     hand_init(&hand);
@@ -487,7 +425,7 @@ static struct interval answer_of(struct site cause, uint8_t *view)
 
 TEST(an_effect_waits_for_its_cause_and_is_applied_behind_it)
 {
-    struct hand hand;
+    struct lone hand;
     uint8_t view[VV_ENTRY_SIZE];
     struct interval cause = interval_of(right, 0, 5, 60);
     struct interval answer = answer_of(right, view);
@@ -495,14 +433,14 @@ TEST(an_effect_waits_for_its_cause_and_is_applied_behind_it)
     hand_init(&hand);
     tick(&hand, 100);
     news_in(&hand, 1, answer);
-    CHECK(effect(&hand, EFFECT_APPLY, 0) == NULL);
+    CHECK(nth_effect(&hand, EFFECT_APPLY, 0) == NULL);
     memset(view, 0, sizeof(view)); /* the frame is gone */
     news_in(&hand, 3, cause);
-    CHECK(site_equal(&effect(&hand, EFFECT_APPLY, 0)->as.apply.interval.site,
-                     &right));
-    CHECK(site_equal(&effect(&hand, EFFECT_APPLY, 1)->as.apply.interval.site,
-                     &far));
-    CHECK_INT(effect(&hand, EFFECT_APPLY, 1)->link, ==, 1);
+    CHECK(site_equal(
+        &nth_effect(&hand, EFFECT_APPLY, 0)->as.apply.interval.site, &right));
+    CHECK(site_equal(
+        &nth_effect(&hand, EFFECT_APPLY, 1)->as.apply.interval.site, &far));
+    CHECK_INT(nth_effect(&hand, EFFECT_APPLY, 1)->link, ==, 1);
     CHECK_INT(counters(&hand)->news_in_time, ==, 1);
     applied(&hand, 3, cause);
     applied(&hand, 1, answer);
@@ -515,7 +453,7 @@ TEST(an_effect_waits_for_its_cause_and_is_applied_behind_it)
 
 TEST(what_comes_before_a_hole_is_filled_waits_in_any_order)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -526,14 +464,15 @@ TEST(what_comes_before_a_hole_is_filled_waits_in_any_order)
     CHECK_INT(counters(&hand)->news_duplicate, ==, 1);
     news_in(&hand, 1, interval_of(far, 0, 1, 100));
     for (gv_version to = 1; to <= 3; to++)
-        CHECK_INT(effect(&hand, EFFECT_APPLY, to - 1)->as.apply.interval.to,
-                  ==, to);
+        CHECK_INT(
+            nth_effect(&hand, EFFECT_APPLY, to - 1)->as.apply.interval.to, ==,
+            to);
     hand_close(&hand);
 }
 
 TEST(what_waits_for_another_origin_is_asked_for_later_than_a_hole)
 {
-    struct hand hand;
+    struct lone hand;
     uint8_t view[VV_ENTRY_SIZE];
 
     for (int hole = 0; hole < 2; hole++) {
@@ -553,7 +492,7 @@ TEST(what_waits_for_another_origin_is_asked_for_later_than_a_hole)
 
 TEST(the_room_of_a_link_is_bounded_and_leaves_room_for_others)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -571,7 +510,7 @@ TEST(the_room_of_a_link_is_bounded_and_leaves_room_for_others)
 
 TEST(who_waits_in_vain_goes_and_returns_its_credit)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -594,7 +533,7 @@ TEST(a_delta_that_brings_nothing_is_told_to_nobody)
         struct event event = {.kind = EVENT_STAGED, .link = 1};
         struct vv_entry entry = {far, 7};
         uint8_t view[VV_ENTRY_SIZE];
-        struct hand hand;
+        struct lone hand;
 
         hand_init(&hand);
         pass(&hand, 950);
@@ -608,7 +547,7 @@ TEST(a_delta_that_brings_nothing_is_told_to_nobody)
         message_in(&hand, 1, &delta);
         event.as.staged.token = delta.as.delta.token;
         feed(&hand, event);
-        CHECK(effect(&hand, EFFECT_APPLY_DELTA, 0) != NULL);
+        CHECK(nth_effect(&hand, EFFECT_APPLY_DELTA, 0) != NULL);
         event.kind = EVENT_DELTA_APPLIED;
         event.as.delta_applied.token = delta.as.delta.token;
         event.as.delta_applied.vv = delta.as.delta.claim;
@@ -698,7 +637,7 @@ TEST(a_tree_whose_link_breaks_grows_another_way)
 
 /* Answers by NEWS */
 
-static void wants(struct hand *hand, gv_link link, uint64_t token,
+static void wants(struct lone *hand, gv_link link, uint64_t token,
                   enum want_answer answer)
 {
     struct message message = {.kind = MESSAGE_WANT};
@@ -709,7 +648,7 @@ static void wants(struct hand *hand, gv_link link, uint64_t token,
     message_in(hand, link, &message);
 }
 
-static void answers(struct hand *hand, gv_link link, uint64_t token,
+static void answers(struct lone *hand, gv_link link, uint64_t token,
                     struct interval interval)
 {
     struct message message = {.kind = MESSAGE_NEWS};
@@ -721,12 +660,12 @@ static void answers(struct hand *hand, gv_link link, uint64_t token,
 }
 
 /* A heartbeat that says how far the answer to @token has got. */
-static void progress(struct hand *hand, gv_link link, uint64_t token,
+static void progress(struct lone *hand, gv_link link, uint64_t token,
                      uint64_t bytes_left)
 {
     struct message message = {.kind = MESSAGE_VV};
 
-    message.as.vv.epoch = EPOCH;
+    message.as.vv.epoch = LONE_EPOCH;
     message.as.vv.says_answer = true;
     message.as.vv.answers = token;
     message.as.vv.answered = bytes_left;
@@ -734,7 +673,7 @@ static void progress(struct hand *hand, gv_link link, uint64_t token,
 }
 
 /* Link 1 tells of something that does not come; returns the WANT's token. */
-static uint64_t lacks(struct hand *hand)
+static uint64_t lacks(struct lone *hand)
 {
     const struct message *want;
 
@@ -750,7 +689,7 @@ static uint64_t lacks(struct hand *hand)
 TEST(a_want_for_what_passed_lately_is_answered_by_news)
 {
     const struct message *news;
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -761,7 +700,7 @@ TEST(a_want_for_what_passed_lately_is_answered_by_news)
     passes(&hand, 1, interval_of(left, 0, 3, 50));
     passes(&hand, 1, interval_of(far, 7, 9, 100));
     wants(&hand, 3, 5, ANSWER_NEWS);
-    CHECK(effect(&hand, EFFECT_EXTRACT, 0) == NULL);
+    CHECK(nth_effect(&hand, EFFECT_EXTRACT, 0) == NULL);
     news = sent(&hand, 3, MESSAGE_NEWS);
     CHECK(news != NULL && news->as.news.token == 5);
     CHECK_INT(news->as.news.interval_count, ==, 3);
@@ -776,33 +715,33 @@ TEST(a_want_for_what_passed_lately_is_answered_by_news)
 
 TEST(a_want_for_more_than_passed_lately_is_answered_by_a_delta)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
     prune_in(&hand, 3, PRUNE_STOP, far);
     passes(&hand, 1, interval_of(far, 0, 7, 100));
     wants(&hand, 3, 5, ANSWER_NEWS); /* our own 100 is older than this run */
-    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    CHECK(nth_effect(&hand, EFFECT_EXTRACT, 0) != NULL);
     CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
     tells(&hand, 3, own, 100);
     wants(&hand, 3, 6, ANSWER_NEWS);
     CHECK(sent(&hand, 3, MESSAGE_NEWS) != NULL);
     wants(&hand, 3, 7, ANSWER_DELTA); /* an older version */
-    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    CHECK(nth_effect(&hand, EFFECT_EXTRACT, 0) != NULL);
     for (gv_version version = 0; version < 511; version++)
         passes(&hand, 1, interval_of(left, version, version + 1, 20));
     passes(&hand, 1, interval_of(far, 7, 9, 20)); /* 0 to 7 is forgotten */
     tells(&hand, 3, left, 511);
     wants(&hand, 3, 8, ANSWER_NEWS);
     CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
-    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    CHECK(nth_effect(&hand, EFFECT_EXTRACT, 0) != NULL);
     hand_close(&hand);
 }
 
 TEST(an_answer_of_more_than_a_frame_is_a_delta)
 {
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -815,14 +754,14 @@ TEST(an_answer_of_more_than_a_frame_is_a_delta)
     passes(&hand, 1, interval_of(far, 64, 65, 20));
     wants(&hand, 3, 6, ANSWER_NEWS);
     CHECK(sent(&hand, 3, MESSAGE_NEWS) == NULL);
-    CHECK(effect(&hand, EFFECT_EXTRACT, 0) != NULL);
+    CHECK(nth_effect(&hand, EFFECT_EXTRACT, 0) != NULL);
     hand_close(&hand);
 }
 
 TEST(who_did_not_hear_all_is_told_the_vector_whole)
 {
     const struct message *vv;
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -841,14 +780,14 @@ TEST(who_did_not_hear_all_is_told_the_vector_whole)
 
 TEST(news_that_answer_a_want_end_it_and_are_passed_on)
 {
-    struct hand hand;
+    struct lone hand;
     uint64_t token;
 
     hand_init(&hand);
     tick(&hand, 100);
     token = lacks(&hand);
     answers(&hand, 1, token, interval_of(far, 0, 7, 100));
-    CHECK(effect(&hand, EFFECT_APPLY, 0) != NULL);
+    CHECK(nth_effect(&hand, EFFECT_APPLY, 0) != NULL);
     applied(&hand, 1, interval_of(far, 0, 7, 100));
     CHECK(sent(&hand, 3, MESSAGE_NEWS) != NULL);
     CHECK_INT(counters(&hand)->wants_by_news, ==, 1);
@@ -860,20 +799,20 @@ TEST(news_that_answer_a_want_end_it_and_are_passed_on)
 
 TEST(a_want_that_was_lost_is_sent_again_after_a_vv_that_knows_nothing_of_it)
 {
-    struct hand hand;
+    struct lone hand;
     uint64_t token;
 
     hand_init(&hand);
     tick(&hand, 100);
     token = lacks(&hand);
     progress(&hand, 1, 0, 0); /* it left before the WANT came */
-    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
+    CHECK(nth_effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
     tick(&hand, 900);
     progress(&hand, 1, token, 0); /* it is being read */
-    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
+    CHECK(nth_effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
     tick(&hand, 900);
     progress(&hand, 1, 0, 0);
-    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) != NULL);
+    CHECK(nth_effect(&hand, EFFECT_DROP_STAGE, 0) != NULL);
     tick(&hand, CORE_GRACE_MS);
     CHECK(sent(&hand, 1, MESSAGE_WANT) != NULL);
     CHECK_INT(counters(&hand)->wants_lost, ==, 1);
@@ -882,16 +821,16 @@ TEST(a_want_that_was_lost_is_sent_again_after_a_vv_that_knows_nothing_of_it)
 
 TEST(a_piece_that_left_before_a_vv_and_did_not_come_was_lost)
 {
-    struct hand hand;
+    struct lone hand;
     uint64_t token;
 
     hand_init(&hand);
     tick(&hand, 100);
     token = lacks(&hand);
     progress(&hand, 1, token, 0);
-    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
+    CHECK(nth_effect(&hand, EFFECT_DROP_STAGE, 0) == NULL);
     progress(&hand, 1, token, 1000);
-    CHECK(effect(&hand, EFFECT_DROP_STAGE, 0) != NULL);
+    CHECK(nth_effect(&hand, EFFECT_DROP_STAGE, 0) != NULL);
     hand_close(&hand);
 }
 
@@ -902,7 +841,7 @@ TEST(a_link_over_which_the_peer_only_looks_is_no_part_of_a_tree)
     static const struct site looker = {{7, 7, 7}};
     struct message message = {.kind = MESSAGE_HELLO};
     struct message_hello *hello = &message.as.hello;
-    struct hand hand;
+    struct lone hand;
 
     hand_init(&hand);
     tick(&hand, 100);
@@ -912,7 +851,7 @@ TEST(a_link_over_which_the_peer_only_looks_is_no_part_of_a_tree)
     hello->mesh = (struct text){"fish", 4};
     hello->site = looker;
     hello->instance = 88;
-    hello->epoch = EPOCH;
+    hello->epoch = LONE_EPOCH;
     hello->clock = MESH_WALL;
     hello->looks = true;
     message_in(&hand, 5, &message);
