@@ -13,10 +13,9 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 
 from network import State, is_ours
-from nodes import COMMAND_SECONDS, Failure
+from nodes import COMMAND_SECONDS, Failure, wait_until
 
 MARK = "gvlab-"
 NOWHERE = "02:00:00:00:00:ff"
@@ -139,16 +138,12 @@ class NamespaceNetwork:
             "link set lo up", "link set eth0 up"])
 
     def wait_forwarding(self):
-        end = time.monotonic() + self.patience
-        while True:
+        def forwards():
             shown = call("ip", "-n", self.bridge, "-o", "link", "show",
                          "master", "lan").stdout.splitlines()
-            if sum("LOWER_UP" in line for line in shown) \
-                    == self.scenario.nodes:
-                return
-            if time.monotonic() > end:
-                raise Failure("the bridge's ports do not come up")
-            time.sleep(0.01)
+            return sum("LOWER_UP" in line for line in shown) \
+                == self.scenario.nodes
+        wait_until(forwards, self.patience, "the bridge's ports come up")
 
     def prefix(self, node):
         return ["ip", "netns", "exec", self.host(node)]

@@ -68,7 +68,7 @@ static void wait_running(void)
         gv_free(json);
         if (running)
             break;
-        CHECK_INT(tries, <, 1000);
+        CHECK_INT(tries, <, 24000);
         usleep(10000);
     }
     gv_close(db);
