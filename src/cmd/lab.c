@@ -356,10 +356,10 @@ static void print_node(const struct lab *lab, int index,
 {
     printf("  node%-3d tcp://127.0.0.1:%d ", index + 1, lab->ports[index]);
     if (node->running)
-        printf("%8" PRId64 " rows  %.12s  %d of %d links  %" PRId64
+        printf("%8" PRId64 " row%s  %.12s  %d of %d links  %" PRId64
                " not sealed\n",
-               node->rows, node->fingerprint, node->links_up,
-               lab_degree(lab, index), node->journal);
+               node->rows, node->rows == 1 ? " " : "s", node->fingerprint,
+               node->links_up, lab_degree(lab, index), node->journal);
     else
         puts("  does not answer");
 }
