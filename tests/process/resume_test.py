@@ -2,10 +2,11 @@
 on where it was."""
 import os
 import signal
+import time
 import unittest
 
 from mesh import Case, execute, free_endpoint, free_port, shell, wait_until
-from peer import Tap
+from peer import DELTA, Tap
 
 CONTACTS = ("CREATE TABLE contacts(id TEXT PRIMARY KEY, name TEXT, "
             "phone TEXT)")
@@ -19,6 +20,9 @@ CREDIT = 1024 * 1024
 CUTS = 10
 # Between two cuts: who starts over each time sends twice what is allowed.
 STEP = 2 * CREDIT
+# Who takes longer to apply it all than the provider waits for its last word
+# (GIVE_PATIENCE_MS, 30 s) may have been cut off: the spool is kept for it.
+PATIENCE_S = 20
 # What is said beside deltas: vectors, HELLOs and their like.
 SMALL = 256 * 1024
 
@@ -78,13 +82,16 @@ class Resume(Case):
             tap.cut()
         tap.allow(None)
         self.wait_equal([a, b])
+        took = time.monotonic() - max(
+            at for _, kind, _, at in tap.seen if kind == DELTA)
         self.assertEqual(execute(b.path, SUM), execute(a.path, SUM))
         self.assertEqual(execute(b.path, SUM)[0][0], ROWS)
         self.verify(b.path)
-        print("delta %d bytes, sent %d, twice %d" %
-              (size, tap.answered, tap.answered - size))
+        print("delta %d bytes, sent %d, twice %d; equal %.1f s after its end" %
+              (size, tap.answered, tap.answered - size, took))
         self.assertLessEqual(tap.answered, size + CUTS * CREDIT + SMALL)
-        wait_until(lambda: self.spool(a) == 0, "the end of the spool")
+        if took < PATIENCE_S:
+            wait_until(lambda: self.spool(a) == 0, "the end of the spool")
 
     def test_of_a_catch_up_whose_ends_are_killed_little_is_sent_twice(self):
         def kill(turn, a, b, tap):
