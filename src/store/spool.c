@@ -91,7 +91,8 @@ static int write_out(struct spool *spool, size_t size)
     for (size_t at = 0; rc == GV_OK && at < size; at += BLOCK_SIZE) {
         size_t part = size - at < BLOCK_SIZE ? size - at : BLOCK_SIZE;
 
-        rc = buffer_append_u64(&spool->sums, hash64_block(memory->data + at, part));
+        rc = buffer_append_u64(&spool->sums,
+                               hash64_block(memory->data + at, part));
     }
     if (rc != GV_OK)
         return rc;
