@@ -2,7 +2,8 @@
  * empty, every value checked against its digest before it is sent.
  *
  * A little is found by ranges of gv_ver, row by row; a lot (an empty asker, or
- * more rows than places.c keeps) by one join per table in key order. */
+ * more rows than places.c keeps) by one walk per table in key order, joined
+ * with the user's table, or beside what gather.c has read of it. */
 #include "store/extract.h"
 
 #include "base/assert.h"
