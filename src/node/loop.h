@@ -71,6 +71,7 @@ struct gv_node {
     int64_t looked_us;       /* the last look for commits of others */
     int64_t woken_us;        /* the earliest that what is found can be of */
     gv_time_ms poll_due;     /* the next look without being woken */
+    gv_time_ms awake_until;  /* each commit of others is to be seen */
     gv_time_ms audit_due;    /* the next slice of the audit, when idle */
     struct gv_error trouble; /* why writing fails at present; code GV_OK */
     unsigned trouble_count;  /* in a row */

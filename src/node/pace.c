@@ -97,6 +97,16 @@ bool pace_allowed(const struct pace *pace, gv_time_ms now)
     return now >= pace->not_before;
 }
 
+gv_time_ms pace_nap(const struct pace *pace, gv_time_ms now)
+{
+    gv_time_ms turn = pace->last_write + PACE_CROWD_INTERVAL_MS;
+    gv_time_ms over = pace->last_commit + PACE_CROWD_MS;
+
+    if (!pace->crowd || pace->hurry)
+        return now;
+    return turn < over ? turn : over;
+}
+
 bool pace_quiet(const struct pace *pace, gv_time_ms now, gv_time_ms ms)
 {
     return now - pace->last_commit >= ms;

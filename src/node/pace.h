@@ -74,6 +74,12 @@ gv_time_ms pace_due(const struct pace *pace);
  */
 bool pace_allowed(const struct pace *pace, gv_time_ms now);
 
+/* Until when nothing depends on the commits of others, so that the node need
+ * not be woken by them; not after @now: it must be.  In a crowd what comes
+ * next is a write at its turn, or the end of the crowd: and that one commit
+ * fell into each PACE_CROWD_MS can be seen at their ends. */
+gv_time_ms pace_nap(const struct pace *pace, gv_time_ms now);
+
 /* Whether no other program has committed for @ms. */
 bool pace_quiet(const struct pace *pace, gv_time_ms now, gv_time_ms ms);
 

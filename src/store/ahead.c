@@ -1,6 +1,7 @@
 /* Rows of an apply, a run of them at once: what the log says of all of them is
  * read by one statement, and new rows of the log and of the user's table are
- * written many by one (batch.h, inserts.h).
+ * written many by one (batch.h, inserts.c), and so are changed ones
+ * (updates.c).
  *
  * A run is of one table, and no key stands in it twice, so that no row of it
  * can change what was read of another.  Rows are merged in the order in which
@@ -174,6 +175,8 @@ static int read_log(struct apply *apply)
     int rc = batch_begin(store, table);
 
     GV_ASSERT(ahead->count <= batch_room(table));
+    if (rc == GV_OK && table->shown)
+        rc = batch_look_for_rowid(store, table);
     if (rc == GV_OK)
         rc = all_new(store, ahead, table, &new);
     for (size_t i = 0; rc == GV_OK && i < ahead->count; i++)
@@ -213,12 +216,15 @@ static int merge_run(struct apply *apply)
     if (rc == GV_OK && batch)
         rc = inserts_flush(apply);
     if (rc == GV_OK && batch)
+        rc = updates_flush(apply);
+    if (rc == GV_OK && batch)
         rc = batch_flush(store);
     if (batch)
         batch_end(store);
     /* What waits there is the run's, and the tables may be read anew before
      * the next one. */
     inserts_close(apply);
+    updates_close(apply);
     return rc;
 }
 

@@ -5,6 +5,9 @@
 #define STORE_APPLY_H
 
 #include "store/internal.h"
+#include "store/keys.h"
+
+#include <string.h>
 
 /* A site of the stream, and the versions its records may have. */
 struct stream_site {
@@ -38,6 +41,7 @@ struct apply {
     struct buffer item;      /* the bytes of items that are kept */
     struct ahead *ahead;     /* ahead.c's, or NULL */
     struct inserts *inserts; /* inserts.c's, or NULL */
+    struct updates *updates; /* updates.c's, or NULL */
     struct screen *screen;   /* screen.c's, or NULL */
 
     struct stream_site *sites;
@@ -113,6 +117,16 @@ int ahead_screen(struct apply *apply, const struct stream_item *first,
                  size_t max, size_t *taken);
 void ahead_close(struct apply *apply);
 
+/* Keep a key of the run: of room for 64 columns those that it has. */
+static inline void apply_keep_key(struct row_key *kept,
+                                  const struct row_key *key)
+{
+    kept->bytes = key->bytes;
+    kept->size = key->size;
+    kept->count = key->count;
+    memcpy(kept->values, key->values, key->count * sizeof *key->values);
+}
+
 /* inserts.c */
 
 /* Whether the fragment at hand is of a row that the log lacks, and may wait to
@@ -129,6 +143,22 @@ bool inserts_full(const struct apply *apply);
  * then; the fragment stays.  GV_EDIFFERS as merge_fragment(). */
 int inserts_flush(struct apply *apply);
 void inserts_close(struct apply *apply);
+
+/* updates.c */
+
+/* Whether the row at hand, which is in the user's table and whose @cells have
+ * new values, may wait to be changed with others. */
+bool updates_take(struct apply *apply, const struct store_table *table,
+                  const struct row_key *key, const uint64_t *cells);
+/* Let the row wait: store->values of @cells. */
+int updates_add(struct apply *apply, struct store_table *table,
+                const struct row_key *key, const uint64_t *cells);
+/* Whether those that wait are to be written before the next one comes. */
+bool updates_due(const struct apply *apply);
+/* Change all that wait.  The row in store->space, its entries and the
+ * fragment's values are others then.  GV_EDIFFERS as merge_fragment(). */
+int updates_flush(struct apply *apply);
+void updates_close(struct apply *apply);
 
 /* screen.c */
 
@@ -149,9 +179,15 @@ int merge_held(struct apply *apply, struct store_table *table,
  * GV_EDIFFERS: the row was written past the triggers; store->past_key. */
 int merge_fragment(struct apply *apply, struct store_table *table,
                    const struct row_key *key);
-/* Put the row in store->space, which is in the log and not in the user's
- * table, there; @cells as show_insert().  Errors as merge_fragment(). */
+/* Put the row in store->space, which is in the log, into the user's table;
+ * @cells as show_update() if it is @in_table, else as show_insert().  Errors
+ * as merge_fragment(). */
 int merge_show(struct apply *apply, struct store_table *table,
-               const struct row_key *key, const uint64_t *cells);
+               const struct row_key *key, const uint64_t *cells,
+               bool in_table);
+/* @rc, of a row that was written past merge_fragment(); GV_EDIFFERS as
+ * there. */
+int merge_told(struct apply *apply, struct store_table *table,
+               const struct row_key *key, int rc);
 
 #endif

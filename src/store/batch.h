@@ -33,6 +33,9 @@ int batch_add(struct store *store, const uint8_t *key, size_t size);
 int batch_read(struct store *store);
 /* Read states alone. */
 int batch_read_states(struct store *store);
+/* Find out about table->has_rowid: whether rows have a rowid apart from their
+ * key, and no column of its name hides it. */
+int batch_look_for_rowid(struct store *store, struct store_table *table);
 /* Of the row added as number @index; 0: the log has none. */
 uint64_t batch_causal_length(const struct store *store, size_t index);
 /* The key of the row added as number @index, borrowed from the batch. */

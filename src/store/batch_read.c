@@ -86,10 +86,15 @@ int batch_rowid_hidden(sqlite3 *db, const struct store_table *table,
                             table->local);
 }
 
-static int look_for_rowid(struct store *store, struct store_table *table)
+int batch_look_for_rowid(struct store *store, struct store_table *table)
 {
     int64_t hidden;
-    int rc = batch_rowid_hidden(store->db, table, &hidden);
+    int rc;
+
+    GV_ASSERT(table->shown);
+    if (table->rowid_known)
+        return GV_OK;
+    rc = batch_rowid_hidden(store->db, table, &hidden);
 
     if (rc == GV_OK && hidden == 0)
         rc = prepare_rowids(store, table);
@@ -321,7 +326,7 @@ static int read_users(struct batch *batch, sqlite3_stmt *list)
 
 static int prepare(struct store *store, struct store_table *table)
 {
-    int rc = table->rowid_known ? GV_OK : look_for_rowid(store, table);
+    int rc = batch_look_for_rowid(store, table);
 
     if (rc == GV_OK && table->batch_users == NULL)
         rc = prepare_users(store, table);

@@ -31,6 +31,7 @@ void incoming_close(struct apply *apply)
     buffer_close(&apply->item);
     ahead_close(apply);
     inserts_close(apply);
+    updates_close(apply);
     screen_close(apply);
 }
 

@@ -122,7 +122,7 @@ int inserts_add(struct apply *apply, struct store_table *table,
         values[0] = (struct value){.class = VALUE_TEXT,
                                    .bytes = (const uint8_t *)"spoiled",
                                    .size = 7};
-    inserts->keys[inserts->count++] = *key;
+    apply_keep_key(&inserts->keys[inserts->count++], key);
     return GV_OK;
 }
 
@@ -181,7 +181,7 @@ static int insert_singly(struct apply *apply, size_t index)
                inserts->columns * sizeof *store->values);
         memset(store->hollow, 0, table->words * sizeof *store->hollow);
         rows_held(&store->space.row, table->words, cells);
-        rc = merge_show(apply, table, key, cells);
+        rc = merge_show(apply, table, key, cells, false);
     }
     return rc;
 }

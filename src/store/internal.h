@@ -103,7 +103,7 @@ struct store {
         *journal_clear, *journal_delete, *ver_insert, *ver_insert_many,
         *ver_delete, *site_raise, *own_raise, *site_find, *interval_insert,
         *interval_find, *untold, *told_write, *data_version_read,
-        *journal_last;
+        *journal_last, *inbox_row;
     sqlite3_stmt *history_insert, *history_prune;             /* history.c */
     sqlite3_stmt *parked_find, *parked_write, *parked_delete; /* parked.c */
     sqlite3_stmt *cells_read, *cell_write, *cell_delete;      /* cells.c */

@@ -121,6 +121,8 @@ static int write_user_row(struct apply *apply, struct store_table *table,
         return show_insert(store, table, key, cells);
     if (reset && !plant("old-life-shows"))
         fill_defaults(store, table, cells);
+    if (updates_take(apply, table, key, cells))
+        return updates_add(apply, table, key, cells);
     return show_update(store, table, key, cells);
 }
 
@@ -286,20 +288,35 @@ static int merge_records(struct store *store, const struct store_table *table,
     return rc;
 }
 
+int merge_told(struct apply *apply, struct store_table *table,
+               const struct row_key *key, int rc)
+{
+    if (rc == GV_EDIFFERS)
+        keep_past(apply->store, table, key);
+    return explain(apply, table, key, rc);
+}
+
 int merge_show(struct apply *apply, struct store_table *table,
-               const struct row_key *key, const uint64_t *cells)
+               const struct row_key *key, const uint64_t *cells, bool in_table)
 {
     struct store *store = apply->store;
     int rc;
 
     GV_ASSERT(store->space.stored && !table->fires);
     store->reason[0] = '\0';
-    rc = show_insert(store, table, key, cells);
+    rc = in_table ? show_update(store, table, key, cells)
+                  : show_insert(store, table, key, cells);
     if (rc == GV_OK)
         rc = parked_save(store, table);
-    if (rc == GV_EDIFFERS)
-        keep_past(store, table, key);
-    return explain(apply, table, key, rc);
+    return merge_told(apply, table, key, rc);
+}
+
+/* What waits is written when there is enough of it. */
+static int write_due(struct apply *apply)
+{
+    if (inserts_full(apply))
+        return inserts_flush(apply);
+    return updates_due(apply) ? updates_flush(apply) : GV_OK;
 }
 
 /* What waits is in the table before anything but another new row is.  *@waits:
@@ -349,9 +366,7 @@ int merge_fragment(struct apply *apply, struct store_table *table,
         rc = rows_save(store, table, key);
     if (rc == GV_OK)
         rc = parked_save(store, table);
-    if (rc == GV_EDIFFERS)
-        keep_past(store, table, key);
     hook_kill("apply-row");
-    rc = explain(apply, table, key, rc);
-    return rc == GV_OK && inserts_full(apply) ? inserts_flush(apply) : rc;
+    rc = merge_told(apply, table, key, rc);
+    return rc == GV_OK ? write_due(apply) : rc;
 }

@@ -173,6 +173,8 @@ static int prepare_joined(struct store *store)
         {&store->interval_insert, "INSERT INTO gv_interval(version)"
                                   " VALUES(?1)"},
         {&store->interval_find, "SELECT 1 FROM gv_interval WHERE version=?1"},
+        {&store->inbox_row, "SELECT at,bytes,sum FROM gv_inbox WHERE at<=?1"
+                            " ORDER BY at DESC LIMIT 1"},
     };
 
     rc = many == NULL ? GV_ENOMEM
@@ -195,11 +197,11 @@ static void finalize_all(struct store *store)
         store->site_find,      store->interval_insert,
         store->interval_find,  store->untold,
         store->told_write,     store->data_version_read,
-        store->history_insert, store->history_prune,
-        store->parked_find,    store->parked_write,
-        store->parked_delete,  store->cells_read,
-        store->cell_write,     store->cell_delete,
-        store->own_raise,
+        store->inbox_row,      store->history_insert,
+        store->history_prune,  store->parked_find,
+        store->parked_write,   store->parked_delete,
+        store->cells_read,     store->cell_write,
+        store->cell_delete,    store->own_raise,
     };
 
     for (size_t i = 0; i < LIST_COUNT(list); i++)

@@ -87,6 +87,11 @@ static void finalize_statements(struct store_table *table)
         sqlite3_finalize(table->updates[i].statement);
         table->updates[i].statement = NULL;
     }
+    for (size_t i = 0; i < TABLE_CHANGES_MAX; i++) {
+        sqlite3_finalize(table->changes[i].statement);
+        table->changes[i].statement = NULL;
+    }
+    table->change_by = CHANGE_BARE;
     table->rowid_known = table->has_rowid = false;
 }
 

@@ -43,6 +43,15 @@ struct table_update {
     sqlite3_stmt *statement;
 };
 
+/* How many rows at once get new values in a few columns; see updates.c. */
+enum change_by {
+    CHANGE_BARE,   /* an INSERT that names these columns */
+    CHANGE_FILLED, /* it names the others too */
+    CHANGE_SINGLY  /* no statement does it */
+};
+
+#define TABLE_CHANGES_MAX 8
+
 /* Why a table that was tracked here is not as it was; kept in gv_table. */
 enum table_away {
     AWAY_NOT,
@@ -91,6 +100,9 @@ struct store_table {
         *user_delete;
     struct table_update updates[TABLE_UPDATES_MAX];
     size_t update_next;
+    struct table_update changes[TABLE_CHANGES_MAX]; /* of many rows */
+    size_t change_next;
+    enum change_by change_by;
     sqlite3_stmt *batch_states, *batch_rowids, *batch_users, *batch_insert,
         *batch_insert_many, *batch_update_many;
     bool rowid_known, has_rowid; /* batch_read.c's */

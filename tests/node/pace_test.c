@@ -46,6 +46,28 @@ TEST(in_a_crowd_the_node_writes_every_100_ms)
     CHECK_INT(pace_due(&pace), >, 1104);
 }
 
+TEST(commits_of_a_crowd_need_not_wake)
+{
+    struct pace pace = start();
+
+    CHECK_INT(pace_nap(&pace, 1000), <=, 1000);
+    pace_commit(&pace, 1000, 1000, 10); /* alone */
+    CHECK_INT(pace_nap(&pace, 1000), <=, 1000);
+    pace_wrote(&pace, 1001, 10);
+    pace_commit(&pace, 1002, 1002, 10);
+    CHECK_INT(pace_nap(&pace, 1002), ==, 1002 + PACE_CROWD_MS);
+    /* Seen at the end of a nap, it may have come at any time of it. */
+    pace_commit(&pace, 1002, 1007, 10);
+    CHECK_INT(pace_nap(&pace, 1007), ==, 1007 + PACE_CROWD_MS);
+    CHECK_INT(pace_nap(&pace, 1012), <=, 1012); /* it is over */
+    pace_commit(&pace, 1095, 1099, 10);
+    CHECK_INT(pace_nap(&pace, 1099), <=, 1099);
+    pace_commit(&pace, 1099, 1100, 10);
+    CHECK_INT(pace_nap(&pace, 1100), ==, 1101); /* the node's turn */
+    pace_hurry(&pace, true);
+    CHECK_INT(pace_nap(&pace, 1100), <=, 1100);
+}
+
 TEST(a_long_delta_has_pauses_where_applications_write)
 {
     struct pace pace = start();

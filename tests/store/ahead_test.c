@@ -57,13 +57,36 @@ static const struct kind kinds[] = {
      "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, a INT, b TEXT) STRICT",
      NUMBERS "INSERT INTO t SELECT " KEY ", n,"
              " CASE WHEN n %% 90 > 2 THEN n ELSE 'no' END, 'x' || n FROM c"},
+    /* All is kept as it is until rows change. */
+    {"changed later", PLAIN,
+     "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, a TEXT, b DEFAULT 'd')",
+     NUMBERS "INSERT INTO t SELECT " KEY ", n, 'a' || n, 'x' || n FROM c"},
+    {"refused later", PLAIN,
+     "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, a NOT NULL, b DEFAULT 'd')",
+     NUMBERS "INSERT INTO t SELECT " KEY ", n, 'a' || n, 'x' || n FROM c"},
+    {"needed",
+     "CREATE TABLE t(id TEXT PRIMARY KEY, n INT NOT NULL, a NOT NULL,"
+     " b TEXT NOT NULL)",
+     NULL, NUMBERS "INSERT INTO t SELECT " KEY ", n, n %% 5, 'x' || n FROM c"},
+    {"needed and strict",
+     "CREATE TABLE t(id TEXT PRIMARY KEY, n INTEGER NOT NULL,"
+     " a ANY NOT NULL, b TEXT NOT NULL) STRICT",
+     NULL, NUMBERS "INSERT INTO t SELECT " KEY ", n, n %% 5, 'x' || n FROM c"},
+    {"no rowid",
+     "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, a, b) WITHOUT ROWID", NULL,
+     NUMBERS "INSERT INTO t SELECT " KEY ", n, n %% 5, 'x' || n FROM c"},
     {"fewer", PLAIN, "CREATE TABLE t(id TEXT PRIMARY KEY, n INT, a)",
      NUMBERS "INSERT INTO t SELECT " KEY ", n, n %% 5, 'x' || n FROM c"},
 };
 
 static const char *const changes[] = {
+    "UPDATE OR IGNORE t SET a = CASE n %% 40 WHEN 0 THEN n WHEN 1 THEN NULL"
+    " ELSE 'y' || n END WHERE n BETWEEN %d AND %d",
     "UPDATE t SET a = 'new' WHERE n %% 3 = 0 AND n BETWEEN %d AND %d",
     "DELETE FROM t WHERE n %% 7 = 0 AND n BETWEEN %d AND %d",
+    /* Not the same columns in each row. */
+    "UPDATE t SET a = 'of ' || n, b = CASE n %% 40 WHEN 0 THEN b ELSE n END"
+    " WHERE n BETWEEN %d AND %d",
     "UPDATE t SET n = n + 100000 WHERE n %% 11 = 0 AND n BETWEEN %d AND %d",
 };
 
@@ -205,6 +228,35 @@ TEST(a_row_past_the_triggers_is_found_among_many)
     CHECK_TEXT(ask(&at_once, "SELECT count(*) FROM t"), "700");
     sync_both(&origin, &at_once);
     check_equal(&origin, &at_once);
+    CHECK_INT(verify_findings(&at_once, NULL), ==, 0);
+    copy_close(&origin);
+    copy_close(&by_few);
+    copy_close(&at_once);
+}
+
+/* A row that the log has is not there when many are changed. */
+TEST(a_row_that_is_gone_is_found_among_many)
+{
+    struct copy origin, by_few, at_once;
+    struct gv_error error = {0};
+
+    three(&(struct kind){"gone", PLAIN, PLAIN, NULL}, &origin, &by_few,
+          &at_once);
+    in_steps(&origin,
+             NUMBERS "INSERT INTO t SELECT printf('%%08d', n), n, n %% 5,"
+                     " 'x' || n FROM c",
+             &by_few, &at_once);
+    sqlite3_db_config(at_once.app, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sql(&at_once, "DELETE FROM t WHERE id = '00000423'");
+    sql(&origin, "UPDATE t SET a = 'new'");
+    CHECK_INT(pull(&at_once, &origin, &error), ==, GV_EDIFFERS);
+    CHECK(strstr(error.what, "00000423") != NULL);
+    CHECK_TEXT(ask(&at_once, "SELECT count(*) || ' ' || sum(a) FROM t"),
+               "699 1397");
+    must_pull(&at_once, &origin);
+    sync_both(&origin, &at_once);
+    check_equal(&origin, &at_once);
+    CHECK_TEXT(ask(&origin, "SELECT count(*) FROM t WHERE a = 'new'"), "699");
     CHECK_INT(verify_findings(&at_once, NULL), ==, 0);
     copy_close(&origin);
     copy_close(&by_few);
