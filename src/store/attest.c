@@ -175,6 +175,7 @@ static int mend_taken(struct attest *attest, struct gv_error *error)
     int rc;
 
     GV_ASSERT(!attest->given.open);
+    GV_ASSERT(pieces_complete(&attest->taken));
     buffer_init(&asked, SIZE_MAX);
     buffer_init(&ours, SIZE_MAX);
     rc = pieces_load(&attest->taken, &asked);
@@ -219,6 +220,7 @@ int attest_go_on(struct attest *attest, const struct message_check *check,
                  struct gv_error *error)
 {
     GV_ASSERT(check->what > CHECK_MEND);
+    GV_ASSERT(attest_carries(attest));
     if (!question_valid(check))
         return error_set(error, GV_EPROTO, "A question that is not one.");
     attest->what = check->what;

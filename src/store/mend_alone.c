@@ -71,6 +71,7 @@ static int write_anew(struct store *store, const struct proof_name *name,
     struct row_key key;
     int rc = mend_find(store, name, &table, &key);
 
+    GV_ASSERT(store->in_transaction);
     if (rc != GV_OK || table == NULL)
         return rc;
     rc = rows_find(store, table, &key, NULL);

@@ -99,6 +99,7 @@ static int begin_pieces(struct proof *proof, struct gv_error *error)
 
 static void end_pieces(struct proof *proof)
 {
+    GV_ASSERT(proof->mend_count == 1);
     pieces_close(&proof->asked);
     pieces_close(&proof->answered);
     proof->in_pieces = false;
@@ -107,6 +108,7 @@ static void end_pieces(struct proof *proof)
 /* Those asked about are dealt with; twice as many may fit by now. */
 static void dealt_with(struct proof *proof)
 {
+    GV_ASSERT(proof->mend_count <= proof->count - proof->mend_at);
     proof->mend_at += proof->mend_count;
     proof->phase = PHASE_MENDING;
     proof->mend_max = 2 * proof->mend_max < MENDING_ROWS ? 2 * proof->mend_max

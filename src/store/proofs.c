@@ -200,6 +200,7 @@ static struct attest_job *job_new(struct proofs *proofs, struct store *store,
     const struct message_check *check = &effect->as.attest;
     struct attest_job *job = proofs->carried;
 
+    GV_ASSERT(proofs->told == NULL);
     if (check->what > CHECK_MEND && job_is(job, effect->link, check->token)) {
         proofs->carried = NULL;
         job->code = attest_go_on(job->attest, check, &job->why);
