@@ -712,6 +712,25 @@ TEST(a_row_that_is_news_among_held_ones_is_merged)
     }
 }
 
+/* Every value is what it was, under a dot of its own. */
+TEST(a_value_that_was_written_back_is_not_held)
+{
+    struct copy a, b;
+    bool busy;
+
+    make_pair_of(&a, &b, 20);
+    sql(&a, ROWS(98));
+    CHECK(seal(&a).any);
+    sql(&a, "UPDATE t SET a = 'first' WHERE id = 50");
+    must_pull(&b, &a);
+    sql(&a, "UPDATE t SET a = 'second' WHERE id = 50");
+    CHECK(seal(&a).any);
+    sql(&a, "UPDATE t SET a = 'first' WHERE id = 50");
+    give_again(&b, &a, &busy);
+    CHECK(busy);
+    end_pair(&a, &b);
+}
+
 /* As files have it whose last writer knew hash64() alone. */
 static void sum_as_before(struct copy *copy)
 {
