@@ -18,7 +18,8 @@ def call(path, text):
         client.connect("/proc/self/fd/%d/control" % directory)
     finally:
         os.close(directory)
-    client.sendall(text)
+    if text:
+        client.sendall(text)
     return client
 
 

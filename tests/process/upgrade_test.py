@@ -9,7 +9,7 @@ from mesh import Case, execute, free_endpoint, links_up, run, \
 from peer import CHECK, DELTA, PEERS, PROOF, PRUNE, Peer, VV, WANT, vv_bytes
 
 TREES, EXCHANGE, PROOFS, RESUME = 1, 2, 4, 8
-ALL = ["trees", "exchange", "proofs", "resume"]
+ALL = ["trees", "exchange", "proofs", "resume", "pieces", "vectors"]
 
 
 def spoken(**numbers):
@@ -19,7 +19,7 @@ def spoken(**numbers):
         for name, number in numbers.items())}
 
 
-OLD = spoken(without_features=15)
+OLD = spoken(without_features=(1 << len(ALL)) - 1)
 
 
 def link_with(node, name):
