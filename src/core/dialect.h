@@ -18,7 +18,7 @@
 #define FEATURE_PROOFS ((uint64_t)1 << 2)   /* CHECK and PROOF */
 #define FEATURE_RESUME ((uint64_t)1 << 3)   /* the cursor of a WANT */
 #define FEATURE_PIECES ((uint64_t)1 << 4)   /* CHECK of long rows */
-#define FEATURE_VECTORS ((uint64_t)1 << 5) /* a WANT for a vector */
+#define FEATURE_VECTORS ((uint64_t)1 << 5)  /* a WANT for a vector */
 #define FEATURES_ALL                                                          \
     (FEATURE_TREES | FEATURE_EXCHANGE | FEATURE_PROOFS | FEATURE_RESUME |     \
      FEATURE_PIECES | FEATURE_VECTORS)
